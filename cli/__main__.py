@@ -1,0 +1,30 @@
+"""Entry point of `lunula`: puts the commands together."""
+
+from __future__ import annotations
+
+import typer
+
+from cli import catalogue, data, evaluation_commands, models, photos, stack_commands
+
+app = typer.Typer(
+    name="lunula",
+    help="Find nail designs from a sentence, palette colours, a reference photo, or an occasion.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="rich",
+)
+stack_commands.register(app)
+catalogue.register(app)
+photos.register(app)
+models.register(app)
+data.register(app)
+evaluation_commands.register(app)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""How the commands speak: one console, one way to end in an error."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from cli.records import RecordError
+from cli.searching import RequestError
+from cli.stack import StackError
+from services.kit.errors import LunulaError
+
+T = TypeVar("T")
+
+console = Console()
+errors = Console(stderr=True)
+
+# 1: the work failed; 2: what was asked for cannot be read.
+_EXIT_FAILED = 1
+_EXIT_USAGE = 2
+
+
+@contextmanager
+def errors_as_exit_codes() -> Iterator[None]:
+    """Turn what users can mend into a message and an exit code; anything else is a bug and is shown as one."""
+    try:
+        yield
+    except LunulaError as error:
+        errors.print(f"[red]error:[/red] {escape(error.message)} [dim]\\[{error.reason}][/dim]")
+        for path, description in error.fields:
+            errors.print(f"  {escape(path)}: {escape(description)}")
+        raise typer.Exit(_EXIT_FAILED) from error
+    except StackError as error:
+        errors.print(f"[red]error:[/red] {escape(str(error))}")
+        raise typer.Exit(_EXIT_FAILED) from error
+    except (RecordError, RequestError) as error:
+        errors.print(f"[red]error:[/red] {escape(str(error))}")
+        raise typer.Exit(_EXIT_USAGE) from error
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` to its end with `errors_as_exit_codes`."""
+    with errors_as_exit_codes():
+        return asyncio.run(work)
+
+
+def progress() -> Progress:
+    """A progress bar with counts and the time that is left."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+    )

@@ -1,0 +1,86 @@
+"""What was found, as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nails.color import lab_to_srgb
+from rich.table import Table
+from rich.text import Text
+
+from lunula.classify.v1 import classify_service_pb2 as classify
+from lunula.rank.v1 import rank_service_pb2 as rank
+from lunula.type.v1 import palette_pb2, response_info_pb2
+
+
+def hex_of(color: palette_pb2.LabColor) -> str:
+    """`#rrggbb` of a CIELAB colour, clipped to what a display can show."""
+    red, green, blue = (int(channel) for channel in lab_to_srgb((color.l, color.a, color.b)))
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def swatches(palette: palette_pb2.Palette) -> Text:
+    """A coloured block per colour."""
+    text = Text()
+    for item in palette.colors:
+        text.append("██", style=hex_of(item.color))
+    return text
+
+
+def hits_table(response: rank.SearchDesignsResponse, *, title: str, first_rank: int = 1) -> Table:
+    """Hits with the breakdown of each score; the columns of terms add up to the score."""
+    channels = [term.channel for term in response.hits[0].terms] if response.hits else []
+    table = Table(title=title, title_justify="left", expand=False)
+    table.add_column("#", justify="right")
+    table.add_column("design")
+    table.add_column("score", justify="right", style="bold")
+    for channel in channels:
+        table.add_column(f"{channel}\nraw → weighted", justify="right")
+    table.add_column("colours")
+    table.add_column("artist")
+    table.add_column("why", overflow="fold")
+    for position, hit in enumerate(response.hits, start=first_rank):
+        terms = {term.channel: term for term in hit.terms}
+        table.add_row(
+            str(position),
+            hit.design.design_id,
+            f"{hit.score:.3f}",
+            *(
+                f"{terms[name].raw:.3f} → {terms[name].contribution:.3f}"
+                for name in channels
+                if name in terms
+            ),
+            swatches(hit.design.palette),
+            hit.design.artist_id or "-",
+            hit.explanation,
+        )
+    return table
+
+
+def timings_line(info: response_info_pb2.ResponseInfo) -> str:
+    """`search 3.1 ms · embed 12.0 ms`, in the order in which the service reports them."""
+    return " · ".join(f"{timing.stage} {timing.milliseconds:.1f} ms" for timing in info.timings)
+
+
+def artists_table(identification: classify.Identification) -> Table:
+    """Candidates with what each modality says."""
+    table = Table(title="Artists", title_justify="left")
+    for name in ("artist", "probability", "from the photo", "from the words"):
+        table.add_column(name, justify="left" if name == "artist" else "right")
+    for candidate in identification.candidates:
+        table.add_row(
+            candidate.artist_id,
+            f"{candidate.probability:.3f}",
+            f"{candidate.image_probability:.3f}",
+            f"{candidate.text_probability:.3f}",
+        )
+    table.add_row("(someone else)", f"{identification.unknown_probability:.3f}", "", "", style="dim")
+    return table
+
+
+def key_values(rows: Iterable[tuple[str, str]], *, title: str = "") -> Table:
+    """Two columns without rules."""
+    table = Table(title=title or None, title_justify="left", show_header=False, box=None)
+    for key, value in rows:
+        table.add_row(key, value)
+    return table
