@@ -29,7 +29,7 @@ _EXIT_USAGE = 2
 
 @contextmanager
 def errors_as_exit_codes() -> Iterator[None]:
-    """Turn what users can mend into a message and an exit code; anything else is a bug and is shown as one."""
+    """Turn what users can mend into a message and an exit code; anything else shows its trace."""
     try:
         yield
     except LunulaError as error:

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from services.kit.client import call
 
 from cli.indexing import IndexOutcome, index
 from cli.records import Record, RecordError, design_id_of
 from evaluation.metrics import hit_at_k, mean_reciprocal_rank
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
+from services.kit.client import call
 
 DEPTHS = (1, 5, 10)
 _MAX_PAGE = 100
@@ -90,7 +90,7 @@ async def evaluate(
     on_indexed: Callable[[rank.IndexDesignsResponse], None] = lambda _: None,
     on_asked: Callable[[Result], None] = lambda _: None,
 ) -> tuple[IndexOutcome, list[Result]]:
-    """Index the photos of `questions` into the live catalogue, which should be empty, and ask each request."""
+    """Index the photos of `questions` into the live catalogue, best an empty one, and ask each request."""
     outcome = await index(stub, records_of(questions), on_answer=on_indexed)
     results = []
     for question in questions:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from nails.color import srgb_to_lab
 from services.kit.client import call
 
@@ -40,8 +42,8 @@ def palette_of(colours: Sequence[str]) -> palette_pb2.Palette:
         if match is None:
             raise RequestError(f"{colour!r} is not a colour like #f4c2c2")
         code = match.group(1)
-        red, green, blue = (int(code[index : index + 2], 16) for index in (0, 2, 4))
-        lightness, a, b = (float(value) for value in srgb_to_lab((red, green, blue)))
+        rgb = np.array([int(code[index : index + 2], 16) for index in (0, 2, 4)], np.uint8)
+        lightness, a, b = (float(value) for value in srgb_to_lab(rgb))
         palette.colors.add(color=palette_pb2.LabColor(l=lightness, a=a, b=b))
     return palette
 

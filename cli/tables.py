@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nails.color import lab_to_srgb
+from nails.color import lab_to_srgb_u8
 from rich.table import Table
 from rich.text import Text
 
@@ -15,7 +15,7 @@ from lunula.type.v1 import palette_pb2, response_info_pb2
 
 def hex_of(color: palette_pb2.LabColor) -> str:
     """`#rrggbb` of a CIELAB colour, clipped to what a display can show."""
-    red, green, blue = (int(channel) for channel in lab_to_srgb((color.l, color.a, color.b)))
+    red, green, blue = (int(channel) for channel in lab_to_srgb_u8((color.l, color.a, color.b)))
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 

@@ -1,0 +1,54 @@
+"""Who may import whom: the rules hold, and a breach is caught."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PACKAGES = ("nails", "services", "cli", "evaluation", "training", "lunula")
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).parent / "lint-imports"
+    return subprocess.run(
+        [str(program), "--no-cache"],
+        cwd=folder,
+        env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_no_import_breaks_the_rules() -> None:
+    result = lint_imports(ROOT)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("nails/color.py", "import grpc"),
+        ("nails/color.py", "import services.kit.errors"),
+        ("services/kit/errors.py", "import nails.color"),
+        ("services/crop/__init__.py", "import services.embed"),
+        ("services/embed/__init__.py", "import torch"),
+        ("services/rank/__init__.py", "import training"),
+        ("cli/ports.py", "import services.rank"),
+        ("evaluation/metrics.py", "import services.kit"),
+    ],
+)
+def test_a_forbidden_import_is_caught(tmp_path: Path, module: str, line: str) -> None:
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    target = tmp_path / module
+    target.write_text(target.read_text(encoding="utf-8") + f"\n{line}  # noqa\n", encoding="utf-8")
+    result = lint_imports(tmp_path)
+    assert result.returncode != 0, "the rule did not notice"
+    assert "BROKEN" in result.stdout
