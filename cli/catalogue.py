@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from services.kit.client import connect
 
 from cli import indexing, searching, tables
 from cli.console import console, errors, errors_as_exit_codes, progress, run
@@ -16,6 +15,7 @@ from cli.ports import default_addresses
 from cli.records import find
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
+from services.kit.client import connect
 
 RankAddress = Annotated[str, typer.Option("--rank", help="Address of RankService.", metavar="HOST:PORT")]
 _RANK = default_addresses().rank

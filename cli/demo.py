@@ -9,8 +9,6 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from services.kit.client import connect
-
 from cli import indexing, searching, tables
 from cli.catalogue import show
 from cli.console import console, progress
@@ -21,6 +19,7 @@ from cli.records import Record, find
 from cli.stack import Stack, StackOptions
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
+from services.kit.client import connect
 
 _PAGE_SIZE = 8
 _TIMED_ROUNDS = 10

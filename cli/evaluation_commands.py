@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from services.kit.client import connect
 
 from cli import evaluating
 from cli.console import console, errors, errors_as_exit_codes, progress, run
@@ -19,6 +18,7 @@ from cli.models import DEFAULT_REPOSITORY
 from cli.ports import free_addresses
 from cli.stack import Stack, StackOptions
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
+from services.kit.client import connect
 
 
 def register(app: typer.Typer) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from services.kit.client import call, connect
 
 from cli import tables
 from cli.console import console, errors, errors_as_exit_codes, run
@@ -17,6 +16,7 @@ from lunula.classify.v1 import classify_service_pb2_grpc as classify_grpc
 from lunula.crop.v1 import crop_service_pb2 as crop_pb
 from lunula.crop.v1 import crop_service_pb2_grpc as crop_grpc
 from lunula.type.v1 import photo_pb2
+from services.kit.client import call, connect
 from services.kit.errors import from_item_error
 
 _BATCH = 8

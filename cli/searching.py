@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from nails.color import srgb_to_lab
-from services.kit.client import call
-
 from cli.page import Answer
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from lunula.type.v1 import palette_pb2, photo_pb2
+from nails.color import srgb_to_lab
+from services.kit.client import call
 
 _HEX = re.compile(r"#?([0-9a-fA-F]{6})")
 _OPERATORS = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nails.color import lab_to_srgb_u8
 from rich.table import Table
 from rich.text import Text
 
 from lunula.classify.v1 import classify_service_pb2 as classify
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.type.v1 import palette_pb2, response_info_pb2
+from nails.color import lab_to_srgb_u8
 
 
 def hex_of(color: palette_pb2.LabColor) -> str:
