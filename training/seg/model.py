@@ -1,0 +1,90 @@
+"""nail_seg's network: a U-Net of depthwise-separable blocks on EfficientNet-Lite0.
+
+The decoder goes from stride 32 back to stride 2 and predicts two maps at half the input's resolution:
+channel 0 is "nail", channel 1 is "interior", the eroded core of each nail. Two nails that touch share a
+border in channel 0 but not in channel 1, which is what `nails.nail_decode.decode_interior` separates them by.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.backbone import PYRAMID_CHANNELS, EfficientNetLite0, batch_norm, imagenet_backbone
+
+MAPS = 2
+
+
+class Separable(nn.Sequential):
+    """Depthwise 3x3, then 1x1 to `outputs` channels, each normalised; ReLU6. Keeps the spatial size."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False),
+            batch_norm(inputs),
+            nn.Conv2d(inputs, outputs, 1, bias=False),
+            batch_norm(outputs),
+            nn.ReLU6(),
+        )
+
+
+class Up(nn.Module):
+    """Doubles the resolution of `coarse`, joins the encoder's `skip` of that resolution, filters both."""
+
+    def __init__(self, coarse: int, skip: int, outputs: int) -> None:
+        super().__init__()
+        self.lateral = nn.Sequential(nn.Conv2d(skip, outputs, 1, bias=False), batch_norm(outputs))
+        self.top = nn.Sequential(nn.Conv2d(coarse, outputs, 1, bias=False), batch_norm(outputs))
+        self.filter = nn.Sequential(Separable(outputs, outputs), Separable(outputs, outputs))
+
+    def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
+        top = functional.interpolate(self.top(coarse), scale_factor=2.0, mode="bilinear", align_corners=False)
+        joined: Tensor = self.filter(functional.relu6(top + self.lateral(skip)))
+        return joined
+
+
+class NailSeg(nn.Module):
+    """f32 [N,3,S,S] in (x-127)/128 -> logits f32 [N,2,S/2,S/2]; S a multiple of 32.
+
+    `widths` are the decoder's channels at strides 16, 8, 4 and 2.
+    """
+
+    def __init__(
+        self, backbone: EfficientNetLite0, *, widths: tuple[int, int, int, int] = (128, 64, 48, 24)
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        coarse = PYRAMID_CHANNELS[32]
+        self.context = Separable(coarse, coarse)
+        self.ups = nn.ModuleList()
+        for stride, width in zip((16, 8, 4, 2), widths, strict=True):
+            self.ups.append(Up(coarse, PYRAMID_CHANNELS[stride], width))
+            coarse = width
+        self.head = nn.Conv2d(coarse, MAPS, 1)
+        # Nails cover a few per cent of a photo: start there instead of at one half.
+        nn.init.constant_(self.head.bias, -3.0)
+
+    def forward(self, images: Tensor) -> Tensor:
+        levels = self.backbone.levels(images)
+        x = self.context(levels[32])
+        for up, stride in zip(self.ups, (16, 8, 4, 2), strict=True):
+            x = up(x, levels[stride])
+        logits: Tensor = self.head(x)
+        return logits
+
+
+class NailMaps(nn.Module):
+    """What is exported: `NailSeg` with the sigmoid in the graph, so that maps are probabilities in [0, 1]."""
+
+    def __init__(self, network: NailSeg) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.sigmoid(self.network(images))
+
+
+def nail_seg(*, pretrained: bool = True) -> NailSeg:
+    """A new network, on ImageNet weights unless `pretrained` is false (tests)."""
+    return NailSeg(imagenet_backbone() if pretrained else EfficientNetLite0())
