@@ -1,0 +1,76 @@
+"""What the commands answer when there is nothing to talk to, or nothing to understand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = ["up", "demo", "doctor", "index", "search", "crop", "identify", "models", "data", "eval"]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "COLUMNS": "160", "TERM": "dumb"},
+        check=False,
+    )
+
+
+def test_help_lists_every_command() -> None:
+    text = run("--help").stdout
+    for command in COMMANDS:
+        assert re.search(rf"\b{command}\b", text), command
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str) -> None:
+    result = run(command, "--help")
+    assert result.returncode == 0
+    assert "Usage" in result.stdout
+
+
+def test_a_service_that_is_away_is_a_clear_error() -> None:
+    result = run("search", "red nails", "--rank", "127.0.0.1:1")
+    assert result.returncode == 1
+    assert "UNAVAILABLE" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["search", "x", "--palette", "red"], "not a colour"),
+        (["search", "x", "--where", "nonsense"], "not a filter"),
+        (["search", "x", "--weights", "luck=1"], "unknown channel"),
+        (["index", "no/such/folder"], "no such file or folder"),
+        (["crop", "no-such-photo.jpg"], "No such file"),
+        (["eval", "retrieval", "--data", "no/such/folder"], "no such file"),
+    ],
+)
+def test_what_cannot_be_understood_is_said_before_any_call(arguments: list[str], complaint: str) -> None:
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert complaint in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_model_list_is_whole() -> None:
+    result = run("models", "list")
+    assert result.returncode == 0, result.stdout + result.stderr
+    for name in ("nail_seg", "hand_detect", "hand_pose", "image_align", "image_style", "text_encode"):
+        assert name in result.stdout
+    assert run("models", "show", "nail_seg").returncode == 0
+    assert run("models", "show", "nonsense").returncode == 1
+
+
+def test_the_doctor_finds_a_healthy_installation() -> None:
+    result = run("doctor")
+    assert result.returncode == 0, result.stdout
