@@ -39,9 +39,7 @@ def srgb_to_lab(rgb: NDArray[np.uint8] | Floats) -> NDArray[np.float64]:
         linear = _LINEAR_U8[values]
     else:
         floats = values.astype(np.float64)
-        linear = np.where(
-            floats <= 0.04045, floats / 12.92, ((np.maximum(floats, 0) + 0.055) / 1.055) ** 2.4
-        )
+        linear = np.where(floats <= 0.04045, floats / 12.92, ((np.maximum(floats, 0) + 0.055) / 1.055) ** 2.4)
     relative = (linear @ _RGB_TO_XYZ.T) / _WHITE
     curved = np.where(
         relative > _DELTA**3, np.cbrt(np.maximum(relative, 0)), relative / (3 * _DELTA**2) + 4.0 / 29.0
@@ -59,7 +57,7 @@ def lab_to_srgb(lab: ArrayLike, *, clip: bool = True) -> NDArray[np.float64]:
     linear = (relative * _WHITE) @ _XYZ_TO_RGB.T
     gamma = 1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055
     rgb = np.where(linear <= 0.0031308, 12.92 * linear, gamma)
-    return np.clip(rgb, 0.0, 1.0) if clip else rgb
+    return np.asarray(np.clip(rgb, 0.0, 1.0) if clip else rgb, np.float64)
 
 
 def lab_to_srgb_u8(lab: ArrayLike) -> NDArray[np.uint8]:

@@ -18,7 +18,7 @@ from nails.boxes import suppress
 from nails.preprocess import Letterbox, PoseTransform
 
 JOINTS = 21
-FINGERS = ("thumb", "fore", "middle", "ring", "little")
+FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 # Bones as pairs of joints, for drawing.
 BONES: tuple[tuple[int, int], ...] = tuple(
     (0 if joint % 4 == 1 else joint - 1, joint) for joint in range(1, JOINTS)

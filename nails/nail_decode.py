@@ -52,7 +52,9 @@ class NailInstance:
         return full
 
 
-def instance_of(mask: NDArray[np.bool_], score: float = 1.0, offset: tuple[int, int] = (0, 0)) -> NailInstance:
+def instance_of(
+    mask: NDArray[np.bool_], score: float = 1.0, offset: tuple[int, int] = (0, 0)
+) -> NailInstance:
     """The instance of a mask bool [h,w] whose top left is at `offset`. Raises ValueError when it is empty."""
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     if columns.size == 0:
@@ -132,7 +134,11 @@ def decode_yolo_seg(
     dropped, and of two whose *masks* overlap by more than `nms_iou` the better stays (slanted neighbours
     share much of their boxes and nothing of their masks). `photo_size` is (width, height).
     """
-    if boxes.ndim != 2 or boxes.shape[0] < 4 + 1 + _YOLO_COEFFICIENTS or protos.shape[0] != _YOLO_COEFFICIENTS:
+    if (
+        boxes.ndim != 2
+        or boxes.shape[0] < 4 + 1 + _YOLO_COEFFICIENTS
+        or protos.shape[0] != _YOLO_COEFFICIENTS
+    ):
         raise ValueError(f"expected boxes [4+C+32,A] and protos [32,h,w], got {boxes.shape}, {protos.shape}")
     class_scores = boxes[4:-_YOLO_COEFFICIENTS].max(axis=0)
     usable = np.isfinite(boxes).all(axis=0) & (class_scores >= min_score)

@@ -51,14 +51,14 @@ class Letterbox:
         repeat = coordinates.shape[-1] // 2
         offset = np.array([self.pad_x, self.pad_y] * repeat)
         factor = np.array([self.scale_x, self.scale_y] * repeat)
-        return ((np.asarray(coordinates, np.float64) - offset) / factor).astype(np.float32)
+        return np.asarray((np.asarray(coordinates, np.float64) - offset) / factor, np.float32)
 
     def to_canvas(self, coordinates: Floats) -> NDArray[np.float32]:
         """Photo coordinates [...,2] or [...,4] to canvas pixels, float32."""
         repeat = coordinates.shape[-1] // 2
         offset = np.array([self.pad_x, self.pad_y] * repeat)
         factor = np.array([self.scale_x, self.scale_y] * repeat)
-        return (np.asarray(coordinates, np.float64) * factor + offset).astype(np.float32)
+        return np.asarray(np.asarray(coordinates, np.float64) * factor + offset, np.float32)
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,12 @@ class PoseTransform:
     def to_photo(self, points: Floats) -> NDArray[np.float32]:
         """Input pixels [...,2] to photo pixels, float32."""
         origin = np.array([self.left, self.top])
-        return (np.asarray(points, np.float64) * (self.side / self.size) + origin).astype(np.float32)
+        return np.asarray(np.asarray(points, np.float64) * (self.side / self.size) + origin, np.float32)
 
     def to_input(self, points: Floats) -> NDArray[np.float32]:
         """Photo pixels [...,2] to input pixels, float32."""
         origin = np.array([self.left, self.top])
-        return ((np.asarray(points, np.float64) - origin) * (self.size / self.side)).astype(np.float32)
+        return np.asarray((np.asarray(points, np.float64) - origin) * (self.size / self.side), np.float32)
 
 
 def letterbox(image: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], Letterbox]:
