@@ -1,0 +1,36 @@
+"""What every service shares: server, errors, deadlines, telemetry, client, inference. No nail knowledge.
+
+A service's `__main__.py` goes from settings to backend to servicer to `run`:
+
+    class CropSettings(ServiceSettings):
+        \"\"\"Finds nails and hands in photos and cuts out the nails of one hand.\"\"\"
+
+        model_config = SettingsConfigDict(env_prefix="LUNULA_CROP_")
+        port: int = Field(7101, description="port to listen on; 0 takes a free one")
+
+
+    @asynccontextmanager
+    async def build(settings: CropSettings, registry: CollectorRegistry) -> AsyncIterator[list[Service]]:
+        backend = build_backend(settings, MODELS, registry=registry)
+        try:
+            servicer = CropServicer(backend, settings)
+            yield [
+                Service(
+                    name="lunula.crop.v1.CropService",
+                    register=lambda server: add_CropServiceServicer_to_server(servicer, server),
+                    ready=all_ready(backend, MODELS),
+                )
+            ]
+        finally:
+            await backend.close()
+
+
+    if __name__ == "__main__":
+        asyncio.run(run(load(CropSettings), build))
+
+In a servicer: `current_deadline()` (scope.py) goes into `backend.infer`, errors of `errors.py` are simply
+raised, an item's error goes out as `to_item_error(error)`, `with stage("decode"):` (timings.py) counts
+time, and `response_info(models)` (scope.py) fills the response's `info`; one item of a stream is wrapped in
+`with collect():` (timings.py) so that it has timings of its own. Tests use `running_server(settings, build)`
+with port 0.
+"""

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
@@ -25,7 +24,6 @@ from services.kit import tracing
 from services.kit.deadline import Deadline
 from services.kit.errors import (
     REQUEST_ID_KEY,
-    DeadlineExceeded,
     LunulaError,
     ResourceExhausted,
     Unavailable,
@@ -44,16 +42,15 @@ __all__ = [
 ]
 
 MAX_MESSAGE_BYTES = 96 * 2**20
-_Request = TypeVar("_Request")
-_Response = TypeVar("_Response", covariant=True)
+_Response_co = TypeVar("_Response_co", covariant=True)
 _Item = TypeVar("_Item")
 Metadata = tuple[tuple[str, str], ...]
 
 
-class UnaryMethod(Protocol[_Response]):
+class UnaryMethod(Protocol[_Response_co]):
     """A unary method of a stub."""
 
-    def __call__(self, request: Any, /, *, timeout: float, metadata: Metadata) -> Awaitable[_Response]:
+    def __call__(self, request: Any, /, *, timeout: float, metadata: Metadata) -> Awaitable[_Response_co]:
         """Start the call."""
         ...
 
@@ -145,7 +142,7 @@ async def call(
     method: UnaryMethod[_Item],
     request: Any,
     *,
-    timeout: float | Deadline,
+    timeout: float | Deadline,  # noqa: ASYNC109 - gRPC's word; it becomes the deadline on the wire
     backoff: Backoff | None = None,
     metadata: Iterable[tuple[str, str]] = (),
 ) -> _Item:
@@ -161,9 +158,7 @@ async def call(
         attempt += 1
         deadline.check("the call")
         try:
-            return await method(
-                request, timeout=deadline.remaining(), metadata=outgoing_metadata(metadata)
-            )
+            return await method(request, timeout=deadline.remaining(), metadata=outgoing_metadata(metadata))
         except grpc.RpcError as raw:
             error = from_rpc_error(raw)
             delay = policy.delay(attempt, error)
@@ -176,7 +171,7 @@ async def stream(
     method: Callable[..., Any],
     requests: AsyncIterable[Any] | Any,
     *,
-    timeout: float | Deadline,
+    timeout: float | Deadline,  # noqa: ASYNC109 - gRPC's word; it becomes the deadline on the wire
     metadata: Iterable[tuple[str, str]] = (),
     response_type: type[_Item] | None = None,
 ) -> AsyncIterator[_Item]:
@@ -198,7 +193,12 @@ async def stream(
         running.cancel()
 
 
-async def is_serving(channel: grpc.aio.Channel, service: str = "", *, timeout: float = 2.0) -> bool:
+async def is_serving(
+    channel: grpc.aio.Channel,
+    service: str = "",
+    *,
+    timeout: float = 2.0,  # noqa: ASYNC109 - gRPC's word; it becomes the deadline on the wire
+) -> bool:
     """Whether the server says SERVING for `service` ("" is the whole server). Never raises."""
     stub = health_pb2_grpc.HealthStub(channel)
     request = health_pb2.HealthCheckRequest(service=service)
@@ -228,28 +228,28 @@ def _deadline(timeout: float | Deadline) -> Deadline:
     return chosen
 
 
-def _bearer(token: str) -> list[grpc.aio.ClientInterceptor]:
+def _bearer(token: str) -> list[Any]:
     """Interceptors that send `token`; one class each, because a channel files an interceptor once."""
     value = f"Bearer {token}"
 
-    def signed(details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
+    def signed(details: Any) -> Any:
         metadata = grpc.aio.Metadata(*(details.metadata or ()))
         metadata.add("authorization", value)
         return details._replace(metadata=metadata)
 
-    class UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
+    class UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]  # generic in stubs only
         async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
             return await continuation(signed(details), request)
 
-    class UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
+    class UnaryStream(grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[type-arg]  # generic in stubs only
         async def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
             return await continuation(signed(details), request)
 
-    class StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
+    class StreamUnary(grpc.aio.StreamUnaryClientInterceptor):  # type: ignore[type-arg]  # generic in stubs only
         async def intercept_stream_unary(self, continuation: Any, details: Any, requests: Any) -> Any:
             return await continuation(signed(details), requests)
 
-    class StreamStream(grpc.aio.StreamStreamClientInterceptor):
+    class StreamStream(grpc.aio.StreamStreamClientInterceptor):  # type: ignore[type-arg]  # generic in stubs only
         async def intercept_stream_stream(self, continuation: Any, details: Any, requests: Any) -> Any:
             return await continuation(signed(details), requests)
 

@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 _log = logging.getLogger(__name__)
 _RETRY_S = 0.5  # between checks while something is not ready: models may still be loading
 
 
-class Health(health_pb2_grpc.HealthServicer):
+class Health:
     """The health servicer. Unlike grpcio's own, its watchers end when the server drains."""
 
     def __init__(self, services: Iterable[str]) -> None:
@@ -56,7 +56,7 @@ class Health(health_pb2_grpc.HealthServicer):
             return health_pb2.HealthCheckResponse.SERVING
         return health_pb2.HealthCheckResponse.NOT_SERVING
 
-    async def Check(  # noqa: N802 - named by the protocol
+    async def Check(
         self, request: health_pb2.HealthCheckRequest, context: Any
     ) -> health_pb2.HealthCheckResponse:
         """The state of a service now; NOT_FOUND for an unknown one."""
@@ -65,7 +65,7 @@ class Health(health_pb2_grpc.HealthServicer):
             await context.abort(grpc.StatusCode.NOT_FOUND, f"There is no service {request.service!r}.")
         return health_pb2.HealthCheckResponse(status=status)
 
-    async def Watch(  # noqa: N802 - named by the protocol
+    async def Watch(
         self, request: health_pb2.HealthCheckRequest, context: Any
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         """The state of a service now and after every change."""
@@ -104,7 +104,7 @@ async def watch_readiness(
                 async with asyncio.timeout(timeout_s):
                     ready = await check()
             except Exception:
-                # A check that raises or hangs is a check that failed; the service stays up and is asked again.
+                # A check that raises or hangs has failed; the service stays up and is asked again.
                 if before is not False:
                     _log.warning("readiness check failed", exc_info=True, extra={"service": service})
             if ready != before:

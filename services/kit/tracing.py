@@ -17,9 +17,7 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 class Tracing:
     """Opens one span per served call. Without an endpoint or processor it does nothing."""
 
-    def __init__(
-        self, service: str, endpoint: str | None, *, processor: SpanProcessor | None = None
-    ) -> None:
+    def __init__(self, service: str, endpoint: str | None, *, processor: SpanProcessor | None = None) -> None:
         """`endpoint` is an OTLP/gRPC URL; `processor` replaces the exporter (tests)."""
         self._provider: TracerProvider | None = None
         self._tracer: trace.Tracer = trace.NoOpTracer()
