@@ -125,7 +125,7 @@ class DynamicBatcher:
     async def submit(self, inputs: Mapping[str, NDArray[Any]], rows: int, *, deadline: Deadline) -> Tensors:
         """Queue an item of `rows` rows and wait for its outputs.
 
-        Raises ResourceExhausted QUEUE_FULL, DeadlineExceeded, Unavailable BACKEND_CLOSED, and whatever
+        Raises ResourceExhausted QUEUE_FULL, DeadlineExceeded, Unavailable MODEL_SERVER_UNAVAILABLE, and whatever
         LunulaError the run gives (others become Internal INFERENCE_FAILED).
         """
         item = self._enqueue(inputs, rows, deadline)
@@ -329,7 +329,7 @@ class DynamicBatcher:
 
 
 def _closed(name: str) -> Unavailable:
-    return Unavailable(f"The backend of model {name!r} is closed.", reason="BACKEND_CLOSED")
+    return Unavailable(f"The backend of model {name!r} is closed.", reason="MODEL_SERVER_UNAVAILABLE")
 
 
 def _rows(tensors: Tensors) -> int:

@@ -233,7 +233,7 @@ def load_session(config: ModelConfig, intra_op_threads: int) -> ort.InferenceSes
     # Spinning threads would take the cores from the other models and services of the machine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what raises is logged by the batcher, with its model
     try:
         session = ort.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base of their own

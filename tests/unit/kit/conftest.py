@@ -41,14 +41,14 @@ class ScriptedCrops(pb_grpc.CropServiceServicer):
             self.cancelled.set()
             raise
 
-    async def CropImages(self, request: pb.CropImagesRequest, context: Any) -> pb.CropImagesResponse:
+    async def CropImages(self, request: pb.CropImagesRequest, _context: Any) -> pb.CropImagesResponse:
         with stage("decode"):
             await self._play(request)
         items = [pb.CropItem(result=pb.CropResult()) for _ in request.photos]
         return pb.CropImagesResponse(items=items, info=response_info())
 
     async def StreamCrops(
-        self, request_iterator: AsyncIterator[pb.StreamCropsRequest], context: Any
+        self, request_iterator: AsyncIterator[pb.StreamCropsRequest], _context: Any
     ) -> AsyncIterator[pb.StreamCropsResponse]:
         async for request in request_iterator:
             with collect():
@@ -77,7 +77,7 @@ class Opener:
 
     @asynccontextmanager
     async def build(
-        self, settings: ServiceSettings, registry: CollectorRegistry
+        self, _settings: ServiceSettings, _registry: CollectorRegistry
     ) -> AsyncIterator[list[Service]]:
         yield [
             Service(

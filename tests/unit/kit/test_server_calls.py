@@ -56,7 +56,7 @@ async def test_an_unusable_request_id_is_replaced(crops: Any, given: str) -> Non
 async def test_a_missing_deadline_gets_the_default_and_the_caller_is_told(crops: Any) -> None:
     seen: list[float] = []
 
-    async def note(message: Any) -> None:
+    async def note(_message: Any) -> None:
         seen.append(current_deadline().remaining())
 
     crops.servicer.script = note
@@ -69,7 +69,7 @@ async def test_a_missing_deadline_gets_the_default_and_the_caller_is_told(crops:
 
 
 async def test_a_call_without_deadline_that_takes_too_long_ends_with_the_default_one(crops: Any) -> None:
-    crops.servicer.script = lambda message: asyncio.Event().wait()
+    crops.servicer.script = lambda _message: asyncio.Event().wait()
     async with crops(default_deadline_s=0.05) as server, connect(server.address) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await pb_grpc.CropServiceStub(channel).CropImages(photos(1))
@@ -81,7 +81,7 @@ async def test_a_call_without_deadline_that_takes_too_long_ends_with_the_default
 
 
 async def test_a_caller_whose_deadline_passes_has_its_work_cancelled(crops: Any) -> None:
-    crops.servicer.script = lambda message: asyncio.Event().wait()
+    crops.servicer.script = lambda _message: asyncio.Event().wait()
     async with crops() as server, connect(server.address) as channel:
         with pytest.raises(DeadlineExceeded):
             await call(pb_grpc.CropServiceStub(channel).CropImages, photos(1), timeout=0.1)
@@ -89,7 +89,7 @@ async def test_a_caller_whose_deadline_passes_has_its_work_cancelled(crops: Any)
 
 
 async def test_a_caller_who_gives_up_has_its_work_cancelled_and_its_place_freed(crops: Any) -> None:
-    crops.servicer.script = lambda message: asyncio.Event().wait()
+    crops.servicer.script = lambda _message: asyncio.Event().wait()
     async with crops(max_in_flight=1) as server, connect(server.address) as channel:
         stub = pb_grpc.CropServiceStub(channel)
         running = stub.CropImages(photos(1, 1000), timeout=30)
@@ -104,7 +104,7 @@ async def test_a_caller_who_gives_up_has_its_work_cancelled_and_its_place_freed(
 
 
 async def test_an_error_of_the_tree_arrives_with_all_its_details(crops: Any) -> None:
-    async def refuse(message: Any) -> None:
+    async def refuse(_message: Any) -> None:
         raise InvalidArgument(
             "The photo is not an image.",
             reason="PHOTO_NOT_AN_IMAGE",
@@ -129,7 +129,7 @@ async def test_an_error_of_the_tree_arrives_with_all_its_details(crops: Any) -> 
 async def test_an_unknown_exception_is_opaque_outside_and_traced_in_the_log(
     crops: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def fail(message: Any) -> None:
+    async def fail(_message: Any) -> None:
         raise ZeroDivisionError("secret path /etc")
 
     crops.servicer.script = fail
@@ -144,7 +144,7 @@ async def test_an_unknown_exception_is_opaque_outside_and_traced_in_the_log(
 
 
 async def test_a_timeout_inside_a_handler_is_not_taken_for_the_deadline(crops: Any) -> None:
-    async def fail(message: Any) -> None:
+    async def fail(_message: Any) -> None:
         raise TimeoutError("some socket")
 
     crops.servicer.script = fail
@@ -156,19 +156,17 @@ async def test_a_timeout_inside_a_handler_is_not_taken_for_the_deadline(crops: A
 async def test_an_untranslated_error_of_another_service_keeps_its_code(crops: Any) -> None:
     async with connect("127.0.0.1:1") as nowhere:
 
-        async def forward(message: Any) -> None:
+        async def forward(_message: Any) -> None:
             await pb_grpc.CropServiceStub(nowhere).CropImages(photos(1), timeout=5)
 
         crops.servicer.script = forward
         async with crops() as server, connect(server.address) as channel:
             with pytest.raises(Unavailable):
-                await call(
-                    pb_grpc.CropServiceStub(channel).CropImages, photos(1), timeout=10, backoff=ONCE
-                )
+                await call(pb_grpc.CropServiceStub(channel).CropImages, photos(1), timeout=10, backoff=ONCE)
 
 
 async def test_a_handler_that_aborts_by_itself_keeps_its_code(crops: Any) -> None:
-    async def abort(request: Any, context: Any) -> Any:
+    async def abort(_request: Any, context: Any) -> Any:
         await context.abort(grpc.StatusCode.NOT_FOUND, "gone")
 
     crops.servicer.CropImages = abort
@@ -217,7 +215,7 @@ async def test_one_bad_item_of_a_stream_leaves_the_others_right(crops: Any) -> N
 
 
 async def test_an_unknown_exception_in_a_stream_ends_it_opaquely(crops: Any) -> None:
-    async def fail(message: Any) -> None:
+    async def fail(_message: Any) -> None:
         raise ZeroDivisionError
 
     crops.servicer.script = fail
