@@ -1,0 +1,62 @@
+"""Puts CropService together from its settings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry
+
+from lunula.crop.v1 import crop_service_pb2 as pb
+from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
+from services.crop.models import MODELS, HandFinder, NailFinder
+from services.crop.pipeline import CropPipeline
+from services.crop.servicer import CropParts, CropServicer
+from services.crop.settings import CropSettings
+from services.intake.late import Late
+from services.intake.photos import PhotoIntake
+from services.kit.inference import InferenceBackend, all_ready, build_backend, model_versions
+from services.kit.server import Service
+
+NAME = pb.DESCRIPTOR.services_by_name["CropService"].full_name
+
+
+@asynccontextmanager
+async def build(settings: CropSettings, registry: CollectorRegistry) -> AsyncIterator[Sequence[Service]]:
+    """CropService on the backend that the settings name; everything is closed at the end."""
+    backend = build_backend(settings, MODELS, registry=registry)
+    try:
+        async with serve_on(backend, settings) as services:
+            yield services
+    finally:
+        await backend.close()
+
+
+@asynccontextmanager
+async def serve_on(backend: InferenceBackend, settings: CropSettings) -> AsyncIterator[Sequence[Service]]:
+    """CropService on `backend`, which stays the caller's."""
+    intake = PhotoIntake.from_settings(settings)
+
+    async def parts() -> CropParts:
+        pipeline = CropPipeline(
+            intake=intake,
+            nails=await NailFinder.of(backend, intake.threads),
+            hands=await HandFinder.of(backend, intake.threads, max_hands=settings.max_hands),
+            work_side=settings.work_side,
+            jpeg_quality=settings.jpeg_quality,
+        )
+        return CropParts(pipeline, tuple(await model_versions(backend, MODELS)))
+
+    servicer = CropServicer(
+        Late(parts), min_nail_score=settings.min_nail_score, photos_per_call=settings.photos_per_call
+    )
+    try:
+        yield [
+            Service(
+                NAME,
+                lambda server: pb_grpc.add_CropServiceServicer_to_server(servicer, server),
+                all_ready(backend, MODELS),
+            )
+        ]
+    finally:
+        intake.close()

@@ -1,0 +1,168 @@
+"""The way of one photo: decode, find nails and hands, apply the crop rules, cut, read the palette."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from nails.crop_rules import crop_nails, cut, expand_square
+from nails.hands import Hand
+from nails.masks import encode_rle
+from nails.nail_decode import NailInstance
+from nails.overlay import draw
+from nails.palette import extract_palette
+from nails.photo import encode_jpeg, encode_png
+from nails.quality import flags
+from services.crop.findings import Box, CropFormat, CropOptions, CroppedPhoto, FoundHand, FoundNail
+from services.crop.models import HandFinder, NailFinder
+from services.intake.photos import LoadedPhoto, PhotoIntake, PhotoSource
+from services.intake.together import together
+from services.kit.deadline import Deadline
+from services.kit.timings import stage
+
+
+@dataclass(frozen=True)
+class CropPipeline:
+    """Crops one photo at a time; many run at once, and the backend batches what they ask.
+
+    work_side: long side at which photos are searched and cut. jpeg_quality: of crops asked for as JPEG.
+    """
+
+    intake: PhotoIntake
+    nails: NailFinder
+    hands: HandFinder
+    work_side: int
+    jpeg_quality: int
+
+    async def crop(self, source: PhotoSource, options: CropOptions, deadline: Deadline) -> CroppedPhoto:
+        """Everything about a photo.
+
+        Raises what PhotoIntake.load and InferenceBackend.infer raise, and DeadlineExceeded between stages.
+        """
+        async with self.intake.slot():
+            photo = await self.intake.load(source, max_side=self.work_side, deadline=deadline)
+            nails, hands = await together(
+                self.nails.find(photo.image, min_score=options.min_nail_score, deadline=deadline),
+                self.hands.find(photo.image, deadline=deadline),
+            )
+            deadline.check("cropping")
+            with stage("postprocess"):
+                return await self.intake.threads.run(self._finish, photo, nails, hands, options, deadline)
+
+    def _finish(
+        self,
+        photo: LoadedPhoto,
+        nails: Sequence[NailInstance],
+        hands: Sequence[Hand],
+        options: CropOptions,
+        deadline: Deadline,
+    ) -> CroppedPhoto:
+        """From what was found to what is returned; runs in a thread."""
+        image = photo.image
+        size = (image.shape[1], image.shape[0])
+        decided = crop_nails(
+            np.array([nail.box for nail in nails], np.float64).reshape(-1, 4),
+            np.array([nail.centroid for nail in nails], np.float64).reshape(-1, 2),
+            np.array([nail.area for nail in nails], np.float64),
+            [hand.scored_joints for hand in hands],
+            size,
+        )
+        square = expand_square(decided.box, size)
+        crop = cut(image, square, options.size)
+        deadline.check("reading the palette")
+        palette = extract_palette(image, _FullMasks(nails, size))
+        overlay = b""
+        if options.include_overlay:
+            deadline.check("drawing the overlay")
+            overlay = encode_png(draw(image, nails, hands, decided, square))
+        return CroppedPhoto(
+            size=photo.size,
+            nails=tuple(
+                _nail(nail, hand, photo, options.include_masks, deadline)
+                for nail, hand in zip(nails, decided.hand_of_nail, strict=True)
+            ),
+            hands=tuple(_hand(hand, photo.scale) for hand in hands),
+            target_hand=decided.target_hand,
+            rule=decided.rule,
+            crop_box=_scaled(square, photo.scale),
+            crop=encode_png(crop)
+            if options.format is CropFormat.PNG
+            else encode_jpeg(crop, self.jpeg_quality),
+            palette=tuple(palette),
+            flags=tuple(flags(image, nails)),
+            overlay=overlay,
+        )
+
+
+class _FullMasks(Sequence[NDArray[np.bool_]]):
+    """The nails' masks bool [h,w], each made when it is looked at: a hundred at once would fill memory."""
+
+    def __init__(self, nails: Sequence[NailInstance], size: tuple[int, int]) -> None:
+        self._nails = nails
+        self._size = size
+
+    def __len__(self) -> int:
+        return len(self._nails)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.bool_]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[NDArray[np.bool_]]: ...
+
+    def __getitem__(self, index: int | slice) -> NDArray[np.bool_] | Sequence[NDArray[np.bool_]]:
+        if isinstance(index, slice):
+            return _FullMasks(self._nails[index], self._size)
+        return self._nails[index].full_mask(self._size)
+
+
+Scale = tuple[float, float]
+
+
+def _scaled(box: Sequence[float] | NDArray[np.float32], scale: Scale) -> Box:
+    x0, y0, x1, y1 = (float(value) for value in box)
+    return x0 * scale[0], y0 * scale[1], x1 * scale[0], y1 * scale[1]
+
+
+def _nail(
+    nail: NailInstance, hand: int, photo: LoadedPhoto, include_mask: bool, deadline: Deadline
+) -> FoundNail:
+    """The nail in pixels of the photo itself."""
+    deadline.check("encoding the masks")
+    scale = photo.scale
+    return FoundNail(
+        box=_scaled(nail.box, scale),
+        score=nail.score,
+        centroid=(nail.centroid[0] * scale[0], nail.centroid[1] * scale[1]),
+        area=nail.area * scale[0] * scale[1],
+        hand=hand,
+        counts=encode_rle(_photo_mask(nail, photo)) if include_mask else None,
+    )
+
+
+def _photo_mask(nail: NailInstance, photo: LoadedPhoto) -> NDArray[np.bool_]:
+    """The nail's mask bool [H,W] over the photo itself."""
+    width, height = photo.size
+    if photo.scale == (1.0, 1.0):
+        return nail.full_mask(photo.size)
+    x, y = nail.offset
+    rows, columns = nail.mask.shape
+    x0, y0, x1, y1 = (round(edge) for edge in _scaled((x, y, x + columns, y + rows), photo.scale))
+    full = np.zeros((height, width), bool)
+    grown = cv2.resize(nail.mask.astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST_EXACT)
+    full[y0:y1, x0:x1] = np.asarray(grown) > 0
+    return full
+
+
+def _hand(hand: Hand, scale: Scale) -> FoundHand:
+    joints = tuple(
+        # (-1, -1) says that the model saw no such joint; it is not a place to be scaled.
+        ((float(x) * scale[0], float(y) * scale[1]) if score > 0 else (-1.0, -1.0), float(score))
+        for (x, y), score in zip(hand.joints, hand.joint_scores, strict=True)
+    )
+    return FoundHand(box=_scaled(hand.box, scale), score=hand.score, joints=joints)

@@ -1,0 +1,144 @@
+"""CropService's methods: messages in, plain objects through, messages out. Nothing else happens here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from lunula.crop.v1 import crop_service_pb2 as pb
+from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
+from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2
+from nails.palette import PaletteColor
+from nails.quality import Flag
+from services.crop.findings import Box, CropOptions, CroppedPhoto, FoundHand, FoundNail, Point
+from services.crop.pipeline import CropPipeline
+from services.crop.validate import read_options
+from services.intake.items import check_batch_size, run_batch, run_stream, settle
+from services.intake.late import Late
+from services.intake.photos import PhotoSource
+from services.kit.deadline import Deadline
+from services.kit.errors import LunulaError, to_item_error
+from services.kit.scope import current_deadline, response_info
+from services.kit.timings import collect
+
+
+@dataclass(frozen=True)
+class CropParts:
+    """What needs the model server's answer before it can be made. models: named in every response."""
+
+    pipeline: CropPipeline
+    models: tuple[response_info_pb2.ModelVersion, ...]
+
+
+class CropServicer(pb_grpc.CropServiceServicer):
+    """Translates between the contract and `CropPipeline`."""
+
+    def __init__(self, parts: Late[CropParts], *, min_nail_score: float, photos_per_call: int) -> None:
+        """min_nail_score: where the caller says nothing. photos_per_call: worked on at once for one call."""
+        self._parts = parts
+        self._min_nail_score = min_nail_score
+        self._photos_per_call = photos_per_call
+
+    async def CropImages(self, request: pb.CropImagesRequest, context: Any) -> pb.CropImagesResponse:
+        """See the contract."""
+        del context
+        check_batch_size(len(request.photos), "photos")
+        options = self._options(request.options)
+        parts, deadline = await self._parts.get(), current_deadline()
+
+        async def work(index: int, photo: photo_pb2.Photo) -> CroppedPhoto:
+            source = PhotoSource.of(photo, f"photos[{index}]")
+            return await parts.pipeline.crop(source, options, deadline)
+
+        outcomes = await run_batch(request.photos, work, concurrency=self._photos_per_call, deadline=deadline)
+        return pb.CropImagesResponse(
+            items=[to_item(outcome) for outcome in outcomes], info=response_info(parts.models)
+        )
+
+    async def StreamCrops(
+        self, request_iterator: AsyncIterator[pb.StreamCropsRequest], context: Any
+    ) -> AsyncIterator[pb.StreamCropsResponse]:
+        """See the contract."""
+        del context
+        answer = partial(self._answer, await self._parts.get(), current_deadline())
+        answers = run_stream(request_iterator, answer, concurrency=self._photos_per_call)
+        async with aclosing(answers):
+            async for response in answers:
+                yield response
+
+    async def _answer(
+        self, parts: CropParts, deadline: Deadline, request: pb.StreamCropsRequest
+    ) -> pb.StreamCropsResponse:
+        async def work() -> CroppedPhoto:
+            options = self._options(request.options)
+            return await parts.pipeline.crop(PhotoSource.of(request.photo, "photo"), options, deadline)
+
+        with collect():
+            item = to_item(await settle(work()))
+            return pb.StreamCropsResponse(
+                item_id=request.item_id, item=item, info=response_info(parts.models)
+            )
+
+    def _options(self, options: pb.CropOptions) -> CropOptions:
+        return read_options(options, default_min_score=self._min_nail_score)
+
+
+def to_item(outcome: CroppedPhoto | LunulaError) -> pb.CropItem:
+    """The message of a result or an error."""
+    if isinstance(outcome, LunulaError):
+        return pb.CropItem(error=to_item_error(outcome))
+    width, height = outcome.size
+    size = photo_pb2.ImageSize(width=width, height=height)
+    return pb.CropItem(
+        result=pb.CropResult(
+            size=size,
+            nails=[_nail(nail, size) for nail in outcome.nails],
+            hands=[_hand(hand) for hand in outcome.hands],
+            target_hand=outcome.target_hand,
+            rule=pb.CropRule.ValueType(outcome.rule.value),
+            crop_box=_box(outcome.crop_box),
+            crop=outcome.crop,
+            palette=palette_pb2.Palette(colors=[_color(color) for color in outcome.palette]),
+            quality_flags=[_FLAGS[flag] for flag in outcome.flags],
+            overlay=outcome.overlay,
+        )
+    )
+
+
+_FLAGS = {flag: pb.QualityFlag.Value(f"QUALITY_FLAG_{flag.name}") for flag in Flag}
+
+
+def _box(box: Box) -> photo_pb2.Box:
+    x0, y0, x1, y1 = box
+    return photo_pb2.Box(x0=x0, y0=y0, x1=x1, y1=y1)
+
+
+def _point(point: Point) -> photo_pb2.Point:
+    return photo_pb2.Point(x=point[0], y=point[1])
+
+
+def _nail(nail: FoundNail, size: photo_pb2.ImageSize) -> pb.Nail:
+    mask = None if nail.counts is None else pb.RleMask(size=size, counts=nail.counts)
+    return pb.Nail(
+        box=_box(nail.box),
+        score=nail.score,
+        centroid=_point(nail.centroid),
+        area=nail.area,
+        hand_index=nail.hand,
+        mask=mask,
+    )
+
+
+def _hand(hand: FoundHand) -> pb.Hand:
+    joints = [pb.Joint(position=_point(point), score=score) for point, score in hand.joints]
+    return pb.Hand(box=_box(hand.box), score=hand.score, joints=joints)
+
+
+def _color(color: PaletteColor) -> palette_pb2.PaletteColor:
+    lightness, a, b = color.lab
+    return palette_pb2.PaletteColor(
+        color=palette_pb2.LabColor(l=lightness, a=a, b=b), weight=color.weight, name=color.name
+    )

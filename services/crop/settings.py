@@ -1,0 +1,27 @@
+"""Settings of CropService: `python -m services.crop --help` prints them."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from services.intake.settings import PhotoSettings
+
+
+class CropSettings(PhotoSettings):
+    """Finds nails in photos and cuts out the nails of one hand.
+
+    Every setting is an option here and a variable LUNULA_CROP_<NAME> of the environment; options win.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LUNULA_CROP_")
+
+    port: int = Field(7101, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    work_side: int = Field(
+        1600, ge=256, le=4096, description="long side in pixels at which photos are searched and cropped"
+    )
+    min_nail_score: float = Field(
+        0.5, gt=0, le=1, description="nails below this score are dropped, unless the caller says otherwise"
+    )
+    max_hands: int = Field(4, ge=1, le=16, description="hands looked at in a photo, best first")
+    jpeg_quality: int = Field(92, ge=1, le=100, description="quality of crops that are asked for as JPEG")
