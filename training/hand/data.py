@@ -1,0 +1,201 @@
+"""Training batches for hand_detect and hand_pose: random views of drawn photos, and clutter without hands.
+
+A batch is a pure function of (seed, step). Joints are (x, y) in view pixels with a presence: 1 seen, 0.5
+hidden behind something, 0 outside the view.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from nails.preprocess import hand_pose_input
+from training.hand.pose_model import POSE_MEAN, POSE_STD
+from training.hand.pose_model import SIZE as POSE_SIZE
+from training.photos import Clutter, Drawn, Image, photographed, read_image
+from training.seg.data import to_tensor
+
+HIDDEN_PRESENCE = 0.5
+MIN_VISIBLE_SHARE = 0.25  # a hand of which less is in the view is not asked for
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class DetectBatch:
+    """images f32 [N,3,S,S]; boxes: for each item f32 [k,4] xyxy in view pixels."""
+
+    images: Tensor
+    boxes: list[Tensor]
+
+
+@dataclass(frozen=True)
+class PoseBatch:
+    """hands f32 [N,3,256,256]; joints f32 [N,21,2] in view pixels; presence f32 [N,21]."""
+
+    hands: Tensor
+    joints: Tensor
+    presence: Tensor
+
+
+def moved(points: Floats, matrix: Floats) -> Floats:
+    """Points [...,2] through an affine matrix [2,3]."""
+    result: Floats = points @ matrix[:, :2].T + matrix[:, 2]
+    return result
+
+
+def turned_box(box: Floats, matrix: Floats) -> Floats:
+    """The box around a box's image under `matrix`, shrunk a little for what a turn adds at the corners."""
+    x0, y0, x1, y1 = box
+    middle, half = np.array([(x0 + x1) / 2, (y0 + y1) / 2]), np.array([(x1 - x0) / 2, (y1 - y0) / 2])
+    centre = moved(middle, matrix)
+    # The outline of a hand is closer to an ellipse than to its box.
+    extent = np.sqrt((matrix[:, :2] ** 2) @ (half**2))
+    exact = np.abs(matrix[:, :2]) @ half
+    turned = abs(matrix[0, 0] * matrix[0, 1]) + abs(matrix[1, 0] * matrix[1, 1])
+    if turned < 1e-6 * abs(np.linalg.det(matrix[:, :2])):
+        extent = exact
+    return np.concatenate([centre - extent, centre + extent])
+
+
+def draw_detect(
+    photo: Drawn, size: int, rng: np.random.Generator, clutter: Clutter | None, *, negative: float
+) -> tuple[Image, Floats]:
+    """A view uint8 [size,size,3] and the boxes [k,4] of the hands in it."""
+    if clutter and rng.random() < negative:
+        return photographed(clutter.cut(rng, size, size), rng), np.zeros((0, 4))
+    image = read_image(photo.image)
+    height, width = image.shape[:2]
+    scale = size / max(height, width) * np.exp(rng.uniform(np.log(0.55), np.log(1.5)))
+    angle = rng.integers(4) * (np.pi / 2) * (rng.random() < 0.5)
+    if rng.random() < 0.4:
+        angle += rng.normal(0, 0.15)
+    mirror = np.diag([-1.0 if rng.random() < 0.5 else 1.0, 1.0])
+    linear = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ mirror * scale
+    centre = np.array([width, height]) * rng.uniform(0.4, 0.6, 2)
+    matrix = np.concatenate([linear, (np.full(2, size / 2) - linear @ centre)[:, None]], axis=1)
+    if scale < 0.6:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.45 / scale), np.uint8)
+    view = np.full((size, size, 3), 127, np.uint8)
+    if clutter and rng.random() < 0.5:
+        view = np.ascontiguousarray(clutter.cut(rng, size, size))
+    cv2.warpAffine(
+        image, matrix, (size, size), dst=view, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT
+    )
+    boxes = []
+    for hand in photo.hands:
+        box = turned_box(np.array(hand["box"], np.float64), matrix)
+        inside = np.clip(box, 0, size)
+        area = np.prod(box[2:] - box[:2])
+        if area > 0 and np.prod(inside[2:] - inside[:2]) / area >= MIN_VISIBLE_SHARE:
+            boxes.append(inside)
+    return photographed(view, rng), np.array(boxes).reshape(-1, 4)
+
+
+def draw_pose(photo: Drawn, rng: np.random.Generator) -> tuple[Image, Floats, Floats]:
+    """A view uint8 [256,256,3] of one hand of `photo`, its joints [21,2] and their presence [21]."""
+    image = read_image(photo.image)
+    hand = photo.hands[rng.integers(len(photo.hands))]
+    joints, presence = joints_of(hand)
+    x0, y0, x1, y1 = hand["box"]
+    side = max(x1 - x0, y1 - y0) * 1.25 * np.exp(rng.normal(0, 0.12))
+    middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2]) + rng.normal(0, 0.05, 2) * side
+    scale = POSE_SIZE / side
+    angle = rng.integers(4) * (np.pi / 2) * (rng.random() < 0.5) + rng.normal(0, 0.3)
+    mirror = np.diag([-1.0 if rng.random() < 0.5 else 1.0, 1.0])
+    linear = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ mirror * scale
+    matrix = np.concatenate([linear, (np.full(2, POSE_SIZE / 2) - linear @ middle)[:, None]], axis=1)
+    if scale < 0.6:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.45 / scale), np.uint8)
+    square = (POSE_SIZE, POSE_SIZE)
+    view = cv2.warpAffine(image, matrix, square, flags=cv2.INTER_LINEAR, borderValue=(124, 116, 104))
+    height, width = image.shape[:2]
+    placed = moved(joints, matrix)
+    in_view = ((placed >= 0) & (placed < POSE_SIZE)).all(axis=1)
+    in_photo = ((joints >= 0) & (joints < [width, height])).all(axis=1)
+    return photographed(np.asarray(view, np.uint8), rng), placed, presence * in_view * in_photo
+
+
+def joints_of(hand: dict[str, object]) -> tuple[Floats, Floats]:
+    """Joints [21,2] in photo pixels and presence [21] of an entry of the index's hands."""
+    rows = np.array(hand["joints"], np.float64)
+    return rows[:, :2], np.where(rows[:, 2] > 0, 1.0, HIDDEN_PRESENCE)
+
+
+def pose_tensor(views: list[Image]) -> Tensor:
+    """uint8 views [S,S,3] to f32 [N,3,S,S] with the contract's mean and std."""
+    stacked = (np.stack(views).astype(np.float32) - np.array(POSE_MEAN, np.float32)) / np.array(
+        POSE_STD, np.float32
+    )
+    return torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2)))
+
+
+def served_pose_view(photo: Drawn, index: int) -> tuple[NDArray[np.float32], Floats, Floats]:
+    """Hand `index` of a photo as serving sees it, given its true box: input, joints in it, presence."""
+    hand = photo.hands[index]
+    view, placed = hand_pose_input(read_image(photo.image), np.array(hand["box"], np.float64), POSE_SIZE)
+    joints, presence = joints_of(hand)
+    inside = ((joints >= 0) & (joints < np.array(photo.size))).all(axis=1)
+    return view, placed.to_input(joints).astype(np.float64), presence * inside
+
+
+class DetectViews(Dataset[DetectBatch]):
+    """Batch number `step` of an endless, repeatable stream for hand_detect."""
+
+    def __init__(
+        self,
+        photos: list[Drawn],
+        *,
+        seed: int,
+        steps: int,
+        size: int,
+        batch: int,
+        clutter: Clutter | None,
+        negative: float,
+    ) -> None:
+        self.photos, self.seed, self.steps, self.size, self.batch = photos, seed, steps, size, batch
+        self.clutter = clutter if clutter is not None and len(clutter) else None
+        self.negative = negative
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> DetectBatch:
+        if not 0 <= step < self.steps:
+            raise IndexError(step)
+        rng = np.random.default_rng((self.seed, step))
+        views, boxes = [], []
+        for _ in range(self.batch):
+            photo = self.photos[rng.integers(len(self.photos))]
+            view, found = draw_detect(photo, self.size, rng, self.clutter, negative=self.negative)
+            views.append(view)
+            boxes.append(torch.from_numpy(found.astype(np.float32)))
+        return DetectBatch(to_tensor(views), boxes)
+
+
+class PoseViews(Dataset[PoseBatch]):
+    """Batch number `step` of an endless, repeatable stream for hand_pose, from the photos that have hands."""
+
+    def __init__(self, photos: list[Drawn], *, seed: int, steps: int, batch: int) -> None:
+        self.photos = [photo for photo in photos if photo.hands]
+        self.seed, self.steps, self.batch = seed, steps, batch
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> PoseBatch:
+        if not 0 <= step < self.steps:
+            raise IndexError(step)
+        rng = np.random.default_rng((self.seed, step))
+        drawn = [draw_pose(self.photos[rng.integers(len(self.photos))], rng) for _ in range(self.batch)]
+        views, joints, presence = zip(*drawn, strict=True)
+        return PoseBatch(
+            pose_tensor(list(views)),
+            torch.from_numpy(np.stack(joints).astype(np.float32)),
+            torch.from_numpy(np.stack(presence).astype(np.float32)),
+        )

