@@ -1,0 +1,305 @@
+"""Tokens of a request bound into groups: one noun phrase each, with its colours, place and refusal.
+
+Adjectives (colours, shapes, sizes) wait for the noun that follows them; a noun followed by another noun is a
+compound ("gold foil accents"); an adjective after a noun begins another phrase. Connectors end a phrase, but
+for those that carry a description back to its noun: "tips in white", 「ベースはピンク」. A finger is a place,
+of the phrase before it ("a pearl on the ring finger") or of those after it (「薬指にだけ花」).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from nails.phrase_tokens import Token
+from nails.phrase_words import Role
+from nails.vocabulary import TERM_BY_NAME
+
+_NOUN_KINDS = frozenset({"pattern", "part"})
+_CONTENT = frozenset({Role.TERM, Role.MODIFIER, Role.COUNT, Role.HEAD, Role.OTHER})
+_ORDER = ("theme", "length", "shape", "colour", "finish", "pattern", "part")
+
+
+@dataclass(eq=False)
+class Group:
+    """One noun phrase of a request, in the making."""
+
+    items: list[Token] = field(default_factory=list)
+    places: list[Token] = field(default_factory=list)
+    negated: bool = False
+    gradient: bool = False
+    joined: bool = False  # to the group before it, by "and", "or", や
+    clause: int = 0
+    only: bool = False
+
+    def terms_of(self, kind: str) -> list[Token]:
+        """Its vocabulary terms of one kind."""
+        return [token for token in self.items if token.role is Role.TERM and token.kind == kind]
+
+    @property
+    def colours(self) -> list[tuple[Token, list[Token]]]:
+        """Its colours, each with the modifiers that stand before it."""
+        found: list[tuple[Token, list[Token]]] = []
+        waiting: list[Token] = []
+        for token in self.items:
+            if token.role is Role.MODIFIER:
+                waiting.append(token)
+            else:
+                if token.kind == "colour":
+                    found.append((token, waiting))
+                waiting = []
+        return found
+
+    @property
+    def spoken(self) -> list[Token]:
+        """Terms, unknown words and places: what phrases are made of."""
+        return [*self.places, *(token for token in self.items if token.role in (Role.TERM, Role.OTHER))]
+
+    @property
+    def says_something(self) -> bool:
+        """Whether anything but fillers, sizes and the word "nails" is in it."""
+        heads = {token.name for token in self.items if token.role is Role.HEAD}
+        return any(token.role in (Role.TERM, Role.OTHER) for token in self.items) or bool(
+            (self.places and heads) or "negative space" in heads
+        )
+
+    @property
+    def level(self) -> str:
+        """ "part" for parts, pieces of the nail and single fingers, "pattern", or "whole"."""
+        if self.places or self.terms_of("part"):
+            return "part"
+        if self.terms_of("pattern") or self.gradient:
+            return "pattern"
+        heads = {token.name for token in self.items if token.role is Role.HEAD}
+        if not heads and any(token.name == "glitter" for token in self.items):
+            return "pattern"
+        if any(token.role is Role.OTHER for token in self.items) or heads & {"line", "tips", "accent"}:
+            return "part"
+        return "whole"
+
+    def colour_words(self) -> str:
+        """ "deep plum to wine", "milky pink and white"."""
+        words = []
+        for token, modifiers in self.colours:
+            shades = [modifier.name for modifier in modifiers]
+            words.append(" ".join([*shades, TERM_BY_NAME["colour"][token.name].en[0]]))
+        return (" to " if self.gradient else " and ").join(dict.fromkeys(words))
+
+    def canonical(self) -> str:
+        """The phrase in canonical English: "one pearl on ring finger", "thin gold french line"."""
+        shades = {id(modifier) for _, modifiers in self.colours for modifier in modifiers}
+        sizes = [
+            token.name
+            for token in self.items
+            if token.role in (Role.COUNT, Role.MODIFIER) and id(token) not in shades
+        ]
+        words = list(dict.fromkeys(sizes))
+        for kind in _ORDER:
+            if kind == "colour":
+                if self.colours:
+                    words.append(self.colour_words())
+            else:
+                words += dict.fromkeys(_shown(token, "one" in sizes) for token in self.terms_of(kind))
+        if self.gradient and not any(token.name == "ombre" for token in self.terms_of("pattern")):
+            words.append("ombre")
+        words += [token.name for token in self.items if token.role is Role.OTHER]
+        words += dict.fromkeys(token.name for token in self.items if token.role is Role.HEAD)
+        phrase = " ".join(words)
+        if self.places:
+            fingers = dict.fromkeys(TERM_BY_NAME["finger"][place.name].en[0] for place in self.places)
+            phrase += " on " + " and ".join(fingers)
+        return phrase.strip()
+
+
+def group_tokens(found: Sequence[Token]) -> list[Group]:
+    """The noun phrases of a request, in its order; empty ones left out."""
+    builder = _Builder(found)
+    for index in range(len(found)):
+        builder.take(index)
+    builder.end_clause()
+    return [group for group in builder.groups if group.items or group.places]
+
+
+class _Builder:
+    """Walks over the tokens once, holding the phrase that is being read."""
+
+    def __init__(self, found: Sequence[Token]) -> None:
+        self.found = found
+        self.groups: list[Group] = []
+        self.open = Group()
+        self.clause = 0
+        self.places: list[Token] = []  # of the phrases to come
+        self.places_used = False
+        self.negating = False
+        self.post = False  # what follows still describes the open phrase
+        self.join = False
+        self.attribute = False
+        self.place_next = False
+        self.only = False
+
+    def take(self, index: int) -> None:
+        """Read one token."""
+        token = self.found[index]
+        if token.kind == "finger":
+            self._finger(token)
+        elif token.role in _CONTENT:
+            self._content(token)
+        elif token.role in (Role.JOIN, Role.POST, Role.ATTRIBUTE, Role.ONLY):
+            self._connect(token.role)
+        elif token.role is Role.GRADIENT:
+            self._gradient(index)
+        elif token.role in (Role.LINK, Role.PLACE, Role.NOT_BEFORE):
+            self._close()
+            self.place_next = token.role is Role.PLACE
+            self.negating = self.negating or token.role is Role.NOT_BEFORE
+        elif token.role is Role.NOT_AFTER:
+            self._not_after()
+        elif token.role is Role.BREAK:
+            self._break(index)
+        elif token.role in (Role.BUT, Role.STOP):
+            self.end_clause()
+
+    def end_clause(self) -> None:
+        """A comma, a full stop: places and refusals end here."""
+        self._close()
+        if self.places and not self.places_used:
+            before = next((group for group in reversed(self.groups) if group.clause == self.clause), None)
+            if before is not None:
+                before.places += self.places
+            else:
+                self.groups.append(Group(places=self.places, clause=self.clause, negated=self.negating))
+        self.clause += 1
+        self.places, self.places_used = [], False
+        self.negating = self.join = self.place_next = False
+
+    def _close(self) -> None:
+        if self.open.items:
+            self.groups.append(self.open)
+        self.open = Group()
+        self.post = self.attribute = self.join = False
+
+    def _content(self, token: Token) -> None:
+        if self.open.items and self._begins_another(token):
+            joined = self.join
+            self._close()
+            self.open.joined = joined
+        if not self.open.items:
+            self.open.clause, self.open.negated = self.clause, self.negating
+            self.open.joined = self.open.joined or self.join
+            self.open.only = self.only
+            if self.places and not self.place_next:
+                self.open.places = list(self.places)
+                self.places_used = True
+        self.open.items.append(token)
+        self.join = self.attribute = self.place_next = self.only = False
+
+    def _begins_another(self, token: Token) -> bool:
+        if self.post and self.join:
+            # "the tips are pink and white", but "the tips are pink and the base ..."
+            return not _is_shade(token)
+        if self.attribute or self.post:
+            return False
+        has_noun = any(_is_noun(item) for item in self.open.items)
+        if self.join:
+            # "pink and white french" is one phrase; "pink and glitter", "french and glitter" are two.
+            return has_noun or not (_is_shade(token) and _is_shade(self.open.items[-1]))
+        return has_noun and not _is_noun(token)
+
+    def _finger(self, token: Token) -> None:
+        japanese_after_noun = token.japanese and not self.attribute
+        if self.open.items and not self.place_next and not japanese_after_noun:
+            # "glitter ring finger"
+            self.open.places.append(token)
+            self._close()
+        elif self.place_next and self.groups and self.groups[-1].clause == self.clause:
+            self._close()
+            self.groups[-1].places.append(token)
+        else:
+            self._close()
+            if self.places_used:
+                self.places, self.places_used = [], False
+            self.places.append(token)
+            # "ring and middle fingers": the place stays open for the next finger.
+            return
+        self.only = False
+
+    def _connect(self, role: Role) -> None:
+        """Words that tie what follows to what is open."""
+        if role is Role.ONLY:
+            self.only = True
+        elif role is Role.JOIN:
+            last_clause = self.groups[-1].clause if self.groups else -1
+            self.join = bool(self.open.items) or last_clause == self.clause
+        elif role is Role.ATTRIBUTE:
+            self.attribute = bool(self.open.items) or self.attribute
+        elif any(_is_noun(item) for item in self.open.items):
+            self.post = True
+
+    def _gradient(self, index: int) -> None:
+        """One colour to another, where colours stand on both sides."""
+        ahead = [token for token in self.found[index + 1 : index + 6] if token.role is not Role.FILL]
+        colour_follows = False
+        for token in ahead:
+            if token.kind == "colour":
+                colour_follows = True
+                break
+            if token.role not in (Role.MODIFIER, Role.ATTRIBUTE) and token.name != "ombre":
+                break
+        if colour_follows and self.open.colours:
+            self.open.gradient = True
+            self.post = True
+        else:
+            self._close()
+
+    def _not_after(self) -> None:
+        """なし, -free: the phrase before, and those joined to it."""
+        self._close()
+        for group in reversed(self.groups):
+            if group.clause != self.clause:
+                break
+            group.negated = True
+            if not group.joined:
+                break
+
+    def _break(self, index: int) -> None:
+        """A comma ends a clause, unless it stands in a list that a refusal governs ("no a, b or c")."""
+        if self.negating and self._list_goes_on(index):
+            self._close()
+            return
+        if self._places_wait(index):
+            return
+        self.end_clause()
+
+    def _places_wait(self, index: int) -> bool:
+        """「薬指、中指に花」: a comma between fingers."""
+        following = self.found[index + 1] if index + 1 < len(self.found) else None
+        return bool(
+            self.places and not self.places_used and following is not None and following.kind == "finger"
+        )
+
+    def _list_goes_on(self, index: int) -> bool:
+        for token in self.found[index + 1 : index + 12]:
+            if token.role is Role.JOIN and token.name in ("or", "nor"):
+                return True
+            if token.role not in (Role.TERM, Role.MODIFIER, Role.HEAD, Role.OTHER, Role.BREAK, Role.FILL):
+                return False
+        return False
+
+
+def _shown(token: Token, single: bool) -> str:
+    """A term in canonical English; its singular, where it has one, after "one"."""
+    words = TERM_BY_NAME[token.kind][token.name].en
+    singular = words[0].removesuffix("s")
+    return singular if single and singular in words else words[0]
+
+
+def _is_noun(token: Token) -> bool:
+    if token.role in (Role.HEAD, Role.OTHER):
+        return True
+    if token.role is not Role.TERM or token.name == "plain":  # "plain pink" is an adjective's work
+        return False
+    return token.kind in _NOUN_KINDS or token.name == "glitter"
+
+
+def _is_shade(token: Token) -> bool:
+    return token.role is Role.MODIFIER or token.kind == "colour"
