@@ -1,0 +1,66 @@
+"""artist_image: who made the design in this nail crop (the role of VGG16 in paper A).
+
+    images f32 [N,3,224,224] -> logits f32 [N,A], embedding f32 [N,256] unit
+
+The fine-tuned backbone of the design encoders with both of its descriptions, and a cosine classifier over a
+256-number embedding. The embedding compares works of artists that the classifier never saw.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.backbone import EfficientNetLite0
+from training.design.encoders import Encoders
+from training.design.image_align import AlignHead
+from training.design.image_style import StyleHead
+
+EMBEDDING = 256
+
+
+class ArtistHead(nn.Module):
+    """From the hidden layers of both design heads to logits and embedding."""
+
+    def __init__(self, inputs: int, artists: int, drop: float = 0.3) -> None:
+        super().__init__()
+        self.standardise = nn.BatchNorm1d(inputs)
+        self.drop = nn.Dropout(drop)
+        self.embed = nn.Linear(inputs, EMBEDDING)
+        self.classes = nn.Parameter(torch.randn(artists, EMBEDDING) * 0.05)
+        self.log_scale = nn.Parameter(torch.tensor(16.0).log())
+
+    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """f32 [N,D] -> logits f32 [N,A], embedding f32 [N,256] unit."""
+        embedding = functional.normalize(self.embed(self.drop(self.standardise(hidden))), dim=1)
+        logits = self.log_scale.exp() * embedding @ functional.normalize(self.classes, dim=1).T
+        return logits, embedding
+
+
+class ArtistImage(nn.Module):
+    """The whole model as it is exported."""
+
+    def __init__(self, encoders: Encoders, head: ArtistHead) -> None:
+        super().__init__()
+        self.backbone: EfficientNetLite0 = encoders.backbone
+        self.align: AlignHead = encoders.align
+        self.style: StyleHead = encoders.style
+        self.head = head
+
+    def describe(self, images: Tensor) -> Tensor:
+        """What the head reads: f32 [N,3,S,S] -> f32 [N,D]."""
+        levels = self.backbone.levels(images)
+        align, _ = self.align(self.align.describe(images, levels)[0])
+        style, _ = self.style(self.style.describe(images, levels)[0])
+        return torch.cat([align, style], dim=1)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """images f32 [N,3,224,224] -> logits f32 [N,A], embedding f32 [N,256] unit."""
+        logits, embedding = self.head(self.describe(images))
+        return logits, embedding
+
+
+def description_size(encoders: Encoders) -> int:
+    """D of `ArtistImage.describe`."""
+    return encoders.align.hidden.out_features + encoders.style.hidden.out_features
