@@ -17,6 +17,7 @@ from nails.vocabulary import TERM_BY_NAME
 
 _NOUN_KINDS = frozenset({"pattern", "part"})
 _CONTENT = frozenset({Role.TERM, Role.MODIFIER, Role.COUNT, Role.HEAD, Role.OTHER})
+_MAX_ITEMS = 12  # no noun phrase is longer; keeps hostile texts linear
 _ORDER = ("theme", "length", "shape", "colour", "finish", "pattern", "part")
 
 
@@ -194,6 +195,8 @@ class _Builder:
         self.join = self.attribute = self.place_next = self.only = False
 
     def _begins_another(self, token: Token) -> bool:
+        if len(self.open.items) >= _MAX_ITEMS:
+            return True
         if self.post and self.join:
             # "the tips are pink and white", but "the tips are pink and the base ..."
             return not _is_shade(token)

@@ -31,9 +31,13 @@ _WORD = re.compile(r"[a-z0-9à-ɏ]+(?:'[a-z]+)?")
 _SPLIT = re.compile(rf"(?P<word>[a-z0-9à-ɏ]+(?:'[a-z]+)?)|(?P<ja>[{_JA}]+)|(?P<mark>[^\s])|(?P<line>\n+)")
 _KATAKANA = re.compile(r"[ァ-ヺー]")
 _KANJI = re.compile(r"[々一-鿿㐀-䶿豈-﫿]")
-_OTHER_JA = re.compile(r"[ァ-ヺー]{2,}|[々一-鿿㐀-䶿豈-﫿]{2,}")
+# Unknown nouns: katakana, ideographs, and one ideograph alone where no verb ending follows it.
+_OTHER_JA = re.compile(
+    r"[ァ-ヺー]{2,}|[々一-鿿㐀-䶿豈-﫿]{2,}|[一-鿿㐀-䶿豈-﫿](?=[のにをとがはでやも]|[^ぁ-ゖ]|$)"
+)
 _STOPS, _BREAKS = frozenset(".。!！?？;；"), frozenset(",、，:：()（）「」『』[]/／・")
 _LONGEST_EN = 5
+MAX_CHARACTERS = 10_000
 _SHORT_FINGERS = {"index": "index", "pointer": "index", "middle": "middle", "ring": "ring", "little": "pinky"}
 # Kinds of the vocabulary, first come first served where a word is in two of them.
 _KIND_ORDER = ("finger", "colour", "part", "pattern", "finish", "theme", "shape", "length")
@@ -113,15 +117,20 @@ def _longest_japanese() -> int:
     return max(len(word) for word in japanese_lexicon())
 
 
+def normal_form(text: str) -> str:
+    """NFKC of at most MAX_CHARACTERS characters, and no more of them afterwards (one can become eighteen)."""
+    return unicodedata.normalize("NFKC", text[:MAX_CHARACTERS])[:MAX_CHARACTERS]
+
+
 def _folded(text: str) -> str:
     """NFKC and lower case, with as many characters as NFKC left: positions stay true."""
-    normal = unicodedata.normalize("NFKC", text)
+    normal = normal_form(text)
     return "".join(low if len(low := char.lower()) == 1 else char for char in normal).replace("’", "'")
 
 
 def tokens(text: str) -> list[Token]:
     """The tokens of a request in its order. Deterministic; never fails."""
-    shown = unicodedata.normalize("NFKC", text)
+    shown = normal_form(text)
     folded = _folded(text)
     found: list[Token] = []
     words: list[tuple[str, int, int]] = []

@@ -111,8 +111,8 @@ colour | wine | deep red, oxblood | 深いワインレッド, 赤ワイン
 
 CONNECTORS_EN: Final[dict[Role, str]] = {
     Role.JOIN: "and & or nor plus",
-    Role.LINK: "with featuring over under then accented topped along has have having decorated adorned against"
-    " at near",
+    Role.LINK: "with featuring over under then accented topped along has have having decorated adorned"
+    " against at near",
     Role.POST: "in is are of from",
     Role.PLACE: "on for onto across",
     Role.GRADIENT: "to into",

@@ -18,11 +18,10 @@ import numpy as np
 
 from nails.color import lab_to_srgb, srgb_to_lab
 from nails.phrase_groups import Group, group_tokens
-from nails.phrase_tokens import Token, tokens
+from nails.phrase_tokens import MAX_CHARACTERS, Token, tokens
 from nails.phrase_words import Role
 from nails.vocabulary import COLOUR_BY_NAME, TERM_BY_NAME, Colour
 
-MAX_CHARACTERS = 10_000
 MAX_PHRASES = 64
 MAX_NNP = 16
 MAX_MDD = 12

@@ -19,8 +19,8 @@ _CJK_START = re.compile(rf"[{_CJK}]")
 
 
 def normalise(text: str) -> str:
-    """NFKC, lower case, at most 100,000 characters."""
-    return unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]).lower()
+    """NFKC, lower case, at most 100,000 characters before and after (NFKC makes eighteen of some)."""
+    return unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]).lower()[:MAX_CHARACTERS]
 
 
 def words(text: str) -> list[str]:
