@@ -1,0 +1,39 @@
+"""python -m training.synth: write synthetic photos, or a contact sheet."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+
+from training.synth.sheet import contact_sheet
+from training.synth.writer import write
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m training.synth", description=__doc__)
+    parser.add_argument("--kind", default="designs", help="designs, segmentation")
+    parser.add_argument("--n", type=int, default=1000, help="how many photos")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--size", type=int, default=640, help="longer side in pixels")
+    parser.add_argument("--workers", type=int, default=None, help="processes; default: all cores")
+    parser.add_argument(
+        "--backgrounds", type=Path, default=None, help="folder of photos to stand behind the hands"
+    )
+    parser.add_argument("--out", type=Path, help="folder to fill; a run that was interrupted goes on")
+    parser.add_argument("--sheet", type=Path, help="write a contact sheet of 64 samples here instead")
+    parser.add_argument("--marked", action="store_true", help="draw outlines and joints on the sheet")
+    args = parser.parse_args()
+    if args.sheet:
+        page = contact_sheet(args.seed, args.kind, marked=args.marked, backgrounds=args.backgrounds)
+        cv2.imwrite(str(args.sheet), page[..., ::-1])
+    elif args.out:
+        write(args.out, args.n, args.seed, args.kind, args.workers, args.size, backgrounds=args.backgrounds)
+    else:
+        parser.error("give --out or --sheet")
+
+
+if __name__ == "__main__":
+    main()

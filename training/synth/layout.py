@@ -1,0 +1,364 @@
+"""Where everything stands: hands placed in the picture in pixels, nails on their fingers, sleeves and rings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.synth.anatomy import Array, Build, Cones, HandShape, pose_hand
+from training.synth.designs import Design
+from training.synth.nail_shape import sample_outline
+from training.synth.nail_surface import Plate
+from training.synth.poses import MANNERS, View, sample_pose
+from training.synth.skin import SkinStyle
+
+SLEEVE, BAND, RING = 7, 8, 9
+
+
+@dataclass
+class PlacedHand:
+    """A hand in pixels (x right, y down, z to the viewer). `joints` [21,3]; plates thumb to little finger."""
+
+    shape: HandShape
+    cones: Cones
+    joints: Array
+    plates: list[Plate]
+    skin: SkinStyle
+    side: str
+    manner: str
+    scale: float
+    bend: NDArray[np.float32]
+    materials: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+
+
+@dataclass
+class Layout:
+    """All hands of a picture of `width` x `height`."""
+
+    width: int
+    height: int
+    hands: list[PlacedHand]
+    arrangement: str
+    framing: str
+
+
+@dataclass(frozen=True)
+class _Free:
+    """A hand before it is placed: camera axes with y up, hand units."""
+
+    shape: HandShape
+    rotation: Array
+    offset: Array
+    manner: str
+    bend: NDArray[np.float32]
+
+    def joints(self) -> Array:
+        return self.shape.joints @ self.rotation.T + self.offset
+
+    def nails_visible(self) -> NDArray[np.bool_]:
+        return (self.shape.dorsal[:, 2] @ self.rotation.T)[:, 2] > 0.15
+
+
+def _build(rng: np.random.Generator) -> Build:
+    return Build(
+        *(float(v) for v in rng.normal([1.0, 1.0, 1.03, 0.98, 1.02], [0.09, 0.05, 0.05, 0.02, 0.025]))
+    )
+
+
+def _free_hand(
+    rng: np.random.Generator,
+    build: Build,
+    side: str,
+    manner: str,
+    offset: Array,
+    roll: float | None,
+    visible: int,
+) -> _Free:
+    """Draw until at least `visible` nails face the camera (or ten times)."""
+    for _ in range(10):
+        pose, view = sample_pose(rng, manner, side == "left")
+        if roll is not None:
+            view = View(view.yaw, view.pitch, roll)
+        shape = pose_hand(pose, build, side)
+        bend = np.deg2rad(np.abs(pose.flex[:, 1:])).astype(np.float32)
+        hand = _Free(shape, view.matrix(), offset, manner, bend)
+        if hand.nails_visible().sum() >= visible:
+            break
+    return hand
+
+
+ARRANGEMENTS = {"one": 0.72, "side_by_side": 0.08, "stacked": 0.14, "facing": 0.06}
+FRAMINGS = {"whole": 0.30, "fingers": 0.34, "nails": 0.30, "wide": 0.06}
+ASPECTS = ((3, 4), (3, 4), (4, 3), (1, 1), (9, 16), (16, 9), (2, 3), (4, 5))
+
+
+def sample_layout(
+    rng: np.random.Generator, size: int, design: Design, bare_share_small: bool = False
+) -> Layout:
+    """Draw hands and place them in a picture whose longer side is `size`."""
+    aw, ah = ASPECTS[int(rng.integers(0, len(ASPECTS)))]
+    width, height = (size, round(size * ah / aw)) if aw >= ah else (round(size * aw / ah), size)
+    arrangement = _pick(rng, ARRANGEMENTS)
+    framing = _pick(rng, FRAMINGS)
+    free = _arrange(rng, arrangement)
+    frame = _frame(rng, free, framing, width, height)
+    build_nails = _NailSizes(rng)
+    tone = int(rng.choice(10, p=[0.13, 0.13, 0.13, 0.13, 0.12, 0.1, 0.09, 0.07, 0.05, 0.05]))
+    skin = SkinStyle(rng, tone)
+    hands = [_place(rng, hand, frame, skin, design, build_nails) for hand in free]
+    return Layout(width, height, hands, arrangement, framing)
+
+
+def _pick(rng: np.random.Generator, weights: dict[str, float]) -> str:
+    p = np.array(list(weights.values()))
+    return list(weights)[int(rng.choice(len(p), p=p / p.sum()))]
+
+
+def _arrange(rng: np.random.Generator, arrangement: str) -> list[_Free]:
+    build = _build(rng)
+    side = "left" if rng.random() < 0.6 else "right"
+    other = "right" if side == "left" else "left"
+    zero = np.zeros(3)
+    if arrangement == "one":
+        manner = _pick(rng, MANNERS)
+        visible = 0 if manner in ("fist", "palm") else 3
+        return [_free_hand(rng, build, side, manner, zero, None, visible)]
+    calm = str(rng.choice(["flat", "relaxed"]))
+    if arrangement == "side_by_side":
+        manner = calm if rng.random() < 0.7 else str(rng.choice(["curl", "fan"]))
+        gap, roll = rng.uniform(1.0, 1.7), rng.normal(0, 12)
+        turn = 0.0 if rng.random() < 0.7 else 180.0
+        near = -1.0 if (side == "left") == (manner != "curl") else 1.0  # thumbs towards each other
+        if turn:
+            near = -near
+        a = _free_hand(rng, build, side, manner, np.array([near * gap / 2, 0, 0]), turn - near * roll, 3)
+        b = _free_hand(
+            rng,
+            build,
+            other,
+            manner,
+            np.array([-near * gap / 2, rng.normal(0, 0.1), 0]),
+            turn + near * roll,
+            3,
+        )
+        return [a, b]
+    if arrangement == "facing":
+        reach = rng.uniform(1.5, 2.3)
+        a = _free_hand(rng, build, side, calm, np.array([-reach, 0, 0]), -90 + rng.normal(0, 12), 3)
+        b = _free_hand(
+            rng, build, other, calm, np.array([reach, rng.normal(0, 0.4), 0.1]), 90 + rng.normal(0, 12), 3
+        )
+        return [a, b]
+    heading = rng.uniform(0, 360) if rng.random() < 0.5 else 180 + rng.normal(0, 40)  # stacked
+    cross = rng.choice([-1, 1]) * rng.uniform(15, 85)
+    shift = rng.normal([0.0, 0.0], [0.35, 0.3])
+    below = _free_hand(rng, build, side, calm, zero, heading, 3)
+    back = np.deg2rad(heading)
+    apart = np.array([-np.sin(back), np.cos(back), 0]) * -rng.uniform(0.0, 0.5)
+    above = _free_hand(rng, build, other, calm, apart + [shift[0], shift[1], 0.62], heading + cross, 3)
+    return [below, above]
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Camera (y up, hand units) to pixels: perspective at distance `focus`, then scale and shift."""
+
+    focus: float
+    scale: float
+    shift: Array
+
+    def points(self, points: Array) -> Array:
+        """Pixels [n,3] of points [n,3]."""
+        near = self.focus / (self.focus - points[:, 2:3])
+        flat = points[:, :2] * near * [1.0, -1.0] * self.scale + self.shift
+        return np.concatenate([flat, points[:, 2:3] * self.scale], axis=1)
+
+    def radii(self, radii: Array, points: Array) -> Array:
+        return radii * self.scale * self.focus / (self.focus - points[:, 2])
+
+
+def _frame(rng: np.random.Generator, hands: list[_Free], framing: str, width: int, height: int) -> _Frame:
+    focus = float(rng.uniform(7, 25))
+    flat = _Frame(focus, 1.0, np.zeros(2))
+    joints = [flat.points(hand.joints())[:, :2] for hand in hands]
+    if framing in ("whole", "wide"):
+        target = np.concatenate(joints)
+        share = rng.uniform(0.6, 1.0) if framing == "whole" else rng.uniform(0.3, 0.6)
+    elif framing == "fingers":
+        target = np.concatenate([j[[4, 8, 12, 16, 20, 6, 10, 14, 18, 5, 17]] for j in joints])
+        share = rng.uniform(0.7, 1.15)
+    else:  # two to five fingertips fill the picture
+        j = joints[-1]
+        count = int(rng.integers(2, 6))
+        start = int(rng.integers(0, 6 - count)) if count < 5 else 0
+        fingers = range(start, start + count)
+        target = j[[k for f in fingers for k in (3 + 4 * f, 4 + 4 * f)]]
+        share = rng.uniform(0.55, 0.95)
+    low, high = target.min(0), target.max(0)
+    extent = np.maximum(high - low, 0.45)
+    scale = float(share * min(width / extent[0], height / extent[1]))
+    spare = np.abs(np.array([width, height]) - extent * scale) * 0.5
+    shift = np.array([width, height]) / 2 - (low + high) / 2 * scale + rng.uniform(-0.55, 0.55, 2) * spare
+    return _Frame(focus, scale, shift)
+
+
+class _NailSizes:
+    """One person's nails: how wide, long and curved they are."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.width = rng.uniform(0.78, 0.95)
+        self.bed = rng.uniform(1.55, 2.15)
+        self.curve = rng.uniform(0.82, 1.15)
+        self.slope = rng.normal(5, 3)
+        self.arch = rng.uniform(0.1, 0.7)
+
+
+def _place(
+    rng: np.random.Generator, hand: _Free, frame: _Frame, skin: SkinStyle, design: Design, sizes: _NailSizes
+) -> PlacedHand:
+    shape, source = hand.shape, hand.shape.cones
+    flip = np.array([1.0, -1.0, 1.0])
+
+    def turn(vectors: Array) -> Array:
+        rotated: Array = (vectors @ hand.rotation.T) * flip
+        return rotated
+
+    materials: dict[int, NDArray[np.float32]] = {}
+    source = _dress(rng, source, shape, materials)
+    a, b = source.a @ hand.rotation.T + hand.offset, source.b @ hand.rotation.T + hand.offset
+    cones = Cones(
+        frame.points(a),
+        frame.points(b),
+        frame.radii(source.ra, a),
+        frame.radii(source.rb, b),
+        source.part,
+        source.s0,
+        source.s1,
+        turn(source.dorsal),
+        turn(source.lateral),
+    )
+    joints_3d = hand.joints()
+    joints = frame.points(joints_3d)
+    length_class = design.length
+    plates = []
+    outline_seed = rng.integers(0, 2**31)
+    for finger in range(5):
+        shared = np.random.default_rng(outline_seed)  # all nails of a set have one shape
+        tip, last = joints_3d[4 + 4 * finger], joints_3d[3 + 4 * finger]
+        near = frame.focus / (frame.focus - tip[2]) * frame.scale
+        r = shape.radius[finger] * 0.87 * near
+        half_width = r * sizes.width * (1.06 if finger == 0 else 1.0) * rng.uniform(0.96, 1.04)
+        bed = sizes.bed * (0.92 if finger == 0 else 1.0) * rng.uniform(0.95, 1.05)
+        outline = sample_outline(shared, design.shape, length_class, bed)
+        axis, dorsal, lateral = (
+            turn(v[finger, 2][None])[0] for v in (shape.axis, shape.dorsal, shape.lateral)
+        )
+        length = np.linalg.norm(tip - last) * near
+        start = max(length - (0.1 * r + bed * half_width), 0.12 * length)
+        base = frame.points(last[None])[0] + axis * start + dorsal * (0.945 * r)
+        slope = np.deg2rad(np.clip(sizes.slope + rng.normal(0, 1.5), -3, 14))
+        forward = axis * np.cos(slope) - dorsal * np.sin(slope)
+        upward = dorsal * np.cos(slope) + axis * np.sin(slope)
+        yaw = rng.normal(0, 0.03)
+        forward, lateral = (
+            forward * np.cos(yaw) + lateral * np.sin(yaw),
+            lateral * np.cos(yaw) - forward * np.sin(yaw),
+        )
+        plates.append(Plate(base, forward, upward, lateral, r * sizes.curve, half_width, sizes.arch, outline))
+    return PlacedHand(
+        shape, cones, joints, plates, skin, shape.side, hand.manner, frame.scale, hand.bend, materials
+    )
+
+
+def _dress(
+    rng: np.random.Generator, cones: Cones, shape: HandShape, materials: dict[int, NDArray[np.float32]]
+) -> Cones:
+    """Add a sleeve, a watch band and rings; `materials` gets their sRGB colours by part number."""
+    from training.synth.background import colour
+
+    rows: list[tuple] = []
+    arm = np.flatnonzero(cones.part == 6)
+    if len(arm) and rng.random() < 0.5:
+        cut = rng.uniform(0.1, 1.1)
+        materials[SLEEVE] = colour(rng, 0.6)
+        for i in arm[1::2]:
+            run = (cones.b[i] - cones.a[i]) / np.linalg.norm(cones.b[i] - cones.a[i])
+            loose = rng.uniform(0.03, 0.12)
+            rows.append(
+                (
+                    cones.a[i] + run * cut,
+                    cones.b[i] + run,
+                    cones.ra[i] + loose,
+                    cones.rb[i] + 1.5 * loose,
+                    SLEEVE,
+                    0.0,
+                    2.0,
+                    cones.dorsal[i],
+                    cones.lateral[i],
+                )
+            )
+    if len(arm) and rng.random() < 0.18:
+        materials[BAND] = np.array(
+            rng.choice([[0.8, 0.66, 0.3], [0.75, 0.76, 0.78], [0.1, 0.1, 0.1], [0.35, 0.2, 0.12]]), np.float32
+        )
+        at, wide = rng.uniform(0.15, 0.5), rng.uniform(0.01, 0.12)
+        for i in arm[1::2]:
+            run = (cones.b[i] - cones.a[i]) / np.linalg.norm(cones.b[i] - cones.a[i])
+            p = cones.a[i] + run * (at - 0.45)
+            rows.append(
+                (
+                    p,
+                    p + run * wide,
+                    cones.ra[i] * 1.06,
+                    cones.ra[i] * 1.06,
+                    BAND,
+                    0,
+                    1,
+                    cones.dorsal[i],
+                    cones.lateral[i],
+                )
+            )
+    if rng.random() < 0.3:
+        materials[RING] = np.array(
+            rng.choice([[0.85, 0.68, 0.32], [0.8, 0.8, 0.82], [0.82, 0.58, 0.48]]), np.float32
+        )
+        for finger in rng.choice([1, 2, 3, 3, 4, 0], int(rng.integers(1, 3)), replace=False):
+            start, end = shape.joints[1 + 4 * finger], shape.joints[2 + 4 * finger]
+            p = start + (end - start) * rng.uniform(0.38, 0.6)
+            r = shape.radius[finger] * (1.25 if finger == 0 else 1.03)
+            run = (end - start) / np.linalg.norm(end - start) * rng.uniform(0.0, 0.05)
+            rows.append(
+                (
+                    p - 0.05 * r * shape.dorsal[finger, 0],
+                    p + run - 0.05 * r * shape.dorsal[finger, 0],
+                    r * 1.045,
+                    r * 1.045,
+                    RING,
+                    0,
+                    1,
+                    shape.dorsal[finger, 0],
+                    shape.lateral[finger, 0],
+                )
+            )
+            if rng.random() < 0.4:
+                top = p + shape.dorsal[finger, 0] * r
+                rows.append(
+                    (
+                        top,
+                        top + run,
+                        r * 0.35,
+                        r * 0.35,
+                        RING,
+                        0,
+                        1,
+                        shape.dorsal[finger, 0],
+                        shape.lateral[finger, 0],
+                    )
+                )
+    if not rows:
+        return cones
+    added = [np.array(column) for column in zip(*rows, strict=True)]
+    old = (cones.a, cones.b, cones.ra, cones.rb, cones.part, cones.s0, cones.s1, cones.dorsal, cones.lateral)
+    return Cones(*(np.concatenate([o, n]) for o, n in zip(old, added, strict=True)))

@@ -1,0 +1,89 @@
+"""What a telephone does to a scene: white balance, exposure, focus, motion, noise, vignette, text, JPEG."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
+
+
+def expose(rng: np.random.Generator, image: F32) -> F32:
+    """Colour temperature, exposure, contrast, saturation and vignette of an sRGB image [h,w,3] in 0-1."""
+    warm, tint = rng.normal(0, 0.07), rng.normal(0, 0.025)
+    gain = np.array([1 + warm, 1 + tint, 1 - warm], np.float32) * np.float32(2 ** rng.normal(0, 0.22))
+    image = image * gain
+    contrast = rng.uniform(0.85, 1.2)
+    image = (image - 0.45) * np.float32(contrast) + 0.45
+    grey = image @ np.array([0.299, 0.587, 0.114], np.float32)
+    saturation = 0.0 if rng.random() < 0.02 else rng.uniform(0.75, 1.25)
+    image = grey[..., None] + (image - grey[..., None]) * np.float32(saturation)
+    if rng.random() < 0.35:
+        h, w = grey.shape
+        yy = np.linspace(-1, 1, h, dtype=np.float32)[:, None]
+        xx = np.linspace(-1, 1, w, dtype=np.float32)[None, :]
+        image = image * (1 - rng.uniform(0.05, 0.4) * 0.5 * (xx * xx + yy * yy))[..., None].astype(np.float32)
+    if rng.random() < 0.12:  # a beauty filter or haze
+        image = image * np.float32(0.88) + np.float32(rng.uniform(0.04, 0.12))
+    return image
+
+
+def capture(rng: np.random.Generator, image: F32) -> U8:
+    """Blur, noise, sharpening, overlays and JPEG of an image [h,w,3] in 0-1; returns u8 of the same size."""
+    h, w = image.shape[:2]
+    draw = rng.random()
+    if draw < 0.55:
+        image = cv2.GaussianBlur(image, (3, 3), rng.uniform(0.3, 0.7))
+    elif draw < 0.8:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.6, 1.5))
+    elif draw < 0.88:
+        n = int(rng.integers(3, 10))
+        kernel = np.zeros((n, n), np.float32)
+        cv2.line(kernel, (0, int(rng.integers(0, n))), (n - 1, int(rng.integers(0, n))), 1.0)
+        image = cv2.filter2D(image, -1, kernel / kernel.sum())
+    elif draw < 0.95:  # a small picture made large
+        f = rng.uniform(0.35, 0.7)
+        small = cv2.resize(image, (int(w * f), int(h * f)), interpolation=cv2.INTER_AREA)
+        image = cv2.resize(small, (w, h), interpolation=cv2.INTER_CUBIC)
+    strength = rng.choice([0.004, 0.012, 0.03], p=[0.45, 0.4, 0.15]) * rng.uniform(0.5, 1.5)
+    # a small tile of noise, repeated: as good as a large one at this strength and much cheaper
+    tile = rng.standard_normal((64, 96, 3), np.float32)
+    if rng.random() < 0.5:
+        tile = cv2.GaussianBlur(tile, (3, 3), 0.7) * 1.6
+    grain = np.tile(tile, (h // 64 + 1, w // 96 + 1, 1))[:h, :w]
+    image = image + grain * np.float32(strength)
+    result = (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
+    if rng.random() < 0.25:
+        soft = cv2.GaussianBlur(result, (0, 0), 1.2)
+        result = cv2.addWeighted(result, 1.6, soft, -0.6, 0)
+    if rng.random() < 0.12:
+        result = _watermark(rng, result)
+    if rng.random() < 0.6:
+        quality = int(rng.uniform(35, 92))
+        data = cv2.imencode(".jpg", result[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        result = cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
+    return np.ascontiguousarray(result)
+
+
+def _watermark(rng: np.random.Generator, image: U8) -> U8:
+    h, w = image.shape[:2]
+    text = "".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz.@_"), int(rng.integers(5, 14))))
+    at = (
+        int(rng.uniform(0.02, 0.6) * w),
+        int(rng.choice([rng.uniform(0.04, 0.12), rng.uniform(0.85, 0.98)]) * h),
+    )
+    layer = image.copy()
+    colour = (255, 255, 255) if rng.random() < 0.7 else (20, 20, 20)
+    cv2.putText(
+        layer,
+        text,
+        at,
+        cv2.FONT_HERSHEY_SIMPLEX,
+        w / rng.uniform(500, 1200),
+        colour,
+        1 + int(w > 500),
+        cv2.LINE_AA,
+    )
+    return cv2.addWeighted(layer, float(rng.uniform(0.5, 1)), image, 0.0, 0) if rng.random() < 0.2 else layer

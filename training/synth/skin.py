@@ -1,0 +1,87 @@
+"""Skin: ten tones, redness, folds at the joints and fine relief, all in the finger's own coordinates."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+
+# Monk skin tone scale, sRGB.
+MONK = (
+    np.array(
+        [
+            [246, 237, 228],
+            [243, 231, 219],
+            [247, 234, 208],
+            [234, 218, 186],
+            [215, 189, 150],
+            [160, 126, 86],
+            [130, 92, 67],
+            [96, 65, 52],
+            [58, 49, 42],
+            [41, 36, 32],
+        ],
+        np.float32,
+    )
+    / 255.0
+)
+
+
+def tone_colour(rng: np.random.Generator, tone: int) -> F32:
+    """sRGB [3] of skin in a photo: the Monk swatch made warmer and more saturated, as cameras see it."""
+    base = MONK[tone] * 0.93
+    warm = np.array([1.0, rng.uniform(0.80, 0.90), rng.uniform(0.68, 0.85)], np.float32)
+    if tone < 4:
+        base = base * warm
+    elif tone < 6:
+        base = base * (0.45 * warm + 0.55)
+    else:
+        base = base * np.array([1.22, 1.08, 1.0], np.float32) + np.array([0.03, 0.015, 0.01], np.float32)
+    return np.clip(base * rng.uniform(0.92, 1.05), 0.02, 1).astype(np.float32)
+
+
+class SkinStyle:
+    """One person's skin: tone, redness, and folds."""
+
+    def __init__(self, rng: np.random.Generator, tone: int) -> None:
+        self.tone = tone
+        self.colour = tone_colour(rng, tone)
+        red = rng.uniform(0.0, 0.16) if tone < 6 else rng.uniform(0, 0.08)
+        self.blush = np.array([1 + 0.3 * red, 1 - red, 1 - 0.9 * red], np.float32)
+        self.folds = float(rng.uniform(0.25, 1.0))
+        self.relief = float(rng.uniform(0.01, 0.06))
+        self.mottle = float(rng.uniform(0.004, 0.02))
+        self.shine = float(rng.uniform(0.02, 0.22))
+        k = 5
+        self.fold_at = rng.normal(0, 0.055, (5, 2, k)).astype(np.float32)
+        self.fold_bend = rng.normal(0, 0.05, (5, 2, k)).astype(np.float32)
+        self.fold_deep = rng.uniform(0.15, 0.6, (5, 2, k)).astype(np.float32)
+        self.fold_wide = rng.uniform(0.008, 0.022, (5, 2, k)).astype(np.float32)
+
+    def folds_at(self, finger: NDArray[np.int64], s: F32, sine: F32, cosine: F32, bend: F32) -> F32:
+        """Depth of the folds [n] at joints 1 and 2: several fine lines on the back, a single one on the palm side.
+
+        `bend` [5,2] in radians: a bent joint stretches the back's folds away.
+        """
+        joint = np.clip(np.rint(s), 1, 2).astype(np.int64) - 1
+        ds = s - joint - 1
+        near = np.abs(ds) < 0.25
+        depth = np.zeros_like(s)
+        f, j, d, sn, cs = finger[near], joint[near], ds[near], sine[near], cosine[near]
+        back = np.clip(cs * 2.0, 0, 1) * np.clip(1.1 - bend[f, j], 0.12, 1)
+        palm = np.clip(-cs * 3.0, 0, 1)
+        lines = np.zeros_like(d)
+        for k in range(self.fold_at.shape[2]):
+            at = self.fold_at[f, j, k] + self.fold_bend[f, j, k] * sn * sn
+            u = (d - at) / self.fold_wide[f, j, k]
+            lines += self.fold_deep[f, j, k] * np.exp(-u * u)
+        u = (d - 0.01) / 0.018
+        depth[near] = back * np.minimum(lines, 1.2) + 0.9 * palm * np.exp(-u * u)
+        return depth * self.folds
+
+    def redness(self, s: F32, finger: NDArray[np.int64]) -> F32:
+        """How red [n], 0-1: fingertips and knuckles carry more blood."""
+        tip = np.clip((s - 2.3) * 1.6, 0, 1)
+        knuckles = np.exp(-(((s - np.rint(s)) / 0.16) ** 2)) * (s < 2.3)
+        return np.where(finger < 5, 0.9 * tip + 0.45 * knuckles, 0.12).astype(np.float32)
