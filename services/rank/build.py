@@ -1,0 +1,128 @@
+"""Puts RankService together from its settings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry
+
+from lunula.rank.v1 import rank_service_pb2 as pb
+from lunula.rank.v1 import rank_service_pb2_grpc as pb_grpc
+from services.intake.threads import WorkThreads
+from services.intake.uris import UriReader
+from services.kit.client import Backoff, ClientTls, connect
+from services.kit.deadline import Deadline
+from services.kit.server import Service
+from services.rank.blobs import FsspecBlobs
+from services.rank.catalogue import Catalogue
+from services.rank.ingest import Ingest, IngestLimits
+from services.rank.milvus import Milvus
+from services.rank.page_tokens import PageTokens
+from services.rank.peers import Peers
+from services.rank.photos import Photos
+from services.rank.search import Search
+from services.rank.servicer import RankParts, RankServicer
+from services.rank.settings import RankSettings
+from services.rank.store import Store
+
+NAME = pb.DESCRIPTOR.services_by_name["RankService"].full_name
+
+
+@asynccontextmanager
+async def build(settings: RankSettings, registry: CollectorRegistry) -> AsyncIterator[Sequence[Service]]:
+    """RankService with its connections to Milvus and the other services; all closed at the end."""
+    del registry
+    milvus = Milvus(
+        settings.milvus_uri,
+        token=settings.milvus_token.get_secret_value() if settings.milvus_token else "",
+        timeout_s=settings.milvus_timeout_s,
+        threads=settings.milvus_threads,
+        consistency=settings.consistency,
+    )
+    threads = WorkThreads(settings.photo_threads)
+    tls = (
+        ClientTls(settings.peer_ca, settings.peer_cert, settings.peer_key)
+        if settings.peer_ca or settings.peer_cert
+        else None
+    )
+    token = settings.peer_token.get_secret_value() if settings.peer_token else None
+    try:
+        async with (
+            connect(
+                settings.crop_address, tls=tls, token=token, max_message_bytes=settings.max_message_bytes
+            ) as crop,
+            connect(
+                settings.embed_address, tls=tls, token=token, max_message_bytes=settings.max_message_bytes
+            ) as embed,
+        ):
+            peers = Peers(
+                crop,
+                embed,
+                timeout_s=settings.peer_timeout_s,
+                fingerprint_ttl_s=settings.fingerprint_ttl_s,
+            )
+            servicer = RankServicer(_parts(settings, milvus, peers, threads))
+
+            async def ready() -> bool:
+                return await milvus.answers(Deadline.after(settings.canary_timeout_s))
+
+            yield [
+                Service(
+                    NAME, lambda server: pb_grpc.add_RankServiceServicer_to_server(servicer, server), ready
+                )
+            ]
+    finally:
+        threads.close()
+        await milvus.close()
+
+
+def _parts(settings: RankSettings, milvus: Milvus, peers: Peers, threads: WorkThreads) -> RankParts:
+    store = Store(milvus)
+    catalogue = Catalogue(milvus, store, settings.catalogue)
+    photos = Photos(
+        blobs=FsspecBlobs(settings.blob_dir),
+        limits=settings.photo_limits(),
+        uris=UriReader(settings.allowed_uri_prefixes, settings.max_photo_bytes),
+        threads=threads,
+    )
+    backoff = Backoff(attempts=settings.ingest_attempts, initial_s=settings.ingest_backoff_s)
+
+    async def photo_users(keys: list[str]) -> set[str]:
+        return await catalogue.references(keys, Deadline.after(settings.milvus_timeout_s))
+
+    return RankParts(
+        catalogue=catalogue,
+        store=store,
+        ingest=Ingest(
+            store=store,
+            peers=peers,
+            photos=photos,
+            photo_users=photo_users,
+            limits=IngestLimits(
+                at_once=settings.max_photos,
+                write_rows=settings.ingest_write_rows,
+                call_s=settings.milvus_timeout_s,
+                backoff=backoff,
+            ),
+        ),
+        search=Search(
+            milvus=milvus,
+            store=store,
+            peers=peers,
+            photos=photos,
+            threads=threads,
+            candidates=settings.candidates,
+        ),
+        peers=peers,
+        photos=photos,
+        tokens=PageTokens(settings.page_token_key.get_secret_value() if settings.page_token_key else ""),
+        weights={
+            "design": settings.weight_design,
+            "description": settings.weight_description,
+            "palette": settings.weight_palette,
+            "reference": settings.weight_reference,
+        },
+        stream_concurrency=settings.photos_per_call,
+        backoff=backoff,
+    )

@@ -1,0 +1,276 @@
+"""Catalogue versions behind an alias.
+
+A version `vN` is the collections `NAME_vN` and `NAME_align_vN`. The alias `NAME` points at the live version's
+first collection, the alias `NAME_previous` at the one that was live before it. A request resolves a version
+once and stays on it. What is known about a version is kept in a property of its first collection, so
+that there is nothing that could disagree with it: the version exists when that collection does.
+
+Every change is one alias, or is harmless when it stops half way: promoting first remembers the live version
+and then switches; rolling back first switches and then forgets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pymilvus import MilvusException
+
+from services.kit.deadline import Deadline
+from services.kit.errors import FailedPrecondition, NotFound, Unavailable
+from services.rank.milvus import (
+    ALIAS_NOT_FOUND,
+    COLLECTION_NOT_FOUND,
+    RETRY_AFTER_S,
+    CollectionMissing,
+    Milvus,
+)
+from services.rank.store import FACTS, Collections, Store
+
+_VERSION_ID = re.compile(r"v[1-9][0-9]{0,8}")
+
+
+@dataclass(frozen=True)
+class Space:
+    """What EmbedService's models make: fingerprints and dimensions of the two vectors of a design."""
+
+    design_fingerprint: str
+    align_fingerprint: str
+    design_dimensions: int
+    align_dimensions: int
+
+
+@dataclass(frozen=True)
+class Version:
+    """A catalogue version."""
+
+    version_id: str
+    names: Collections
+    space: Space
+    create_time_ms: int
+    note: str
+
+
+class Catalogue:
+    """Creates, lists and switches versions. One per process; changes of versions take turns."""
+
+    def __init__(
+        self, milvus: Milvus, store: Store, name: str, *, now_s: Callable[[], float] = time.time
+    ) -> None:
+        """name: of the alias. now_s: seconds since the epoch, for creation times."""
+        self._milvus = milvus
+        self._store = store
+        self._name = name
+        self._previous = f"{name}_previous"
+        self._now_s = now_s
+        self._changing = asyncio.Lock()
+        self._loaded: dict[str, Version] = {}
+
+    async def live_id(self, deadline: Deadline) -> str:
+        """Id of the live version; "" when nothing was promoted or indexed yet."""
+        return await self._target(self._name, deadline)
+
+    async def resolve(self, version_id: str, deadline: Deadline) -> Version | None:
+        """The version with that id, ready to be searched; "" is the live one, None when none is live.
+
+        Raises NotFound VERSION_NOT_FOUND.
+        """
+        wanted = version_id or await self.live_id(deadline)
+        if not wanted:
+            return None
+        known = self._loaded.get(wanted)
+        if known is not None:
+            return known
+        version = await self._describe(wanted, deadline)
+        await self._store.load(version.names, deadline)
+        self._loaded[wanted] = version
+        return version
+
+    async def create(self, space: Space, note: str, deadline: Deadline) -> Version:
+        """A new, empty version beside the live one."""
+        async with self._changing:
+            return await self._create(space, note, deadline)
+
+    async def live_or_first(self, space: Callable[[], Awaitable[Space]], deadline: Deadline) -> Version:
+        """The live version; where none is, a first one of the space that `space` awaits, made live."""
+        version = await self.resolve("", deadline)
+        if version is not None:
+            return version
+        async with self._changing:
+            version = await self.resolve("", deadline)
+            if version is None:
+                versions = await self._ids(deadline)
+                # A first start that was interrupted between the version and its alias is taken up again.
+                first = (
+                    versions[0] if versions else (await self._create(await space(), "", deadline)).version_id
+                )
+                await self._point(self._name, first, deadline)
+                version = await self.resolve(first, deadline)
+        assert version is not None
+        return version
+
+    async def versions(self, deadline: Deadline) -> list[Version]:
+        """All versions, oldest first."""
+        return [await self._describe(version_id, deadline) for version_id in await self._ids(deadline)]
+
+    async def promote(self, version_id: str, deadline: Deadline) -> Version:
+        """Make a version live. Raises NotFound VERSION_NOT_FOUND, FailedPrecondition VERSION_EMPTY."""
+        async with self._changing:
+            version = await self.resolve(version_id, deadline)
+            assert version is not None
+            live = await self.live_id(deadline)
+            if live == version_id:
+                return version
+            if live and await self._store.count(version.names.design, "", deadline) == 0:
+                raise FailedPrecondition(
+                    f"Version {version_id} has no designs; with it live, every search would find nothing.",
+                    reason="VERSION_EMPTY",
+                    fields=[("version_id", "must have designs")],
+                    resource=("catalogue_version", version_id),
+                )
+            if live:
+                await self._point(self._previous, live, deadline)
+            await self._point(self._name, version_id, deadline)
+            return version
+
+    async def roll_back(self, deadline: Deadline) -> Version:
+        """Make the version live that was so before. Raises FailedPrecondition NO_PREVIOUS_VERSION."""
+        async with self._changing:
+            previous = await self._target(self._previous, deadline)
+            if not previous or previous == await self.live_id(deadline):
+                raise FailedPrecondition("No version was live before.", reason="NO_PREVIOUS_VERSION")
+            await self._point(self._name, previous, deadline)
+            await self._milvus.call(
+                lambda client, timeout: client.drop_alias(self._previous, timeout=timeout),
+                deadline=deadline,
+                write=True,
+            )
+            version = await self.resolve(previous, deadline)
+            assert version is not None
+            return version
+
+    async def references(self, photos: list[str], deadline: Deadline) -> set[str]:
+        """Those of the photos (keys of the blob store) that a design of some version refers to."""
+        used: set[str] = set()
+        for version_id in await self._ids(deadline):
+            version = await self.resolve(version_id, deadline)
+            assert version is not None
+            used |= await self._store.photos_in_use(version.names.design, photos, deadline)
+        return used
+
+    @asynccontextmanager
+    async def using(self, version: Version) -> AsyncIterator[Version]:
+        """Work on a version; when its collections turn out to be gone or not loaded, look again next time.
+
+        Raises Unavailable VERSION_NOT_READY in that case.
+        """
+        try:
+            yield version
+        except CollectionMissing as error:
+            self._loaded.pop(version.version_id, None)
+            raise Unavailable(
+                f"Version {version.version_id} is not loaded, or is gone.",
+                reason="VERSION_NOT_READY",
+                retry_after_s=RETRY_AFTER_S,
+            ) from error
+
+    async def _create(self, space: Space, note: str, deadline: Deadline) -> Version:
+        numbers = [int(version_id[1:]) for version_id in await self._ids(deadline, with_halves=True)]
+        version_id = f"v{max(numbers, default=0) + 1}"
+        names = self._names(version_id, space)
+        create_time_ms = int(self._now_s() * 1000)
+        facts = json.dumps(
+            {
+                "design_fingerprint": space.design_fingerprint,
+                "align_fingerprint": space.align_fingerprint,
+                "design_dimensions": space.design_dimensions,
+                "align_dimensions": space.align_dimensions,
+                "create_time_ms": create_time_ms,
+                "note": note,
+            }
+        )
+        await self._store.create(names, facts, deadline)
+        return Version(version_id, names, space, create_time_ms, note)
+
+    async def _describe(self, version_id: str, deadline: Deadline) -> Version:
+        if not _VERSION_ID.fullmatch(version_id):
+            raise _no_version(version_id)
+
+        def work(client: Any, timeout: float) -> str | None:
+            try:
+                answer = client.describe_collection(f"{self._name}_{version_id}", timeout=timeout)
+            except MilvusException as error:
+                if error.code == COLLECTION_NOT_FOUND:
+                    return None
+                raise
+            return str(answer["properties"][FACTS])
+
+        stored = await self._milvus.call(work, deadline=deadline)
+        if stored is None:
+            raise _no_version(version_id)
+        facts = json.loads(stored)
+        space = Space(
+            design_fingerprint=facts["design_fingerprint"],
+            align_fingerprint=facts["align_fingerprint"],
+            design_dimensions=facts["design_dimensions"],
+            align_dimensions=facts["align_dimensions"],
+        )
+        return Version(
+            version_id, self._names(version_id, space), space, facts["create_time_ms"], facts["note"]
+        )
+
+    async def _ids(self, deadline: Deadline, *, with_halves: bool = False) -> list[str]:
+        """Ids by age. with_halves: also of versions whose creation was interrupted."""
+        names = await self._milvus.call(
+            lambda client, timeout: list(client.list_collections(timeout=timeout)), deadline=deadline
+        )
+        pattern = re.compile(rf"{re.escape(self._name)}{'(?:_align)?' if with_halves else ''}_(v[1-9][0-9]*)")
+        found = {match[1] for name in names if (match := pattern.fullmatch(name))}
+        return sorted(found, key=lambda version_id: int(version_id[1:]))
+
+    async def _target(self, alias: str, deadline: Deadline) -> str:
+        def work(client: Any, timeout: float) -> str:
+            try:
+                return str(client.describe_alias(alias, timeout=timeout)["collection_name"])
+            except MilvusException as error:
+                if error.code in (ALIAS_NOT_FOUND, COLLECTION_NOT_FOUND):
+                    return ""
+                raise
+
+        collection = await self._milvus.call(work, deadline=deadline)
+        return collection.removeprefix(f"{self._name}_") if collection else ""
+
+    async def _point(self, alias: str, version_id: str, deadline: Deadline) -> None:
+        present = await self._target(alias, deadline)
+        collection = f"{self._name}_{version_id}"
+
+        def work(client: Any, timeout: float) -> None:
+            if present:
+                client.alter_alias(collection, alias, timeout=timeout)
+            else:
+                client.create_alias(collection, alias, timeout=timeout)
+
+        await self._milvus.call(work, deadline=deadline, write=True)
+
+    def _names(self, version_id: str, space: Space) -> Collections:
+        return Collections(
+            design=f"{self._name}_{version_id}",
+            align=f"{self._name}_align_{version_id}",
+            design_dimensions=space.design_dimensions,
+            align_dimensions=space.align_dimensions,
+        )
+
+
+def _no_version(version_id: str) -> NotFound:
+    return NotFound(
+        f"There is no catalogue version {version_id[:64]!r}.",
+        reason="VERSION_NOT_FOUND",
+        fields=[("version_id", "must be one of ListCatalogueVersions")],
+        resource=("catalogue_version", version_id[:64]),
+    )

@@ -1,0 +1,73 @@
+"""Why a design was found, in words: what of the request it meets, and what it does not show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lunula.embed.v1 import embed_service_pb2 as embed_pb
+from nails.fusion import Term
+from nails.palette import PaletteColor, match_colors
+from nails.phrases import parse
+from nails.words import words
+from services.rank.measures import stored_palette
+from services.rank.rows import text_of
+
+_READ_CHARACTERS = 2_000
+"""So much of a design's words is read for the explanation; the index has all of them."""
+_SAME_COLOUR = 15.0
+"""CIEDE2000 up to which a colour is a shade of the one that was asked for."""
+
+
+def explain(
+    phrases: Sequence[embed_pb.Phrase],
+    palette: Sequence[PaletteColor],
+    row: Mapping[str, Any],
+    terms: Sequence[Term],
+) -> str:
+    """One line, for example "almond, french · milky white (ΔE 4) · without glitter · not mentioned: pearl".
+
+    A phrase is met when the design's attributes or words say the same, in either language.
+    """
+    text = text_of(row)
+    reading = parse(text.prose[:_READ_CHARACTERS])
+    shown = {(phrase.kind, phrase.name) for phrase in reading.phrases if not phrase.negated}
+    shown |= set(text.attributes)
+    vocabulary = set(words(text.prose[:_READ_CHARACTERS]))
+    met, avoided, absent = [], [], []
+    for phrase in phrases:
+        if phrase.kind == "colour" and palette:
+            continue  # told below, with its measured difference
+        there = _is_there(phrase, shown, vocabulary)
+        if phrase.negated:
+            if not there:
+                avoided.append(phrase.text)
+        elif there:
+            met.append(phrase.text)
+        elif phrase.name:
+            absent.append(phrase.text)
+    parts = [", ".join(dict.fromkeys(met)), _colours(palette, row)]
+    if avoided:
+        parts.append(f"nothing of: {', '.join(dict.fromkeys(avoided))}")
+    reference = next((term for term in terms if term.channel == "reference"), None)
+    if reference is not None and reference.normalised >= 0.5:
+        parts.append(f"looks like the reference (cosine {reference.raw:.2f})")
+    if absent:
+        parts.append(f"not mentioned: {', '.join(dict.fromkeys(absent))}")
+    return " · ".join(part for part in parts if part) or "near in overall look and meaning"
+
+
+def _is_there(phrase: embed_pb.Phrase, shown: set[tuple[str, str]], vocabulary: set[str]) -> bool:
+    if phrase.name:
+        return (phrase.kind, phrase.name) in shown
+    own = words(phrase.text)
+    return bool(own) and vocabulary.issuperset(own)
+
+
+def _colours(palette: Sequence[PaletteColor], row: Mapping[str, Any]) -> str:
+    shown = stored_palette(row)
+    met = []
+    for asked, (_, difference) in zip(palette, match_colors(palette, shown), strict=False):
+        if difference <= _SAME_COLOUR:
+            met.append(f"{asked.name.replace('_', ' ')} (ΔE {difference:.0f})")
+    return ", ".join(met)

@@ -1,0 +1,150 @@
+"""What every channel measures for every design that some channel proposes.
+
+Each channel proposes its best designs; then every proposed design gets the measures that its own proposers
+did not take, computed exactly: cosines from the stored vectors, BM25 by a search among just those designs,
+palettes from the stored colours. So a hit's terms do not depend on who proposed it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nails.palette import PaletteColor, palette_similarity
+from services.intake.together import stop
+from services.kit.deadline import Deadline
+from services.rank.catalogue import Version
+from services.rank.filters import all_of, id_expression, literal
+from services.rank.rows import LIGHT_FIELDS, palette_of
+from services.rank.store import Found, Store
+
+Raw = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Query:
+    """What goes to the index; None or empty where the request has no such input.
+
+    design, reference: unit vectors of the spaces "design" and "align". words: searched by BM25.
+    exclude: a design that is not to be found (the reference itself).
+    """
+
+    design: Sequence[float] | None
+    words: str
+    palette: Sequence[PaletteColor]
+    reference: Sequence[float] | None
+    expression: str
+    exclude: str = ""
+
+
+async def measure(
+    store: Store, version: Version, query: Query, *, limit: int, deadline: Deadline
+) -> dict[str, Raw]:
+    """Raw measures by design id and channel, for the proposals of all channels (at most `limit` of each)."""
+    names = version.names
+    excluded = f"design_id != {literal(query.exclude)}" if query.exclude else ""
+    expression = all_of(query.expression, excluded)
+
+    async def design() -> list[Found]:
+        if query.design is None:
+            return []
+        return await store.nearest(names.design, query.design, expression, limit, deadline)
+
+    async def words() -> list[Found]:
+        if not query.words:
+            return []
+        return await store.wordwise(names.design, query.words, expression, limit, deadline)
+
+    async def reference() -> list[Found]:
+        if query.reference is None:
+            return []
+        return await store.nearest(names.align, query.reference, expression, limit, deadline)
+
+    by_design, by_words, by_reference = await _all(design(), words(), reference())
+    ids = list(dict.fromkeys(found.design_id for found in (*by_design, *by_words, *by_reference)))
+    if not ids:
+        return {}
+    rows, designs, scores, references = await _all(
+        store.read(names.design, ids, LIGHT_FIELDS, deadline),
+        _cosines(store, names.design, query.design, by_design, ids, deadline),
+        _word_scores(store, names.design, query.words, by_words, ids, deadline),
+        _cosines(store, names.align, query.reference, by_reference, ids, deadline),
+    )
+    return {
+        design_id: {
+            "design": designs.get(design_id),
+            # No common word is a measure too.
+            "description": scores.get(design_id, 0.0) if query.words else None,
+            "palette": _palette_difference(query.palette, rows[design_id]),
+            "reference": references.get(design_id),
+        }
+        for design_id in ids
+        # A row that is only in the second collection is the rest of an interrupted write.
+        if design_id in rows
+    }
+
+
+async def _cosines(
+    store: Store,
+    collection: str,
+    vector: Sequence[float] | None,
+    found: Sequence[Found],
+    ids: Sequence[str],
+    deadline: Deadline,
+) -> dict[str, float]:
+    """Cosines of all `ids` with `vector`: the search's, and computed for those that it did not give."""
+    if vector is None:
+        return {}
+    cosines = {one.design_id: one.raw for one in found}
+    missing = [design_id for design_id in ids if design_id not in cosines]
+    rows = await store.read(collection, missing, ("design_id", "vector"), deadline) if missing else {}
+    query = np.asarray(vector, np.float64)
+    query /= np.linalg.norm(query)
+    for design_id, row in rows.items():
+        stored = np.asarray(row["vector"], np.float64)
+        cosines[design_id] = float(stored @ query / np.linalg.norm(stored))
+    return cosines
+
+
+async def _word_scores(
+    store: Store,
+    collection: str,
+    words: str,
+    found: Sequence[Found],
+    ids: Sequence[str],
+    deadline: Deadline,
+) -> dict[str, float]:
+    if not words:
+        return {}
+    scores = {one.design_id: one.raw for one in found}
+    missing = [design_id for design_id in ids if design_id not in scores]
+    if missing:
+        rest = await store.wordwise(collection, words, id_expression(missing), len(missing), deadline)
+        scores |= {one.design_id: one.raw for one in rest}
+    return scores
+
+
+def _palette_difference(wanted: Sequence[PaletteColor], row: Mapping[str, Any]) -> float | None:
+    """The colour difference of the palettes, huge where the design shows no nails; None without a request."""
+    return palette_similarity(wanted, stored_palette(row)).difference if wanted else None
+
+
+def stored_palette(row: Mapping[str, Any]) -> list[PaletteColor]:
+    """The colours of a row's nails."""
+    return [
+        PaletteColor((entry.color.l, entry.color.a, entry.color.b), entry.weight, entry.name)
+        for entry in palette_of(row).colors
+    ]
+
+
+async def _all(*works: Any) -> Any:
+    """The results of all; the first error stops the others."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        await stop(tasks)

@@ -1,0 +1,223 @@
+"""The two services that RankService calls, with errors told in the terms of the caller's own request."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+import numpy as np
+
+from lunula.crop.v1 import crop_service_pb2 as crop_pb
+from lunula.crop.v1.crop_service_pb2_grpc import CropServiceStub
+from lunula.embed.v1 import embed_service_pb2 as embed_pb
+from lunula.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
+from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2, vector_pb2
+from nails.photo import encode_png
+from services.kit.client import Backoff, call
+from services.kit.deadline import Deadline
+from services.kit.errors import (
+    DeadlineExceeded,
+    FailedPrecondition,
+    Internal,
+    InvalidArgument,
+    LunulaError,
+    ResourceExhausted,
+    Unavailable,
+    from_item_error,
+)
+from services.kit.timings import stage
+from services.rank.catalogue import Space
+
+T = TypeVar("T")
+
+# What a peer may say about a caller's request; everything else is between the services.
+_ABOUT_THE_REQUEST = (InvalidArgument, FailedPrecondition, ResourceExhausted)
+_RETRY_AFTER_S = 1.0
+
+
+@dataclass(frozen=True)
+class EmbeddedDesign:
+    """Vectors of a design and the models that made them."""
+
+    design: vector_pb2.Vector
+    align: vector_pb2.Vector
+    models: tuple[response_info_pb2.ModelVersion, ...]
+
+
+@dataclass(frozen=True)
+class EmbeddedQuery:
+    """Vectors of a request, what was read out of it, and the models that did it."""
+
+    embedding: embed_pb.QueryEmbedding
+    models: tuple[response_info_pb2.ModelVersion, ...]
+
+
+class Peers:
+    """CropService and EmbedService."""
+
+    def __init__(
+        self,
+        crop: grpc.aio.Channel,
+        embed: grpc.aio.Channel,
+        *,
+        timeout_s: float,
+        fingerprint_ttl_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """crop, embed: channels to the services. timeout_s: of one call; a nearer deadline wins. fingerprint_ttl_s: see `space`."""
+        self._crop = CropServiceStub(crop)
+        self._embed = EmbedServiceStub(embed)
+        self._timeout_s = timeout_s
+        self._ttl_s = fingerprint_ttl_s
+        self._clock = clock
+        self._asking = asyncio.Lock()
+        self._space: Space | None = None
+        self._asked_at = -float("inf")
+
+    async def crop(
+        self, photo: bytes, field: str, deadline: Deadline, backoff: Backoff
+    ) -> crop_pb.CropResult:
+        """Nails, crop and palette of a photo; errors name `field`."""
+        request = crop_pb.CropImagesRequest(photos=[photo_pb2.Photo(data=photo)])
+        with stage("crop"):
+            response: crop_pb.CropImagesResponse = await self._call(
+                "CropService", self._crop.CropImages, request, {}, deadline, backoff
+            )
+        item = _only(response.items)
+        if item.WhichOneof("outcome") == "result":
+            return item.result
+        raise _relocated(from_item_error(item.error), {"photos[0]": field})
+
+    async def embed_design(
+        self,
+        design: embed_pb.DesignInput,
+        expected_fingerprint: str,
+        places: Mapping[str, str],
+        deadline: Deadline,
+        backoff: Backoff,
+    ) -> EmbeddedDesign:
+        """Vectors of one design. places: where its parts are in the caller's request, by their names."""
+        request = embed_pb.EmbedDesignsRequest(designs=[design], expected_fingerprint=expected_fingerprint)
+        moved = {f"designs[0].{part}": place for part, place in places.items()}
+        with stage("embed"):
+            response: embed_pb.EmbedDesignsResponse = await self._call(
+                "EmbedService", self._embed.EmbedDesigns, request, moved, deadline, backoff
+            )
+        item = _only(response.items)
+        if item.WhichOneof("outcome") != "embedding":
+            raise _relocated(from_item_error(item.error), moved)
+        return EmbeddedDesign(item.embedding.design, item.embedding.align, tuple(response.info.models))
+
+    async def embed_query(
+        self,
+        text: str,
+        palette: palette_pb2.Palette,
+        context: str,
+        expected_fingerprint: str,
+        deadline: Deadline,
+        backoff: Backoff,
+    ) -> EmbeddedQuery:
+        """Vectors of one request whose fields are called text, palette and context."""
+        query = embed_pb.QueryInput(
+            text=text, palette=palette, context=context, expected_fingerprint=expected_fingerprint
+        )
+        request = embed_pb.EmbedQueriesRequest(queries=[query])
+        with stage("embed"):
+            response: embed_pb.EmbedQueriesResponse = await self._call(
+                "EmbedService", self._embed.EmbedQueries, request, {"queries[0].": ""}, deadline, backoff
+            )
+        item = _only(response.items)
+        if item.WhichOneof("outcome") != "embedding":
+            raise _relocated(from_item_error(item.error), {"queries[0].": ""})
+        return EmbeddedQuery(item.embedding, tuple(response.info.models))
+
+    async def space(self, deadline: Deadline, backoff: Backoff, *, fresh: bool = False) -> Space:
+        """What EmbedService makes now, found out by embedding a small grey photo.
+
+        An answer is believed for `fingerprint_ttl_s` unless `fresh` is set.
+        """
+        async with self._asking:
+            if not fresh and self._space is not None and self._clock() - self._asked_at < self._ttl_s:
+                return self._space
+            probe = embed_pb.DesignInput(photo=photo_pb2.Photo(data=_probe_photo()))
+            made = await self.embed_design(probe, "", {}, deadline, backoff)
+            self._space = Space(
+                design_fingerprint=made.design.fingerprint,
+                align_fingerprint=made.align.fingerprint,
+                design_dimensions=len(made.design.values),
+                align_dimensions=len(made.align.values),
+            )
+            self._asked_at = self._clock()
+            return self._space
+
+    async def _call(
+        self,
+        peer: str,
+        method: Any,
+        request: Any,
+        places: Mapping[str, str],
+        deadline: Deadline,
+        backoff: Backoff,
+    ) -> Any:
+        try:
+            return await call(method, request, timeout=deadline.within(self._timeout_s), backoff=backoff)
+        except DeadlineExceeded:
+            # Only the caller's own deadline is his business; our limit means that the peer is too slow.
+            if deadline.remaining() < 0.01:
+                raise
+            raise _away(peer, "gave no answer in time", _RETRY_AFTER_S) from None
+        except Unavailable as error:
+            raise _away(peer, f"is away: {error.message}", error.retry_after_s or _RETRY_AFTER_S) from error
+        except _ABOUT_THE_REQUEST as error:
+            raise _relocated(error, places) from error
+        except LunulaError as error:
+            raise Internal(f"{peer} refused: {error.message}", reason="PEER_REFUSED") from error
+
+
+def check_fingerprint(actual: str, expected: str, what: str) -> None:
+    """Raises FailedPrecondition FINGERPRINT_MISMATCH: vectors of different models are never compared."""
+    if actual != expected:
+        raise FailedPrecondition(
+            f"{what} was made by other models than this catalogue version; index into a new version.",
+            reason="FINGERPRINT_MISMATCH",
+            metadata={"expected": expected, "actual": actual},
+        )
+
+
+def _away(peer: str, what: str, retry_after_s: float) -> Unavailable:
+    reason = {"CropService": "CROP_SERVICE_UNAVAILABLE", "EmbedService": "EMBED_SERVICE_UNAVAILABLE"}[peer]
+    return Unavailable(f"{peer} {what}", reason=reason, retry_after_s=retry_after_s)
+
+
+def _relocated(error: LunulaError, places: Mapping[str, str]) -> LunulaError:
+    """The same error with field paths of the caller's request instead of ours to the peer."""
+    if isinstance(error, DeadlineExceeded):
+        return Unavailable(error.message, reason="PEER_TOO_SLOW", retry_after_s=_RETRY_AFTER_S)
+    fields = []
+    for path, description in error.fields:
+        for ours, theirs in places.items():
+            if path.startswith(ours):
+                fields.append((theirs + path.removeprefix(ours), description))
+                break
+    return type(error)(
+        error.message,
+        reason=error.reason,
+        fields=fields,
+        resource=error.resource,
+        retry_after_s=error.retry_after_s,
+        metadata=error.metadata,
+    )
+
+
+def _only(items: Sequence[T]) -> T:
+    if len(items) != 1:
+        raise Internal(f"a peer answered one item with {len(items)}", reason="PEER_REFUSED")
+    return items[0]
+
+
+def _probe_photo() -> bytes:
+    return encode_png(np.full((64, 64, 3), 127, np.uint8))

@@ -1,0 +1,268 @@
+"""A request on its way out: embedded, measured on every channel, fused, paged and explained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lunula.embed.v1 import embed_service_pb2 as embed_pb
+from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2
+from nails.fusion import CHANNELS, Term, channel_weights, fuse
+from nails.palette import PaletteColor
+from nails.words import words
+from services.intake.threads import WorkThreads
+from services.intake.together import together
+from services.kit.client import Backoff
+from services.kit.deadline import Deadline
+from services.kit.errors import FailedPrecondition, NotFound
+from services.kit.timings import stage
+from services.rank.catalogue import Version
+from services.rank.explanation import explain
+from services.rank.measures import Query, Raw, measure
+from services.rank.milvus import Milvus
+from services.rank.peers import EmbeddedQuery, Peers, check_fingerprint
+from services.rank.photos import Photos
+from services.rank.rows import FULL_FIELDS
+from services.rank.store import Store
+from services.rank.validation import wrong
+
+_BACKOFF = Backoff(attempts=3)
+Models = tuple[response_info_pb2.ModelVersion, ...]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A validated request. weights: the caller's or the defaults. expression: of the filters."""
+
+    text: str
+    palette: tuple[PaletteColor, ...]
+    reference_photo: photo_pb2.Photo | None
+    reference_design_id: str
+    context: str
+    expression: str
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One design of a page. row: all its fields."""
+
+    row: Mapping[str, Any]
+    score: float
+    terms: Sequence[Term]
+    explanation: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """Hits from `offset` on; more: whether others follow. palette: the one that was used."""
+
+    hits: Sequence[Hit]
+    more: bool
+    phrases: Sequence[embed_pb.Phrase]
+    palette: palette_pb2.Palette
+    unavailable: Mapping[str, str]
+    models: Models
+
+
+class Search:
+    """Searches catalogue versions."""
+
+    def __init__(
+        self,
+        *,
+        milvus: Milvus,
+        store: Store,
+        peers: Peers,
+        photos: Photos,
+        threads: WorkThreads,
+        candidates: int,
+    ) -> None:
+        """candidates: designs that each channel proposes."""
+        self._milvus = milvus
+        self._store = store
+        self._peers = peers
+        self._photos = photos
+        self._threads = threads
+        self._candidates = candidates
+
+    async def page(
+        self, version: Version, request: Request, *, offset: int, size: int, deadline: Deadline
+    ) -> Page:
+        """Hits `offset` to `offset + size` of the request, best first; ties in the order of their ids.
+
+        Raises the errors of the other services, FailedPrecondition FINGERPRINT_MISMATCH, NotFound
+        DESIGN_NOT_FOUND, InvalidArgument WEIGHTS_WITHOUT_INPUT, FailedPrecondition CHANNELS_UNAVAILABLE.
+        """
+        can = await self._milvus.capabilities(deadline)
+        asked, (reference, reference_models) = await together(
+            self._embedded(version, request, deadline), self._reference(version, request, deadline)
+        )
+        embedding = asked.embedding if asked is not None else embed_pb.QueryEmbedding()
+        palette = request.palette or tuple(
+            PaletteColor((entry.color.l, entry.color.a, entry.color.b), entry.weight, entry.name)
+            for entry in embedding.palette.colors
+        )
+        searchable_words = request.text if words(request.text) else ""
+        unavailable = {}
+        if searchable_words and not can.bm25:
+            unavailable["description"] = f"{can.product} {can.version} has no full-text search"
+        query = Query(
+            design=tuple(embedding.design.values) or None,
+            words=searchable_words if can.bm25 else "",
+            palette=palette,
+            reference=reference,
+            expression=request.expression,
+            exclude=request.reference_design_id,
+        )
+        available = _available(request, query, unavailable)
+        with stage("search"):
+            measures = await measure(self._store, version, query, limit=self._candidates, deadline=deadline)
+        with stage("fuse"):
+            ranked = _ranked(measures, request.weights, available)
+        shown = ranked[offset : offset + size]
+        with stage("read"):
+            rows = await self._store.read(
+                version.names.design, [design_id for design_id, _, _ in shown], FULL_FIELDS, deadline
+            )
+        with stage("explain"):
+            hits = await self._threads.run(
+                _explained, shown, rows, embedding.phrases if request.text else (), palette
+            )
+        return Page(
+            hits=hits,
+            more=offset + size < len(ranked),
+            phrases=tuple(embedding.phrases) if request.text else (),
+            palette=_palette_message(palette),
+            unavailable=unavailable,
+            models=_unique((asked.models if asked is not None else ()) + reference_models),
+        )
+
+    async def _embedded(self, version: Version, request: Request, deadline: Deadline) -> EmbeddedQuery | None:
+        """The request's vectors; colours alone are put into words, which is what the encoder reads."""
+        text = request.text or ", ".join(color.name.replace("_", " ") for color in request.palette)
+        if not text:
+            return None
+        made = await self._peers.embed_query(
+            text,
+            _palette_message(request.palette),
+            request.context,
+            version.space.design_fingerprint,
+            deadline,
+            _BACKOFF,
+        )
+        check_fingerprint(
+            made.embedding.design.fingerprint, version.space.design_fingerprint, "The vector of the request"
+        )
+        return made
+
+    async def _reference(
+        self, version: Version, request: Request, deadline: Deadline
+    ) -> tuple[Sequence[float] | None, Models]:
+        """The vector of the reference's crop, stored or made now."""
+        if request.reference_design_id:
+            return await self._stored_reference(version, request.reference_design_id, deadline), ()
+        if request.reference_photo is None:
+            return None, ()
+        photo = await self._photos.read(request.reference_photo, "reference_photo", deadline)
+        crop = await self._peers.crop(photo.data, "reference_photo", deadline, _BACKOFF)
+        made = await self._peers.embed_design(
+            embed_pb.DesignInput(
+                photo=photo_pb2.Photo(data=photo.data),
+                crop=photo_pb2.Photo(data=crop.crop) if crop.crop else None,
+            ),
+            "",
+            {"photo": "reference_photo", "crop": "reference_photo"},
+            deadline,
+            _BACKOFF,
+        )
+        check_fingerprint(
+            made.align.fingerprint, version.space.align_fingerprint, "The vector of the reference photo"
+        )
+        return tuple(made.align.values), made.models
+
+    async def _stored_reference(
+        self, version: Version, design_id: str, deadline: Deadline
+    ) -> Sequence[float]:
+        there, aligned = await together(
+            self._store.read(version.names.design, [design_id], ("design_id",), deadline),
+            self._store.read(version.names.align, [design_id], ("design_id", "vector"), deadline),
+        )
+        if design_id not in there or design_id not in aligned:
+            raise NotFound(
+                f"There is no design {design_id} in {version.version_id}.",
+                reason="DESIGN_NOT_FOUND",
+                fields=[("reference_design_id", "must be a design of the catalogue version")],
+                resource=("design", design_id),
+            )
+        return tuple(float(value) for value in aligned[design_id]["vector"])
+
+
+def _available(request: Request, query: Query, unavailable: Mapping[str, str]) -> dict[str, bool]:
+    """Channels that take part. Raises when none of them has a weight."""
+    available = {
+        "design": query.design is not None,
+        "description": bool(query.words),
+        "palette": bool(query.palette),
+        "reference": query.reference is not None,
+    }
+    if any(channel_weights(request.weights, available).values()):
+        return available
+    if any(channel_weights(request.weights, dict.fromkeys(unavailable, True)).values()):
+        raise FailedPrecondition(
+            "All channels that have a weight are unavailable: "
+            + "; ".join(f"{channel}: {why}" for channel, why in unavailable.items()),
+            reason="CHANNELS_UNAVAILABLE",
+            fields=[("weights", "must be positive for a channel that is available")],
+        )
+    raise wrong(
+        "WEIGHTS_WITHOUT_INPUT", "weights", "must be positive for a channel that the request has input for"
+    )
+
+
+def _ranked(
+    measures: Mapping[str, Raw], weights: Mapping[str, float], available: Mapping[str, bool]
+) -> list[tuple[str, float, list[Term]]]:
+    """(id, score, terms), best first.
+
+    Ordered by the score to six digits and then by id: a model may give the same request a vector that
+    differs in the seventh, and pages must not.
+    """
+    scored = []
+    for design_id, raw in measures.items():
+        taking_part = {channel: raw[channel] for channel in CHANNELS if available[channel]}
+        score, terms = fuse(taking_part, weights, available=available)
+        scored.append((design_id, score, terms))
+    return sorted(scored, key=lambda one: (-round(one[1], 6), one[0]))
+
+
+def _explained(
+    shown: Sequence[tuple[str, float, list[Term]]],
+    rows: Mapping[str, Mapping[str, Any]],
+    phrases: Sequence[embed_pb.Phrase],
+    palette: Sequence[PaletteColor],
+) -> list[Hit]:
+    return [
+        Hit(rows[design_id], score, terms, explain(phrases, palette, rows[design_id], terms))
+        for design_id, score, terms in shown
+        # Deleted since it was measured.
+        if design_id in rows
+    ]
+
+
+def _palette_message(palette: Sequence[PaletteColor]) -> palette_pb2.Palette:
+    return palette_pb2.Palette(
+        colors=[
+            palette_pb2.PaletteColor(
+                color=palette_pb2.LabColor(l=color.lab[0], a=color.lab[1], b=color.lab[2]),
+                weight=color.weight,
+                name=color.name,
+            )
+            for color in palette
+        ]
+    )
+
+
+def _unique(models: Models) -> Models:
+    return tuple({(model.name, model.fingerprint): model for model in models}.values())

@@ -1,0 +1,92 @@
+"""Settings of RankService."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from nails.fusion import DEFAULT_WEIGHTS
+from services.intake.settings import PhotoSettings
+from services.kit.settings import PeerSettings
+
+
+class RankSettings(PeerSettings, PhotoSettings):
+    """What RankService can be told."""
+
+    model_config = SettingsConfigDict(env_prefix="LUNULA_RANK_")
+
+    port: int = Field(7103, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+
+    crop_address: str = Field("127.0.0.1:7101", description="host:port of CropService")
+    embed_address: str = Field("127.0.0.1:7102", description="host:port of EmbedService")
+    peer_timeout_s: float = Field(
+        60.0, gt=0, description="longest call of another service, in seconds; a nearer deadline wins"
+    )
+
+    milvus_uri: str = Field(
+        ".lunula/milvus.db",
+        description="a path is Milvus Lite in this process (up to about 20,000 designs); http:// is a server",
+    )
+    milvus_token: SecretStr | None = Field(None, description="user:password or token of a Milvus server")
+    milvus_threads: int = Field(8, ge=1, le=64, description="calls to Milvus at once")
+    milvus_timeout_s: float = Field(
+        20.0, gt=0, description="longest call of Milvus, in seconds; a nearer deadline wins"
+    )
+    catalogue: str = Field(
+        "designs",
+        pattern=r"^[a-z][a-z0-9_]{0,40}$",
+        description="alias of the live version; versions are the collections NAME_v1, NAME_align_v1, ...",
+    )
+    consistency: Literal["Strong", "Session", "Bounded", "Eventually"] = Field(
+        "Session", description="what a search on a Milvus server sees; Session sees this process's writes"
+    )
+    blob_dir: str = Field(
+        ".lunula/blobs", description="where photos are kept: a folder, or an fsspec URL such as s3://bucket/a"
+    )
+
+    candidates: int = Field(
+        200, ge=10, le=4000, description="designs that each channel proposes; a search never reaches deeper"
+    )
+    weight_design: float = Field(
+        DEFAULT_WEIGHTS["design"], ge=0, le=1000, description="default weight of the channel `design`"
+    )
+    weight_description: float = Field(
+        DEFAULT_WEIGHTS["description"],
+        ge=0,
+        le=1000,
+        description="default weight of the channel `description`",
+    )
+    weight_palette: float = Field(
+        DEFAULT_WEIGHTS["palette"], ge=0, le=1000, description="default weight of the channel `palette`"
+    )
+    weight_reference: float = Field(
+        DEFAULT_WEIGHTS["reference"], ge=0, le=1000, description="default weight of the channel `reference`"
+    )
+    page_token_key: SecretStr | None = Field(
+        None,
+        description="key that page tokens are signed with; must be equal on all replicas; "
+        "none signs with a key that everybody knows, which still detects damage",
+    )
+
+    ingest_write_rows: int = Field(64, ge=1, le=1000, description="largest write to Milvus, in designs")
+    ingest_attempts: int = Field(
+        4, ge=1, le=20, description="tries for one design while another service or Milvus is away"
+    )
+    ingest_backoff_s: float = Field(
+        0.25, gt=0, description="pause before the second try, in seconds; doubles with every further one"
+    )
+    fingerprint_ttl_s: float = Field(
+        10.0, ge=0, description="how long the answer to `which models does EmbedService run` is believed"
+    )
+
+    @model_validator(mode="after")
+    def _weights_and_name(self) -> Self:
+        weights = (self.weight_design, self.weight_description, self.weight_palette, self.weight_reference)
+        if not all(math.isfinite(weight) for weight in weights) or sum(weights) <= 0:
+            raise ValueError("weights must be finite and one of them positive")
+        if self.catalogue.endswith("_align"):
+            raise ValueError("catalogue must not end in _align, which names the second collection")
+        return self

@@ -1,0 +1,341 @@
+"""The rows of one catalogue version: written, found, read and deleted in Milvus.
+
+Invariants: a design is acknowledged only after both of its rows were written, the row of the first
+collection last; vectors are finite, of unit length and of the version's dimensions before they leave us; no
+request asks Milvus for more rows than it gives.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pymilvus import DataType, Function, FunctionType, MilvusClient
+
+from services.kit.deadline import Deadline
+from services.kit.errors import Internal
+from services.rank.filters import all_of, id_expression, literal
+from services.rank.milvus import Capabilities, Milvus
+from services.rank.rows import MAX_VARCHAR_BYTES, IndexedDesign, spaced_words
+
+MAX_ROWS = 16_384
+"""A Milvus server gives no more rows than this at once."""
+FACTS = "lunula.facts"
+"""The collection property that the catalogue keeps its facts in (Lite drops descriptions)."""
+_ID_CHUNK = 1_000
+_VARCHARS = {
+    # Bytes; four to a character.
+    "artist_id": 1024,
+    "context": MAX_VARCHAR_BYTES,
+    "title": MAX_VARCHAR_BYTES,
+    "description": MAX_VARCHAR_BYTES,
+    "photo": 256,
+    "digest": 64,
+    "facts": 8192,
+    "fingerprint": 256,
+}
+
+
+@dataclass(frozen=True)
+class Collections:
+    """The two collections of a version. design, align: their names; dimensions of their vectors."""
+
+    design: str
+    align: str
+    design_dimensions: int
+    align_dimensions: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """A design that a channel proposes. raw: cosine, or BM25 score; larger is better."""
+
+    design_id: str
+    raw: float
+
+
+class Store:
+    """All access to the rows of catalogue versions."""
+
+    def __init__(self, milvus: Milvus) -> None:
+        self._milvus = milvus
+
+    async def create(self, names: Collections, facts: str, deadline: Deadline) -> None:
+        """Both collections, empty; the first one, which makes the version, last. `load` makes them ready.
+
+        facts: kept with the first collection, in the property FACTS.
+        """
+        can = await self._milvus.capabilities(deadline)
+
+        def work(client: Any, timeout: float) -> None:
+            for name, schema, properties in (
+                (names.align, _align_schema(names), {}),
+                (names.design, _design_schema(names, can), {FACTS: facts}),
+            ):
+                client.create_collection(
+                    name,
+                    schema=schema,
+                    properties=properties,
+                    consistency_level=self._milvus.consistency,
+                    timeout=timeout,
+                )
+
+        await self._milvus.call(work, deadline=deadline, write=True)
+
+    async def load(self, names: Collections, deadline: Deadline) -> None:
+        """Make the collections searchable: index and load what is not. Does nothing where all is done."""
+        can = await self._milvus.capabilities(deadline)
+
+        def work(client: Any, timeout: float) -> None:
+            for name in (names.align, names.design):
+                # Index by index, because a crash may have come between them.
+                there = set(client.list_indexes(name, timeout=timeout))
+                for index in _indexes(client, can, words=name == names.design):
+                    if not there & {index.field_name, index.index_name}:
+                        wanted = client.prepare_index_params()
+                        wanted.append(index)
+                        client.create_index(name, wanted, timeout=timeout)
+                client.load_collection(name, timeout=timeout)
+
+        await self._milvus.call(work, deadline=deadline, write=True)
+
+    async def upsert(self, names: Collections, designs: Sequence[IndexedDesign], deadline: Deadline) -> None:
+        """Write designs, new or changed; durable when this returns. Ids must differ from each other."""
+        for design in designs:
+            check_vector(design.design, names.design_dimensions)
+            check_vector(design.align, names.align_dimensions)
+        can = await self._milvus.capabilities(deadline)
+
+        def work(client: Any, timeout: float) -> None:
+            client.upsert(names.align, [design.align_row() for design in designs], timeout=timeout)
+            rows = [design.design_row(bm25=can.bm25) for design in designs]
+            client.upsert(names.design, rows, timeout=timeout)
+
+        await self._milvus.call(work, deadline=deadline, write=True)
+
+    async def read(
+        self,
+        collection: str,
+        design_ids: Iterable[str],
+        fields: Sequence[str],
+        deadline: Deadline,
+        *,
+        strong: bool = False,
+    ) -> dict[str, Mapping[str, Any]]:
+        """Rows by id; ids that do not exist are left out. strong: sees every write of every process."""
+        ids = list(dict.fromkeys(design_ids))
+        rows: dict[str, Mapping[str, Any]] = {}
+        for start in range(0, len(ids), _ID_CHUNK):
+            chunk = ids[start : start + _ID_CHUNK]
+            for row in await self._query(
+                collection, id_expression(chunk), fields, len(chunk), deadline, strong=strong
+            ):
+                rows[row["design_id"]] = row
+        return rows
+
+    async def nearest(
+        self, collection: str, vector: Sequence[float], expression: str, limit: int, deadline: Deadline
+    ) -> list[Found]:
+        """The designs with the nearest vectors, nearest first; raw is the cosine."""
+        can = await self._milvus.capabilities(deadline)
+        check_vector(vector, len(vector))
+        parameters = {"metric_type": "COSINE", "params": _wide_enough(can.search_params, limit)}
+        return await self._search(
+            collection, [float(x) for x in vector], "vector", parameters, expression, limit, 1.0, deadline
+        )
+
+    async def wordwise(
+        self, collection: str, text: str, expression: str, limit: int, deadline: Deadline
+    ) -> list[Found]:
+        """The designs whose words fit the text best (BM25), best first; only those with a common word."""
+        can = await self._milvus.capabilities(deadline)
+        query = spaced_words(text)
+        if not query:
+            return []
+        return await self._search(
+            collection,
+            query,
+            "words_sparse",
+            {"metric_type": "BM25"},
+            expression,
+            limit,
+            can.bm25_sign,
+            deadline,
+        )
+
+    async def page(
+        self,
+        collection: str,
+        expression: str,
+        after: str,
+        limit: int,
+        fields: Sequence[str],
+        deadline: Deadline,
+    ) -> list[Mapping[str, Any]]:
+        """The next rows after id `after`, in the order of ids."""
+        can = await self._milvus.capabilities(deadline)
+        beyond = f"design_id > {literal(after)}"
+        if can.sorted_queries:
+            rows = await self._query(collection, all_of(expression, beyond), fields, limit, deadline)
+            return sorted(rows, key=_id)[:limit]
+        # Here any rows may come first, so the ids are sorted by us; at 20,000 designs they are few bytes.
+        every = await self._query(collection, all_of(expression, beyond), ("design_id",), None, deadline)
+        ids = sorted(row["design_id"] for row in every)[:limit]
+        if not ids:
+            return []
+        found = await self.read(collection, ids, fields, deadline)
+        return [found[design_id] for design_id in ids if design_id in found]
+
+    async def count(self, collection: str, expression: str, deadline: Deadline) -> int:
+        """How many designs meet the expression ("" is all)."""
+        rows = await self._query(collection, expression, ("count(*)",), None, deadline)
+        return int(rows[0]["count(*)"]) if rows else 0
+
+    async def delete(self, names: Collections, design_ids: Sequence[str], deadline: Deadline) -> None:
+        """Delete designs by id, from the first collection first; unknown ids do nothing."""
+        can = await self._milvus.capabilities(deadline)
+
+        def work(client: Any, timeout: float) -> None:
+            for name in (names.design, names.align):
+                client.delete(name, ids=list(design_ids), timeout=timeout)
+
+        await self._milvus.call(work, deadline=deadline, write=True)
+        if can.settle_deletes:
+            for name in (names.design, names.align):
+                await self.read(name, design_ids[:1], ("design_id",), deadline, strong=True)
+
+    async def photos_in_use(self, collection: str, photos: Sequence[str], deadline: Deadline) -> set[str]:
+        """Those of the photos (keys of the blob store) that some design refers to."""
+        used: set[str] = set()
+        for start in range(0, len(photos), _ID_CHUNK):
+            wanted = ", ".join(literal(photo) for photo in photos[start : start + _ID_CHUNK])
+            rows = await self._query(
+                collection, f"photo in [{wanted}]", ("photo",), MAX_ROWS, deadline, strong=True
+            )
+            used |= {str(row["photo"]) for row in rows}
+        return used
+
+    async def _query(
+        self,
+        collection: str,
+        expression: str,
+        fields: Sequence[str],
+        limit: int | None,
+        deadline: Deadline,
+        *,
+        strong: bool = False,
+    ) -> list[Mapping[str, Any]]:
+        consistency = "Strong" if strong else self._milvus.consistency
+
+        def work(client: Any, timeout: float) -> list[Mapping[str, Any]]:
+            bounds = {} if limit is None else {"limit": min(limit, MAX_ROWS)}
+            rows = client.query(
+                collection,
+                filter=expression,
+                output_fields=list(fields),
+                consistency_level=consistency,
+                timeout=timeout,
+                **bounds,
+            )
+            return list(rows)
+
+        return await self._milvus.call(work, deadline=deadline)
+
+    async def _search(
+        self,
+        collection: str,
+        query: Any,
+        field: str,
+        parameters: dict[str, Any],
+        expression: str,
+        limit: int,
+        sign: float,
+        deadline: Deadline,
+    ) -> list[Found]:
+        def work(client: Any, timeout: float) -> list[Found]:
+            (hits,) = client.search(
+                collection,
+                data=[query],
+                anns_field=field,
+                filter=expression,
+                limit=min(limit, MAX_ROWS),
+                search_params=parameters,
+                output_fields=["design_id"],
+                consistency_level=self._milvus.consistency,
+                timeout=timeout,
+            )
+            return [Found(str(hit["entity"]["design_id"]), sign * float(hit["distance"])) for hit in hits]
+
+        return await self._milvus.call(work, deadline=deadline)
+
+
+def check_vector(vector: Sequence[float], dimensions: int) -> None:
+    """Raises Internal VECTOR_INVALID: Milvus Lite would take anything, and a server answers unkindly."""
+    length = math.sqrt(math.fsum(float(value) ** 2 for value in vector)) if len(vector) == dimensions else 0.0
+    if not math.isfinite(length) or abs(length - 1.0) > 1e-2:
+        raise Internal("a vector is not of unit length, or not of its space", reason="VECTOR_INVALID")
+
+
+def _id(row: Mapping[str, Any]) -> str:
+    return str(row["design_id"])
+
+
+def _wide_enough(parameters: Mapping[str, Any], limit: int) -> dict[str, Any]:
+    """HNSW must look at as many candidates as are asked for, at least."""
+    return {name: max(value, limit) if name == "ef" else value for name, value in parameters.items()}
+
+
+def _base_schema(dimensions: int) -> Any:
+    schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("design_id", DataType.VARCHAR, max_length=128, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimensions)
+    for name in ("artist_id", "context"):
+        schema.add_field(name, DataType.VARCHAR, max_length=_VARCHARS[name])
+    schema.add_field("tags", DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=64, max_length=256)
+    schema.add_field(
+        "attributes", DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=16, max_length=128
+    )
+    return schema
+
+
+def _align_schema(names: Collections) -> Any:
+    return _base_schema(names.align_dimensions)
+
+
+def _design_schema(names: Collections, can: Capabilities) -> Any:
+    schema = _base_schema(names.design_dimensions)
+    for name in ("title", "description", "photo", "digest", "facts", "fingerprint"):
+        schema.add_field(name, DataType.VARCHAR, max_length=_VARCHARS[name])
+    schema.add_field("index_time_ms", DataType.INT64)
+    if can.bm25:
+        schema.add_field(
+            "words",
+            DataType.VARCHAR,
+            max_length=MAX_VARCHAR_BYTES,
+            enable_analyzer=True,
+            analyzer_params=can.bm25_analyzer,
+        )
+        schema.add_field("words_sparse", DataType.SPARSE_FLOAT_VECTOR)
+        schema.add_function(
+            Function(
+                name="words_bm25",
+                function_type=FunctionType.BM25,
+                input_field_names=["words"],
+                output_field_names=["words_sparse"],
+            )
+        )
+    return schema
+
+
+def _indexes(client: Any, can: Capabilities, *, words: bool) -> Any:
+    indexes = client.prepare_index_params()
+    indexes.add_index("vector", index_type=can.index_type, metric_type="COSINE", **_parameters(can))
+    if words and can.bm25:
+        indexes.add_index("words_sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
+    return indexes
+
+
+def _parameters(can: Capabilities) -> dict[str, Any]:
+    return {"params": can.index_params} if can.index_params else {}

@@ -1,0 +1,88 @@
+"""Checks of what callers say about designs and pages, each with the path of the field that is wrong."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+from lunula.rank.v1 import rank_service_pb2 as pb
+from lunula.type.v1 import palette_pb2
+from nails.fusion import CHANNELS
+from nails.palette import PaletteColor, PaletteError, validate
+from services.intake.texts import MAX_TEXT, check_text
+from services.kit.errors import InvalidArgument
+from services.rank.filters import check_attribute
+
+MAX_ARTIST_ID = 128
+MAX_TAGS = 64
+MAX_TAG = 64
+MAX_NOTE = 1_000
+MAX_DELETED = 1_000
+_DESIGN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+def check_design_id(design_id: str, path: str) -> None:
+    """Raises InvalidArgument DESIGN_ID_INVALID."""
+    if not _DESIGN_ID.fullmatch(design_id):
+        raise wrong("DESIGN_ID_INVALID", path, "must be 1 to 128 characters of [A-Za-z0-9._:-]")
+
+
+def check_design(design: pb.Design, path: str) -> None:
+    """Raises InvalidArgument for the first thing that is wrong with a design; its photo is judged apart."""
+    check_design_id(design.design_id, f"{path}.design_id")
+    check_text(design.title, f"{path}.title")
+    check_text(design.description, f"{path}.description")
+    if len(design.title) + len(design.description) > MAX_TEXT:
+        raise wrong("TEXT_TOO_LONG", f"{path}.description", f"must be at most {MAX_TEXT} with the title")
+    check_text(design.context, f"{path}.context")
+    if len(design.artist_id) > MAX_ARTIST_ID:
+        raise wrong("ARTIST_ID_INVALID", f"{path}.artist_id", f"must be at most {MAX_ARTIST_ID} characters")
+    if len(design.tags) > MAX_TAGS:
+        raise wrong("TAGS_INVALID", f"{path}.tags", f"must be at most {MAX_TAGS}, are {len(design.tags)}")
+    for index, tag in enumerate(design.tags):
+        if not 1 <= len(tag) <= MAX_TAG:
+            raise wrong("TAGS_INVALID", f"{path}.tags[{index}]", f"must have 1 to {MAX_TAG} characters")
+    for name, value in design.attributes.items():
+        check_attribute(name, value, f"{path}.attributes[{name[:64]}]")
+
+
+def page_size(requested: int, *, default: int, largest: int) -> int:
+    """The page size to use; 0 means `default`. Raises InvalidArgument PAGE_SIZE_INVALID."""
+    if not 0 <= requested <= largest:
+        raise wrong("PAGE_SIZE_INVALID", "page_size", f"must be 0 to {largest}, is {requested}")
+    return requested or default
+
+
+def read_palette(palette: palette_pb2.Palette) -> list[PaletteColor]:
+    """The caller's colours, weights summing to 1; [] for none.
+
+    Raises InvalidArgument with the reasons of nails.palette.PaletteError.
+    """
+    labs = [(entry.color.l, entry.color.a, entry.color.b) for entry in palette.colors]
+    try:
+        return validate(labs, [entry.weight for entry in palette.colors])
+    except PaletteError as error:
+        path = "palette.colors" if error.index is None else f"palette.colors[{error.index}]"
+        part = {
+            "COLOR_NOT_FINITE": ".color",
+            "COLOR_OUT_OF_GAMUT": ".color",
+            "COLOR_WEIGHT_INVALID": ".weight",
+        }
+        raise wrong(error.reason, path + part.get(error.reason, ""), error.description) from error
+
+
+def read_weights(weights: pb.ChannelWeights) -> Mapping[str, float]:
+    """The caller's weights by channel. Raises InvalidArgument WEIGHTS_INVALID."""
+    found = {channel: float(getattr(weights, channel)) for channel in CHANNELS}
+    for channel, weight in found.items():
+        if not math.isfinite(weight) or weight < 0:
+            raise wrong("WEIGHTS_INVALID", f"weights.{channel}", "must be finite and not negative")
+    if not any(found.values()):
+        raise wrong("WEIGHTS_INVALID", "weights", "one of them must be positive")
+    return found
+
+
+def wrong(reason: str, path: str, description: str) -> InvalidArgument:
+    """An InvalidArgument about one field."""
+    return InvalidArgument(f"{path} {description}", reason=reason, fields=[(path, description)])
