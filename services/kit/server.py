@@ -23,6 +23,7 @@ from services.kit.settings import ServiceSettings
 from services.kit.tracing import Tracing
 
 _log = logging.getLogger(__name__)
+_UNWIND_S = 5.0  # a cancelled call that does not end by then is left behind
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,10 @@ class RunningServer:
             # Load balancers learn of NOT_SERVING before calls are refused.
             await asyncio.sleep(self._settings.drain_delay_s)
         await self._server.stop(self._settings.drain_s)
+        # Calls that the grace ran out on were cancelled just now; what they use must outlive them.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_UNWIND_S):
+                await self.admission.until_idle()
         _log.info("drained")
 
 

@@ -137,7 +137,7 @@ class DynamicBatcher:
             if not timer.expired():
                 raise
             self._metrics.dropped.labels(self._name, "expired").inc()
-            raise DeadlineExceeded(f"The deadline passed before model {self._name!r} had answered.") from None
+            raise _expired(self._name) from None
         except asyncio.CancelledError:
             self._metrics.dropped.labels(self._name, "cancelled").inc()
             raise
@@ -304,9 +304,10 @@ class DynamicBatcher:
             self._metrics.dropped.labels(self._name, reason).inc()
 
     def _drop_expired(self) -> None:
-        # The item's own timer tells its caller; here it only must not take a place in a batch.
-        for item in [item for item in self._queue if item.deadline.expired or item.future.done()]:
+        # An item's own timer may be late when the event loop is busy.
+        for item in [item for item in self._queue if item.deadline.expired]:
             self._remove(item)
+            self._fail(item, _expired(self._name), "expired")
 
     def _remove(self, item: _Item) -> None:
         if item in self._queue:
@@ -326,6 +327,10 @@ class DynamicBatcher:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _expired(name: str) -> DeadlineExceeded:
+    return DeadlineExceeded(f"The deadline passed before model {name!r} had answered.")
 
 
 def _closed(name: str) -> Unavailable:

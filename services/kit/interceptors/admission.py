@@ -36,6 +36,8 @@ class Admission:
         self._calls = 0
         self._bytes = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @property
     def calls(self) -> int:
@@ -54,8 +56,13 @@ class Admission:
         if self._bytes >= self._max_bytes:
             raise self._refusal("TOO_MANY_BYTES", "The server is working on as many bytes as it may.")
         self._calls += 1
+        self._idle.clear()
         self._metrics.in_flight.set(self._calls)
         return Ticket(self)
+
+    async def until_idle(self) -> None:
+        """Wait until no call is in flight."""
+        await self._idle.wait()
 
     def _fits(self, size: int) -> bool:
         # One request larger than the whole budget is taken when it is alone; else it could never be.
@@ -78,6 +85,8 @@ class Admission:
     def _leave(self) -> None:
         self._calls -= 1
         self._metrics.in_flight.set(self._calls)
+        if not self._calls:
+            self._idle.set()
 
     async def _freed(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -28,7 +28,7 @@ class ScriptedCrops(pb_grpc.CropServiceServicer):
         self.entered = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.calls = 0
-        self.ready = True
+        self.ready: bool | Exception | None = True  # None: the check hangs
         self.script: Callable[[Any], Awaitable[None]] | None = None
 
     async def _play(self, message: Any) -> None:
@@ -61,7 +61,11 @@ class ScriptedCrops(pb_grpc.CropServiceServicer):
                 yield pb.StreamCropsResponse(item_id=request.item_id, item=item, info=response_info())
 
     async def is_ready(self) -> bool:
-        return self.ready
+        if self.ready is None:
+            await asyncio.Event().wait()
+        if isinstance(self.ready, Exception):
+            raise self.ready
+        return bool(self.ready)
 
 
 class Opener:
