@@ -178,17 +178,35 @@ async def stream(
     """Call a streaming method and yield its responses; `requests` is an async iterable or one request.
 
     Never retried: only the caller knows what was acknowledged. Leaving the loop early cancels the call
-    (use `contextlib.aclosing`). `response_type` is for type checkers only. Raises `LunulaError`.
+    (use `contextlib.aclosing`). `response_type` is for type checkers only. Raises `LunulaError`, and
+    whatever `requests` raises.
     """
     del response_type
     deadline = _deadline(timeout)
     deadline.check("the call")
-    running = method(requests, timeout=deadline.remaining(), metadata=outgoing_metadata(metadata))
+    failures: list[Exception] = []
+
+    async def guarded(source: AsyncIterable[Any]) -> AsyncIterator[Any]:
+        try:
+            async for request in source:
+                yield request
+        except Exception as error:
+            # gRPC would only log it, and the responses would end with a cancellation from nowhere.
+            failures.append(error)
+            running.cancel()
+
+    sending = guarded(requests) if isinstance(requests, AsyncIterable) else requests
+    running = method(sending, timeout=deadline.remaining(), metadata=outgoing_metadata(metadata))
     try:
         async for response in running:
             yield cast("_Item", response)
     except grpc.RpcError as raw:
         raise from_rpc_error(raw) from raw
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if failures and not (task and task.cancelling()):
+            raise failures[0] from None
+        raise
     finally:
         running.cancel()
 

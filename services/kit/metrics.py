@@ -37,7 +37,7 @@ class RpcMetrics:
         self.refused = Counter(
             "lunula_rpc_refused", "Calls refused by admission control.", ["reason"], registry=registry
         )
-        self.items = Counter(
+        self.messages = Counter(
             "lunula_stream_messages", "Messages of streams.", ["method", "direction"], registry=registry
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
 MiB = 2**20
@@ -102,8 +102,8 @@ class ServiceSettings(BaseSettings):
         return self
 
 
-class PeerSettings(BaseSettings):
-    """How a service reaches other services; mix in beside `ServiceSettings`."""
+class PeerSettings(BaseModel):
+    """How a service reaches other services: `class RankSettings(ServiceSettings, PeerSettings)`."""
 
     peer_ca: Path | None = Field(None, description="CA of other services, PEM; switches TLS to them on")
     peer_cert: Path | None = Field(None, description="client certificate for other services, PEM")

@@ -125,8 +125,8 @@ class DynamicBatcher:
     async def submit(self, inputs: Mapping[str, NDArray[Any]], rows: int, *, deadline: Deadline) -> Tensors:
         """Queue an item of `rows` rows and wait for its outputs.
 
-        Raises ResourceExhausted QUEUE_FULL, DeadlineExceeded, Unavailable MODEL_SERVER_UNAVAILABLE, and whatever
-        LunulaError the run gives (others become Internal INFERENCE_FAILED).
+        Raises ResourceExhausted QUEUE_FULL, DeadlineExceeded, Unavailable MODEL_SERVER_UNAVAILABLE, and
+        whatever LunulaError the run gives (others become Internal INFERENCE_FAILED).
         """
         item = self._enqueue(inputs, rows, deadline)
         remaining = deadline.remaining()

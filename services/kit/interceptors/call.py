@@ -178,11 +178,13 @@ class _Call:
         behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
         if not inspect.isasyncgenfunction(behaviour):
             return await behaviour(request, self._context)
+        sent = self._policy.metrics.messages.labels(self._method, "sent")
         # Written from here and not yielded, so that a cancellation always ends this block now.
         async with aclosing(behaviour(request, self._context)) as responses:
             async for response in responses:
                 await self._context.write(response)
                 self._sent += 1
+                sent.inc()
                 ticket.release_oldest()
         return None
 
@@ -193,7 +195,9 @@ class _Call:
         raise Cancelled("The caller closed the call without a request.")
 
     async def _messages(self, requests: AsyncIterator[bytes], ticket: Ticket) -> AsyncIterator[Any]:
+        received = self._policy.metrics.messages.labels(self._method, "received")
         async for raw in requests:
+            received.inc()
             await ticket.hold_streamed(len(raw))
             yield self._parse(raw)
 
