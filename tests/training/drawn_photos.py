@@ -29,7 +29,7 @@ def write_drawn_photos(folder: Path, *, count: int = 4, side: int = 160) -> Path
             nails.append(
                 {"instance": instance, "hand": 0, "finger": "ring", "box": [x - 9, y - 14, x + 9, y + 14]}
             )
-        joints = [[30 + 5 * joint, 60 + 4 * joint, 1 if joint % 5 else 0] for joint in range(21)]
+        joints = [[30 + 5 * joint, 60 + 4 * joint, 2 if joint % 5 else 1] for joint in range(21)]
         name = f"{number:06d}"
         cv2.imwrite(str(folder / "images" / f"{name}.jpg"), image[..., ::-1])
         cv2.imwrite(str(folder / "masks" / f"{name}.png"), mask)

@@ -69,7 +69,7 @@ def test_a_box_turned_by_a_right_angle_is_exact() -> None:
 
 def test_joints_lie_where_serving_will_decode_them(drawn: Path) -> None:
     photo = read_drawn(drawn)[0]
-    _, joints, presence = served_pose_view(photo, 0)
+    _, joints, presence = served_pose_view(photo, photo.hands[0])
     # The box's middle is the middle of the view, and its longer side is 256 / 1.25 pixels.
     middle = np.array([80.0, 102.5])
     first = np.array(photo.hands[0]["joints"][0][:2])

@@ -7,6 +7,7 @@ hidden behind something, 0 outside the view.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -88,7 +89,7 @@ def draw_detect(
         image, matrix, (size, size), dst=view, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT
     )
     boxes = []
-    for hand in photo.hands:
+    for hand in seen_hands(photo):
         box = turned_box(np.array(hand["box"], np.float64), matrix)
         inside = np.clip(box, 0, size)
         area = np.prod(box[2:] - box[:2])
@@ -100,7 +101,8 @@ def draw_detect(
 def draw_pose(photo: Drawn, rng: np.random.Generator) -> tuple[Image, Floats, Floats]:
     """A view uint8 [256,256,3] of one hand of `photo`, its joints [21,2] and their presence [21]."""
     image = read_image(photo.image)
-    hand = photo.hands[rng.integers(len(photo.hands))]
+    hands = seen_hands(photo)
+    hand = hands[rng.integers(len(hands))]
     joints, presence = joints_of(hand)
     x0, y0, x1, y1 = hand["box"]
     side = max(x1 - x0, y1 - y0) * 1.25 * np.exp(rng.normal(0, 0.12))
@@ -121,10 +123,20 @@ def draw_pose(photo: Drawn, rng: np.random.Generator) -> tuple[Image, Floats, Fl
     return photographed(np.asarray(view, np.uint8), rng), placed, presence * in_view * in_photo
 
 
-def joints_of(hand: dict[str, object]) -> tuple[Floats, Floats]:
+def seen_hands(photo: Drawn) -> list[dict[str, Any]]:
+    """The hands of a photo that are not wholly covered or outside: those with a box of some size."""
+    return [
+        hand
+        for hand in photo.hands
+        if min(hand["box"][2] - hand["box"][0], hand["box"][3] - hand["box"][1]) > 8
+    ]
+
+
+def joints_of(hand: dict[str, Any]) -> tuple[Floats, Floats]:
     """Joints [21,2] in photo pixels and presence [21] of an entry of the index's hands."""
     rows = np.array(hand["joints"], np.float64)
-    return rows[:, :2], np.where(rows[:, 2] > 0, 1.0, HIDDEN_PRESENCE)
+    # The index says 2: visible, 1: hidden behind something, 0: outside the photo.
+    return rows[:, :2], np.array([0.0, HIDDEN_PRESENCE, 1.0])[rows[:, 2].astype(int)]
 
 
 def pose_tensor(views: list[Image]) -> Tensor:
@@ -135,9 +147,8 @@ def pose_tensor(views: list[Image]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2)))
 
 
-def served_pose_view(photo: Drawn, index: int) -> tuple[NDArray[np.float32], Floats, Floats]:
-    """Hand `index` of a photo as serving sees it, given its true box: input, joints in it, presence."""
-    hand = photo.hands[index]
+def served_pose_view(photo: Drawn, hand: dict[str, Any]) -> tuple[NDArray[np.float32], Floats, Floats]:
+    """A hand of a photo as serving sees it, given its true box: input, joints in it, presence."""
     view, placed = hand_pose_input(read_image(photo.image), np.array(hand["box"], np.float64), POSE_SIZE)
     joints, presence = joints_of(hand)
     inside = ((joints >= 0) & (joints < np.array(photo.size))).all(axis=1)
@@ -182,7 +193,7 @@ class PoseViews(Dataset[PoseBatch]):
     """Batch number `step` of an endless, repeatable stream for hand_pose, from the photos that have hands."""
 
     def __init__(self, photos: list[Drawn], *, seed: int, steps: int, batch: int) -> None:
-        self.photos = [photo for photo in photos if photo.hands]
+        self.photos = [photo for photo in photos if photo.hands and seen_hands(photo)]
         self.seed, self.steps, self.batch = seed, steps, batch
 
     def __len__(self) -> int:

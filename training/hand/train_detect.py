@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from nails.boxes import box_iou
 from nails.hands import decode_hand_boxes
 from nails.preprocess import hand_detect_input
-from training.hand.data import DetectViews
+from training.hand.data import DetectViews, seen_hands
 from training.hand.detect_loss import detect_loss
 from training.hand.detect_model import SIZE, hand_detector
 from training.photos import Clutter, Drawn, digest, read_drawn, read_image, split
@@ -51,7 +51,7 @@ def validate(network: nn.Module, photos: list[Drawn], clutter: Clutter, size: in
         detected, _ = decode_hand_boxes(
             boxes[0].numpy(), scores[0].sigmoid().numpy(), letterbox, (image.shape[1], image.shape[0])
         )
-        truth = np.array([hand["box"] for hand in photo.hands], np.float32).reshape(-1, 4)
+        truth = np.array([hand["box"] for hand in seen_hands(photo)], np.float32).reshape(-1, 4)
         found, wanted = found + len(detected), wanted + len(truth)
         free = np.ones(len(truth), bool)
         for box in detected:

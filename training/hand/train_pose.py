@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from training.hand.data import PoseViews, served_pose_view
+from training.hand.data import PoseViews, seen_hands, served_pose_view
 from training.hand.pose_loss import pose_loss
 from training.hand.pose_model import BINS, SIZE, hand_pose
 from training.photos import Drawn, digest, read_drawn, split
@@ -43,8 +43,8 @@ def validate(network: nn.Module, photos: list[Drawn]) -> dict[str, float]:
     network.eval()
     seen, inside, presence_right = [], [], []
     for photo in photos:
-        for index in range(len(photo.hands)):
-            view, joints, presence = served_pose_view(photo, index)
+        for hand in seen_hands(photo):
+            view, joints, presence = served_pose_view(photo, hand)
             x, y, present = (output[0] for output in network(torch.from_numpy(view)[None]))
             found = torch.stack([x.argmax(-1), y.argmax(-1)], dim=-1).numpy() * (SIZE / BINS)
             near = np.linalg.norm(found - joints, axis=1) <= 0.1 * SIZE / BOX_PADDING
