@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from training.synth.anatomy import FINGERS
+from training.synth.holdout import pair_held_out
+from training.synth.themes import THEMES
 
 NUDES = ("nude", "beige", "pink_beige", "sheer_pink", "milky_white", "clear", "baby_pink", "peach")
 METALS = ("gold", "silver", "rose_gold", "champagne", "bronze")
@@ -210,9 +212,9 @@ def random_look(rng: np.random.Generator, colour: str = "", patterns: dict[str, 
     return Look(colour, finish, pattern, accents)
 
 
-def random_part(rng: np.random.Generator, look: Look) -> Look:
+def random_part(rng: np.random.Generator, look: Look, parts: dict[str, float] | None = None) -> Look:
     """Add a part to a look."""
-    part = pick(rng, PARTS)
+    part = pick(rng, parts or PARTS)
     colour = {
         "gold_foil": "gold",
         "silver_foil": "silver",
@@ -225,19 +227,41 @@ def random_part(rng: np.random.Generator, look: Look) -> Look:
     return replace(look, part=part, part_colour=colour)
 
 
-def sample_design(rng: np.random.Generator, bare_share: float = 0.0) -> Design:
-    """Draw a design: all nails alike, accent fingers, alternating, or every nail another colour."""
+def sample_design(rng: np.random.Generator, bare_share: float = 0.0, allow_held_out: bool = True) -> Design:
+    """Draw a design; without `allow_held_out` no pair of colours that is kept for testing."""
+    for _ in range(20):
+        design = _draw_design(rng, bare_share)
+        if allow_held_out or not holds_out(design):
+            break
+    return design
+
+
+def holds_out(design: Design) -> bool:
+    """Whether any nail, or the main and accent colours, show a held-out pair."""
+    pairs = [(look.colour, name) for look in design.looks for name in look.accents]
+    if design.accent is not None:
+        pairs.append((design.main.colour, design.accent.colour))
+    return any(pair_held_out(first, second) for first, second in pairs)
+
+
+def _draw_design(rng: np.random.Generator, bare_share: float) -> Design:
+    """All nails alike, accent fingers, alternating, or every nail another colour; a third follows a theme."""
     if rng.random() < bare_share:
         return bare_design(rng)
     shape, length = pick(rng, SHAPES), pick(rng, LENGTHS)
     if shape == "stiletto" and length == "short":
         length = "medium"
-    main = random_look(rng)
-    arrangement = pick(rng, {"same": 0.48, "accent": 0.36, "alternating": 0.08, "every": 0.08})
+    theme = str(rng.choice(list(THEMES))) if rng.random() < 0.35 else ""
+    if theme and rng.random() < 0.1:  # the same thing said and not said: colour binding
+        theme = ""
+    main = themed_look(rng, theme) if theme else random_look(rng)
+    arrangement = pick(rng, {"same": 0.46, "accent": 0.38, "alternating": 0.08, "every": 0.08})
+    if arrangement == "every" and theme:
+        arrangement = "accent"
     looks = [main] * 5
     accent_fingers: tuple[str, ...] = ()
     if arrangement == "accent":
-        accent = accent_look(rng, main)
+        accent = themed_look(rng, theme) if theme and rng.random() < 0.6 else accent_look(rng, main)
         chosen = [
             ("ring",),
             ("ring", "thumb"),
@@ -258,7 +282,18 @@ def sample_design(rng: np.random.Generator, bare_share: float = 0.0) -> Design:
         looks = [replace(main, colour=str(c), pattern="plain", accents=()) for c in colours]
     elif rng.random() < 0.22:
         looks = [random_part(rng, main)] * 5
-    return Design(shape, length, tuple(looks), accent_fingers, "", arrangement)
+    return Design(shape, length, tuple(looks), accent_fingers, theme, arrangement)
+
+
+def themed_look(rng: np.random.Generator, name: str) -> Look:
+    """A look in the colours, patterns, finishes and parts of a theme."""
+    theme = THEMES[name]
+    colours = [str(c) for c in rng.permutation(theme.colours)]
+    pattern = str(rng.choice(["plain", *theme.patterns]))
+    finish = str(rng.choice(theme.finishes))
+    accents = () if pattern == "plain" else tuple(colours[1 : 2 + int(rng.integers(0, 2))])
+    look = Look(colours[0], finish, pattern, accents)
+    return random_part(rng, look, {part: 1.0 for part in theme.parts}) if rng.random() < 0.3 else look
 
 
 def accent_look(rng: np.random.Generator, main: Look) -> Look:

@@ -81,15 +81,29 @@ def _hand(index: int, layout: Layout, rendered: Rendered) -> dict[str, Any]:
 def look_attributes(look: Look) -> dict[str, Any]:
     """Attributes of one nail."""
     if look.bare:
-        return {"colour": "clear", "finish": look.finish, "pattern": "plain", "bare": True}
+        return {"colour": "clear", "finish": look.finish, "pattern": "plain", "bare": "true"}
     out: dict[str, Any] = {"colour": look.colour, "finish": look.finish, "pattern": look.pattern}
     if look.accents:
         out["pattern_colours"] = list(look.accents)
     if look.part:
         out["part"] = look.part
+        out["part_colour"] = look.part_colour
     return out
 
 
 def design_attributes(design: Design) -> dict[str, Any]:
-    """Attributes of the whole set."""
-    return {"shape": design.shape, "length": design.length, **look_attributes(design.main)}
+    """Attributes of the whole set: those of the main look, and of the accent."""
+    out = {
+        "shape": design.shape,
+        "length": design.length,
+        "arrangement": design.arrangement,
+        **look_attributes(design.main),
+    }
+    if design.theme:
+        out["theme"] = design.theme
+    if design.accent is not None:
+        out["accent"] = look_attributes(design.accent)
+        out["accent_fingers"] = list(design.accent_fingers)
+    if design.arrangement == "every":
+        out["colour"] = list(dict.fromkeys(look.colour for look in design.looks))
+    return out

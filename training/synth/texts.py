@@ -1,0 +1,150 @@
+"""All texts of a photo: requests at four levels in two languages, title, description, tags and context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from nails.phrases import parse
+from nails.vocabulary import COLOUR_BY_NAME
+from training.synth import grammar_en, grammar_ja
+from training.synth.designs import NUDES, PARTS, Design
+from training.synth.facts import Claims
+from training.synth.themes import THEMES
+from training.synth.wording import Words
+
+_GRAMMAR = {"en": grammar_en, "ja": grammar_ja}
+
+
+def write_texts(
+    rng: np.random.Generator,
+    design: Design,
+    split: str,
+    favourites: Mapping[str, dict[str, str]] | None = None,
+) -> dict[str, Any]:
+    """`texts` (requests), `title`, `description`, `tags`, `context` and `palette` of a design."""
+    favourites = favourites or {}
+    mood = design.theme or mood_of(design)
+    absent = _absent(rng, design)
+    texts = []
+    for lang in ("en", "ja"):
+        grammar = _GRAMMAR[lang]
+        words = Words(rng, lang, split, favourites.get(lang))
+        context = ""
+        if design.theme:
+            contexts = THEMES[design.theme].contexts
+            context = contexts[int(rng.integers(0, len(contexts)))][lang == "ja"]
+        for level in ("dense", "plain", "tags", "abstract"):
+            claims = Claims()
+            if level == "dense":
+                text = grammar.dense(design, absent, words, claims)
+            elif level == "plain":
+                text = grammar.plain(design, words, claims)
+            elif level == "tags":
+                text = (" " if lang == "ja" else ", ").join(grammar.tags(design, words, claims))
+            else:
+                if not mood:
+                    continue
+                text = grammar.abstract(design, mood, context, words, claims)
+            reading = parse(text)
+            texts.append(
+                {"lang": lang, "level": level, "text": text, "mdd": reading.mdd, "nnp": reading.nnp,
+                 "claims": [list(claim) for claim in claims.items]}
+            )  # fmt: skip
+    lang = "ja" if rng.random() < 0.5 else "en"
+    words = Words(rng, lang, split, favourites.get(lang))
+    grammar = _GRAMMAR[lang]
+    context = ""
+    if design.theme:
+        contexts = THEMES[design.theme].contexts
+        context = contexts[int(rng.integers(0, len(contexts)))][lang == "ja"]
+    return {
+        "split": split,
+        "texts": texts,
+        "language": lang,
+        "title": title(design, words),
+        "description": grammar.dense(design, [], words, Claims())
+        if rng.random() < 0.5
+        else grammar.plain(design, words, Claims()),
+        "tags": grammar.tags(design, words, Claims()),
+        "context": context,
+        "palette": palette(design),
+    }
+
+
+def title(design: Design, words: Words) -> str:
+    """A short name of the set, as its maker might call it."""
+    main = design.main
+    en = words.lang == "en"
+    if main.bare:
+        return "Natural nails" if en else "ナチュラルネイル"
+    parts = [words.term("colour", main.colour)]
+    star = next(
+        (look for look in (main, design.accent) if look is not None and look.pattern != "plain"), None
+    )
+    if star is not None:
+        parts.append(words.term("pattern", star.pattern))
+    elif main.finish != "gloss":
+        parts.append(words.term("finish", main.finish))
+    if design.theme and words.chance(0.5):
+        parts.insert(0, words.term("theme", design.theme))
+    joined = (" " if en else "").join(parts)
+    return f"{joined[0].upper()}{joined[1:]} nails" if en else f"{joined}ネイル"
+
+
+def palette(design: Design) -> list[dict[str, Any]]:
+    """Colours of the paint with their weights over the five nails, heaviest first, at most five."""
+    weights: dict[str, float] = {}
+    for look in design.looks:
+        share = 1.0 / len(design.looks)
+        if look.bare:
+            continue
+        second = 0.35 if look.accents else 0.0
+        weights[look.colour] = weights.get(look.colour, 0) + share * (1 - second)
+        for name in look.accents:
+            weights[name] = weights.get(name, 0) + share * second / len(look.accents)
+    heaviest = sorted(weights.items(), key=lambda item: (-item[1], item[0]))[:5]
+    return [
+        {"lab": list(COLOUR_BY_NAME[name].lab), "weight": round(weight, 4), "name": name}
+        for name, weight in heaviest
+    ]
+
+
+def mood_of(design: Design) -> str:
+    """The mood that a design without a theme gives, or ""."""
+    main = design.main
+    if main.bare or (main.colour in NUDES and main.pattern == "plain" and not main.part):
+        return "natural"
+    colours = {look.colour for look in design.looks} | {
+        name for look in design.looks for name in look.accents
+    }
+    best, score = "", 0.0
+    for name, theme in THEMES.items():
+        inside = len(colours & set(theme.colours)) / len(colours)
+        value = (
+            inside
+            + 0.4 * (main.pattern in theme.patterns and main.pattern != "plain")
+            + 0.2 * (main.part in theme.parts)
+        )
+        value += 0.15 * (main.finish in theme.finishes and main.finish != "gloss")
+        if value > score:
+            best, score = name, value
+    return best if score >= 1.2 else ""
+
+
+def _absent(rng: np.random.Generator, design: Design) -> list[tuple[str, str]]:
+    """Things that are not on the nails and that someone might refuse."""
+    parts = {look.part for look in design.looks}
+    finishes = {look.finish for look in design.looks}
+    patterns = {look.pattern for look in design.looks}
+    candidates = [("part", name) for name in PARTS if name not in parts]
+    candidates += [("finish", name) for name in ("glitter", "matte", "chrome") if name not in finishes] * 2
+    candidates += [
+        ("pattern", name)
+        for name in ("french", "floral", "dots", "leopard", "hearts")
+        if name not in patterns
+    ]
+    order = rng.permutation(len(candidates))
+    return [candidates[i] for i in order[:2]]

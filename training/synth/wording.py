@@ -1,0 +1,54 @@
+"""Choosing words for terms: synonyms of the vocabulary, without those that are kept for testing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nails.vocabulary import TERM_BY_NAME
+from training.synth.holdout import has_held_out_word, template_held_out
+
+
+class Words:
+    """Words of one language ("en" or "ja") for one photo's split. A test photo prefers held-out words.
+
+    `favourites`: an artist's own choice of words, by (kind, name).
+    """
+
+    def __init__(
+        self, rng: np.random.Generator, lang: str, split: str, favourites: dict[str, str] | None = None
+    ) -> None:
+        self.rng = rng
+        self.lang = lang
+        self.split = split
+        self.favourites = favourites or {}
+
+    def term(self, kind: str, name: str) -> str:
+        """A word for a term of nails.vocabulary."""
+        key = f"{kind}:{name}"
+        if key in self.favourites and self.rng.random() < 0.8:
+            return self.favourites[key]
+        entry = TERM_BY_NAME[kind][name]
+        words = entry.en if self.lang == "en" else entry.ja
+        kept = [word for word in words if has_held_out_word(word)]
+        free = [word for word in words if not has_held_out_word(word)]
+        if self.split == "test" and kept and self.rng.random() < 0.5:
+            return str(self.rng.choice(kept))
+        if self.lang == "ja" and kind in (
+            "shape",
+            "length",
+        ):  # adjectives cannot stand before 「の」 and 「で」
+            free = [word for word in free if not word.endswith(("い", "た"))]
+        words = tuple(free) or words[:1]
+        return words[0] if self.rng.random() < 0.5 else str(self.rng.choice(words))
+
+    def template(self, *templates: str) -> str:
+        """One of several sentence templates; held-out ones only for test photos."""
+        kept = [t for t in templates if template_held_out(t)]
+        free = [t for t in templates if not template_held_out(t)] or list(templates[:1])
+        if self.split == "test" and kept and self.rng.random() < 0.5:
+            return str(self.rng.choice(kept))
+        return str(self.rng.choice(free))
+
+    def chance(self, share: float) -> bool:
+        """True with probability `share`."""
+        return bool(self.rng.random() < share)
