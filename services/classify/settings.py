@@ -1,0 +1,35 @@
+"""Settings of ClassifyService: `python -m services.classify --help` prints them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from services.intake.settings import PhotoSettings
+
+
+class ClassifySettings(PhotoSettings):
+    """Says whose work a design is.
+
+    Every setting is an option here and a variable LUNULA_CLASSIFY_<NAME> of the environment; options win.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LUNULA_CLASSIFY_")
+
+    port: int = Field(7104, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    text_model: Path | None = Field(
+        None, description="fastText file; none takes artist_text/model.ftz of the model repository"
+    )
+    labels: Path | None = Field(
+        None, description="artist ids, one a line; none takes artist_image/labels.txt of the model repository"
+    )
+
+    def text_model_path(self) -> Path:
+        """Where the fastText file lies."""
+        return self.text_model or self.model_repository / "artist_text" / "model.ftz"
+
+    def labels_path(self) -> Path:
+        """Where the image model's artist ids lie."""
+        return self.labels or self.model_repository / "artist_image" / "labels.txt"

@@ -1,0 +1,76 @@
+"""Puts EmbedService together from its settings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry
+
+from lunula.embed.v1 import embed_service_pb2 as pb
+from lunula.embed.v1 import embed_service_pb2_grpc as pb_grpc
+from services.embed.designs import DesignPipeline
+from services.embed.queries import QueryPipeline
+from services.embed.servicer import EmbedParts, EmbedServicer
+from services.embed.settings import EmbedSettings
+from services.embed.spaces import MODELS, TEXT_ENCODE, Spaces
+from services.embed.text_encoder import TextEncoder, Tokenizer, text_width
+from services.embed.tokenizer import SentenceTokenizer
+from services.intake.late import Late
+from services.intake.photos import PhotoIntake
+from services.kit.inference import InferenceBackend, all_ready, build_backend, model_versions
+from services.kit.server import Service
+
+NAME = pb.DESCRIPTOR.services_by_name["EmbedService"].full_name
+
+
+@asynccontextmanager
+async def build(settings: EmbedSettings, registry: CollectorRegistry) -> AsyncIterator[Sequence[Service]]:
+    """EmbedService on the backend that the settings name; everything is closed at the end."""
+    backend = build_backend(settings, MODELS, registry=registry)
+    try:
+        async with serve_on(backend, settings, SentenceTokenizer(settings.max_tokens)) as services:
+            yield services
+    finally:
+        await backend.close()
+
+
+@asynccontextmanager
+async def serve_on(
+    backend: InferenceBackend, settings: EmbedSettings, tokenizer: Tokenizer
+) -> AsyncIterator[Sequence[Service]]:
+    """EmbedService on `backend`, which stays the caller's."""
+    intake = PhotoIntake.from_settings(settings)
+
+    async def parts() -> EmbedParts:
+        spaces = await Spaces.read(backend)
+        encoder = TextEncoder(
+            backend=backend,
+            tokenizer=tokenizer,
+            threads=intake.threads,
+            width=text_width(spaces.model(TEXT_ENCODE)),
+            remembered=settings.remembered_texts,
+        )
+        queries = QueryPipeline(
+            backend=backend, encoder=encoder, threads=intake.threads, max_queries=settings.max_queries
+        )
+        return EmbedParts(
+            designs=DesignPipeline(backend=backend, intake=intake, spaces=spaces, encoder=encoder),
+            queries=queries,
+            spaces=spaces,
+            models=tuple(await model_versions(backend, MODELS)),
+        )
+
+    servicer = EmbedServicer(
+        Late(parts), photos_per_call=settings.photos_per_call, queries_per_call=settings.queries_per_call
+    )
+    try:
+        yield [
+            Service(
+                NAME,
+                lambda server: pb_grpc.add_EmbedServiceServicer_to_server(servicer, server),
+                all_ready(backend, MODELS),
+            )
+        ]
+    finally:
+        intake.close()

@@ -1,0 +1,120 @@
+"""The way of one design: photo, crop and words to vectors (paper N, CVFIM)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nails.preprocess import backbone_input
+from services.embed.spaces import DESIGN_FUSE, IMAGE_ALIGN, IMAGE_STYLE, Spaces
+from services.embed.text_encoder import TextEncoder
+from services.intake.model_io import image_side, infer_one, vector
+from services.intake.photos import LoadedPhoto, PhotoIntake, PhotoSource
+from services.intake.together import together
+from services.kit.deadline import Deadline
+from services.kit.inference.base import InferenceBackend
+from services.kit.timings import stage
+
+DECODE_SIDE = 1024
+"""Photos are decoded at most this large: several times what the encoders see, so that nothing is lost."""
+
+Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class DesignSources:
+    """What is known of a design. crop: None when the photo stands in for it. text, context: may be empty."""
+
+    photo: PhotoSource
+    crop: PhotoSource | None
+    text: str
+    context: str
+
+
+@dataclass(frozen=True)
+class DesignVectors:
+    """Unit vectors: design [D] of the space "design", align [D_a] of the crop in the space "align"."""
+
+    design: NDArray[np.float32]
+    align: NDArray[np.float32]
+
+
+class DesignPipeline:
+    """Embeds one design at a time; batching happens below, in the backend."""
+
+    def __init__(
+        self,
+        *,
+        backend: InferenceBackend,
+        intake: PhotoIntake,
+        spaces: Spaces,
+        encoder: TextEncoder,
+    ) -> None:
+        self._backend = backend
+        self._intake = intake
+        self._encoder = encoder
+        self._align_side = image_side(spaces.model(IMAGE_ALIGN))
+        self._style_side = image_side(spaces.model(IMAGE_STYLE))
+
+    async def embed(self, sources: DesignSources, deadline: Deadline) -> DesignVectors:
+        """The vectors of a design.
+
+        The context, a story or occasion that the design belongs to, is read as the end of its text.
+        Raises what PhotoIntake.load and InferenceBackend.infer raise.
+        """
+        async with self._intake.slot():
+            (style, align), crop, text = await together(
+                self._photo(sources.photo, deadline),
+                self._crop(sources.crop, deadline),
+                self._text(sources, deadline),
+            )
+        crop_align = align if crop is None else crop
+        deadline.check("embedding the design")
+        fused = await infer_one(
+            self._backend,
+            DESIGN_FUSE,
+            {"style": style, "align": align, "crop": crop_align, "text": text},
+            deadline=deadline,
+        )
+        return DesignVectors(design=vector(fused, DESIGN_FUSE), align=crop_align)
+
+    async def _photo(
+        self, source: PhotoSource, deadline: Deadline
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(style [D_s], align [D_a]) of the whole photo."""
+        photo = await self._intake.load(source, max_side=DECODE_SIDE, deadline=deadline)
+        align_input = await self._prepared(photo, self._align_side)
+        style_input = (
+            align_input
+            if self._style_side == self._align_side
+            else await self._prepared(photo, self._style_side)
+        )
+        deadline.check("embedding the photo")
+        return await together(
+            self._encoded(IMAGE_STYLE, style_input, deadline),
+            self._encoded(IMAGE_ALIGN, align_input, deadline),
+        )
+
+    async def _crop(self, source: PhotoSource | None, deadline: Deadline) -> NDArray[np.float32] | None:
+        if source is None:
+            return None
+        crop = await self._intake.load(source, max_side=DECODE_SIDE, deadline=deadline)
+        return await self._encoded(IMAGE_ALIGN, await self._prepared(crop, self._align_side), deadline)
+
+    async def _prepared(self, photo: LoadedPhoto, side: int) -> Image:
+        with stage("preprocess"):
+            return await self._intake.threads.run(backbone_input, photo.image, side)
+
+    async def _encoded(self, model: str, image: Image, deadline: Deadline) -> NDArray[np.float32]:
+        outputs = await infer_one(self._backend, model, {"images": image}, deadline=deadline)
+        return vector(outputs, model)
+
+    async def _text(self, sources: DesignSources, deadline: Deadline) -> NDArray[np.float32]:
+        """[D_n]; zeros say that there are no words."""
+        words = ". ".join(part for part in (sources.text.strip(), sources.context.strip()) if part)
+        if not words:
+            return np.zeros(self._encoder.width, np.float32)
+        vectors = await self._encoder.encode([words], deadline)
+        return np.asarray(vectors[0], np.float32)

@@ -1,0 +1,115 @@
+"""Sentences to vectors: tokenised here, encoded by the model `text_encode`."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.embed.spaces import TEXT_ENCODE
+from services.intake.threads import WorkThreads
+from services.kit.deadline import Deadline
+from services.kit.errors import FailedPrecondition, Internal
+from services.kit.inference.base import InferenceBackend, ModelMetadata
+from services.kit.timings import stage
+
+LENGTH_STEP = 8
+"""Token rows are padded to a multiple of this, so that sentences of like length share a batch, and so that a
+sentence has one length whatever stands beside it."""
+
+
+class Tokenizer(Protocol):
+    """Sentences to token ids."""
+
+    def encode(self, text: str) -> Sequence[int]:
+        """Ids of the tokens; may be empty. The tokenizer bounds their number."""
+        ...
+
+
+class TextEncoder:
+    """Encodes sentences and remembers recent ones: phrases such as "gold line" come again and again."""
+
+    def __init__(
+        self,
+        *,
+        backend: InferenceBackend,
+        tokenizer: Tokenizer,
+        threads: WorkThreads,
+        width: int,
+        remembered: int,
+    ) -> None:
+        """width: D_n. remembered: vectors kept, of the texts used last."""
+        self.width = width
+        self._backend = backend
+        self._tokenizer = tokenizer
+        self._threads = threads
+        self._remembered = remembered
+        self._known: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+
+    async def encode(self, texts: Sequence[str], deadline: Deadline) -> NDArray[np.float32]:
+        """Unit vectors f32 [n, D_n]; zeros for a text without a token. Raises what the backend raises."""
+        wanted = list(dict.fromkeys(text for text in texts if text and text not in self._known))
+        found = {text: self._known[text] for text in texts if text in self._known}
+        found |= await self._encode_new(wanted, deadline)
+        self._remember(found)
+        absent = np.zeros(self.width, np.float32)
+        return np.stack([found.get(text, absent) for text in texts])
+
+    async def _encode_new(self, texts: Sequence[str], deadline: Deadline) -> dict[str, NDArray[np.float32]]:
+        with stage("tokenize"):
+            rows = await self._threads.run(self._tokenize, texts)
+        by_length: defaultdict[int, list[str]] = defaultdict(list)
+        for text, ids in rows.items():
+            if len(ids):
+                by_length[padded_length(len(ids))].append(text)
+        found: dict[str, NDArray[np.float32]] = {}
+        for length, members in sorted(by_length.items()):
+            deadline.check("reading the text")
+            tokens, mask = padded([rows[text] for text in members], length)
+            outputs = await self._backend.infer(
+                TEXT_ENCODE, {"input_ids": tokens, "attention_mask": mask}, deadline=deadline
+            )
+            vectors = np.asarray(outputs["embedding"], np.float32)
+            if not np.isfinite(vectors).all():
+                raise Internal(
+                    "text_encode gave numbers that are not finite", reason="MODEL_OUTPUT_NOT_FINITE"
+                )
+            for text, values in zip(members, vectors, strict=True):
+                found[text] = values
+        return found
+
+    def _tokenize(self, texts: Sequence[str]) -> dict[str, Sequence[int]]:
+        return {text: self._tokenizer.encode(text) for text in texts}
+
+    def _remember(self, found: dict[str, NDArray[np.float32]]) -> None:
+        for text, values in found.items():
+            self._known[text] = values
+            self._known.move_to_end(text)
+        while len(self._known) > self._remembered:
+            self._known.popitem(last=False)
+
+
+def text_width(model: ModelMetadata) -> int:
+    """D_n of the model's output "embedding". Raises FailedPrecondition MODEL_UNSUITABLE."""
+    for output in model.outputs:
+        if output.name == "embedding" and len(output.shape) == 1 and output.shape[0] is not None:
+            return output.shape[0]
+    raise FailedPrecondition(f"model {model.name} has no output embedding [N, D]", reason="MODEL_UNSUITABLE")
+
+
+def padded_length(tokens: int) -> int:
+    """The least multiple of LENGTH_STEP that holds `tokens`."""
+    return -(-tokens // LENGTH_STEP) * LENGTH_STEP
+
+
+def padded(rows: Sequence[Sequence[int]], length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(ids, mask) i64 [n, length]; mask is 1 on tokens and 0 on padding."""
+    ids = np.zeros((len(rows), length), np.int64)
+    mask = np.zeros((len(rows), length), np.int64)
+    for row, tokens in enumerate(rows):
+        ids[row, : len(tokens)] = tokens
+        mask[row, : len(tokens)] = 1
+    return ids, mask
