@@ -31,7 +31,8 @@ from services.rank.milvus import (
     CollectionMissing,
     Milvus,
 )
-from services.rank.store import FACTS, Collections, Store
+from services.rank.schema import Collections
+from services.rank.store import FACTS, Store
 
 _VERSION_ID = re.compile(r"v[1-9][0-9]{0,8}")
 

@@ -48,7 +48,10 @@ class _Write(NamedTuple):
 
 @dataclass(frozen=True)
 class IngestLimits:
-    """at_once: designs worked on, over all streams. write_rows: designs in one write. call_s: longest call of Milvus. backoff: while a part is away."""
+    """at_once: designs worked on, over all streams.
+
+    write_rows: designs in one write. call_s: longest call of Milvus. backoff: while a part is away.
+    """
 
     at_once: int
     write_rows: int

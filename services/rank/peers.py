@@ -68,7 +68,10 @@ class Peers:
         fingerprint_ttl_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """crop, embed: channels to the services. timeout_s: of one call; a nearer deadline wins. fingerprint_ttl_s: see `space`."""
+        """crop, embed: channels to the services. timeout_s: of one call; a nearer deadline wins.
+
+        fingerprint_ttl_s: see `space`.
+        """
         self._crop = CropServiceStub(crop)
         self._embed = EmbedServiceStub(embed)
         self._timeout_s = timeout_s

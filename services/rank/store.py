@@ -12,40 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pymilvus import DataType, Function, FunctionType, MilvusClient
-
 from services.kit.deadline import Deadline
 from services.kit.errors import Internal
 from services.rank.filters import all_of, id_expression, literal
-from services.rank.milvus import Capabilities, Milvus
-from services.rank.rows import MAX_VARCHAR_BYTES, IndexedDesign, spaced_words
+from services.rank.milvus import Milvus
+from services.rank.rows import IndexedDesign, spaced_words
+from services.rank.schema import Collections, align_schema, design_schema, indexes
 
 MAX_ROWS = 16_384
 """A Milvus server gives no more rows than this at once."""
 FACTS = "lunula.facts"
 """The collection property that the catalogue keeps its facts in (Lite drops descriptions)."""
 _ID_CHUNK = 1_000
-_VARCHARS = {
-    # Bytes; four to a character.
-    "artist_id": 1024,
-    "context": MAX_VARCHAR_BYTES,
-    "title": MAX_VARCHAR_BYTES,
-    "description": MAX_VARCHAR_BYTES,
-    "photo": 256,
-    "digest": 64,
-    "facts": 8192,
-    "fingerprint": 256,
-}
-
-
-@dataclass(frozen=True)
-class Collections:
-    """The two collections of a version. design, align: their names; dimensions of their vectors."""
-
-    design: str
-    align: str
-    design_dimensions: int
-    align_dimensions: int
 
 
 @dataclass(frozen=True)
@@ -71,8 +49,8 @@ class Store:
 
         def work(client: Any, timeout: float) -> None:
             for name, schema, properties in (
-                (names.align, _align_schema(names), {}),
-                (names.design, _design_schema(names, can), {FACTS: facts}),
+                (names.align, align_schema(names), {}),
+                (names.design, design_schema(names, can), {FACTS: facts}),
             ):
                 client.create_collection(
                     name,
@@ -92,11 +70,11 @@ class Store:
             for name in (names.align, names.design):
                 # Index by index, because a crash may have come between them.
                 there = set(client.list_indexes(name, timeout=timeout))
-                for index in _indexes(client, can, words=name == names.design):
+                for index in indexes(client, can, words=name == names.design):
                     if not there & {index.field_name, index.index_name}:
                         wanted = client.prepare_index_params()
                         wanted.append(index)
-                        client.create_index(name, wanted, timeout=timeout)
+                        client.create_index(name, wanted, timeout=timeout, sync=False)
                 client.load_collection(name, timeout=timeout)
 
         await self._milvus.call(work, deadline=deadline, write=True)
@@ -285,57 +263,3 @@ def _id(row: Mapping[str, Any]) -> str:
 def _wide_enough(parameters: Mapping[str, Any], limit: int) -> dict[str, Any]:
     """HNSW must look at as many candidates as are asked for, at least."""
     return {name: max(value, limit) if name == "ef" else value for name, value in parameters.items()}
-
-
-def _base_schema(dimensions: int) -> Any:
-    schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
-    schema.add_field("design_id", DataType.VARCHAR, max_length=128, is_primary=True)
-    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimensions)
-    for name in ("artist_id", "context"):
-        schema.add_field(name, DataType.VARCHAR, max_length=_VARCHARS[name])
-    schema.add_field("tags", DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=64, max_length=256)
-    schema.add_field(
-        "attributes", DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=16, max_length=128
-    )
-    return schema
-
-
-def _align_schema(names: Collections) -> Any:
-    return _base_schema(names.align_dimensions)
-
-
-def _design_schema(names: Collections, can: Capabilities) -> Any:
-    schema = _base_schema(names.design_dimensions)
-    for name in ("title", "description", "photo", "digest", "facts", "fingerprint"):
-        schema.add_field(name, DataType.VARCHAR, max_length=_VARCHARS[name])
-    schema.add_field("index_time_ms", DataType.INT64)
-    if can.bm25:
-        schema.add_field(
-            "words",
-            DataType.VARCHAR,
-            max_length=MAX_VARCHAR_BYTES,
-            enable_analyzer=True,
-            analyzer_params=can.bm25_analyzer,
-        )
-        schema.add_field("words_sparse", DataType.SPARSE_FLOAT_VECTOR)
-        schema.add_function(
-            Function(
-                name="words_bm25",
-                function_type=FunctionType.BM25,
-                input_field_names=["words"],
-                output_field_names=["words_sparse"],
-            )
-        )
-    return schema
-
-
-def _indexes(client: Any, can: Capabilities, *, words: bool) -> Any:
-    indexes = client.prepare_index_params()
-    indexes.add_index("vector", index_type=can.index_type, metric_type="COSINE", **_parameters(can))
-    if words and can.bm25:
-        indexes.add_index("words_sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
-    return indexes
-
-
-def _parameters(can: Capabilities) -> dict[str, Any]:
-    return {"params": can.index_params} if can.index_params else {}
