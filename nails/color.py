@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.floating[Any]]
 
-_WHITE = np.array([0.95047, 1.0, 1.08883])
 _RGB_TO_XYZ = np.array(
     [
         [0.4124564, 0.3575761, 0.1804375],
@@ -21,6 +20,7 @@ _RGB_TO_XYZ = np.array(
         [0.0193339, 0.1191920, 0.9503041],
     ]
 )
+_WHITE = _RGB_TO_XYZ.sum(axis=1)  # D65 as these digits give it, so that white is exactly neutral
 _XYZ_TO_RGB = np.linalg.inv(_RGB_TO_XYZ)
 _DELTA = 6.0 / 29.0
 
@@ -45,7 +45,7 @@ def srgb_to_lab(rgb: NDArray[np.uint8] | Floats) -> NDArray[np.float64]:
         relative > _DELTA**3, np.cbrt(np.maximum(relative, 0)), relative / (3 * _DELTA**2) + 4.0 / 29.0
     )
     x, y, z = curved[..., 0], curved[..., 1], curved[..., 2]
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+    return np.stack([np.clip(116 * y - 16, 0, 100), 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
 def lab_to_srgb(lab: ArrayLike, *, clip: bool = True) -> NDArray[np.float64]:

@@ -24,6 +24,7 @@ from nails.vocabulary import COLOURS
 MAX_COLORS = 12
 HALF_LIKENESS = 15.0  # the CIEDE2000 difference that counts half
 
+_SLACK = 1e-4  # what float32 on the wire may add
 _SAMPLE = 6000  # pixels per photo; palettes are stable to a percent from about 3000 on
 _CLUSTERS = 9
 _MERGE_DIFFERENCE = 9.0
@@ -101,10 +102,10 @@ def validate(labs: Sequence[Sequence[float]], weights: Sequence[float] | None = 
     for index, (lab, weight) in enumerate(zip(labs, said, strict=True)):
         if len(lab) != 3 or not all(math.isfinite(value) for value in lab):
             raise PaletteError("COLOR_NOT_FINITE", f"colour {tuple(lab)} is not three finite numbers", index)
-        if not 0 <= lab[0] <= 100 or not in_gamut(lab):
+        if not -_SLACK <= lab[0] <= 100 + _SLACK or not in_gamut(lab):
             shown = ", ".join(f"{value:g}" for value in lab)
             raise PaletteError("COLOR_OUT_OF_GAMUT", f"no display can show CIELAB ({shown})", index)
-        if not 0 <= weight <= 1:
+        if not 0 <= weight <= 1 + _SLACK:
             raise PaletteError("COLOR_WEIGHT_INVALID", f"weight {weight:g} is not within 0 and 1", index)
     given = [weight for weight in said if weight > 0]
     unsaid = sum(given) / len(given) if given else 1.0
