@@ -248,7 +248,7 @@ class _Builder:
                 break
             if token.role not in (Role.MODIFIER, Role.ATTRIBUTE) and token.name != "ombre":
                 break
-        if colour_follows and self.open.colours:
+        if self.open.gradient or (colour_follows and self.open.colours):
             self.open.gradient = True
             self.post = True
         else:

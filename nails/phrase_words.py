@@ -91,7 +91,8 @@ finish | jelly | see-through | 透けるような
 finish | pearl_sheen | | パールっぽい
 pattern | marble | | 大理石風
 pattern | floral | floral, rose, roses, petals | 花びら, バラ, 薔薇, お花, 小花, 押し花
-length | long | lengthy | 長さのある
+length | long | lengthy | 長さのある, 長
+length | short | | 短
 colour | white | | 白い
 colour | black | | 黒い
 colour | red | reddish | 赤い, 赤み
@@ -133,11 +134,11 @@ CONNECTORS_EN: Final[dict[Role, str]] = {
 }
 CONNECTORS_JA: Final[dict[Role, str]] = {
     Role.JOIN: "と や とか または か も 及び および それと プラス ×",
-    Role.LINK: """に で へ を が して した 入り 入った のった 乗った 使った あしらった 効かせた 合わせた
+    Role.LINK: """に で を が して した 入り 入った のった 乗った 使った あしらった 効かせた 合わせた
     合わせて 添えて 添えた 付き つき 置いて 置いた 入れて 入れた 描いた 飾った 組み合わせた 組み合わせ""",
     Role.POST: "は",
     Role.ATTRIBUTE: "の な い らしい っぽい 風の 風 系の 系 色 色の 調 的な",
-    Role.GRADIENT: "から へと",
+    Role.GRADIENT: "から へと へ",
     Role.ONLY: "だけ のみ だけに にだけ にのみ",
     Role.NOT_AFTER: """なし 無し 無 ナシ なしで 抜き 抜きで ではない じゃない でない 以外 以外の いらない
     不要 要らない 使わない 使わず 入れない のない がない すぎない 過ぎない ない なく ではなく じゃなく
