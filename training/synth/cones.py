@@ -89,8 +89,12 @@ def _cone_depth(x0: int, y0: int, x1: int, y1: int, a: F32, d: F32, ra: float, d
 def surface(cones: Cones, cone: NDArray[np.int32], t: F32, x: F32, y: F32, z: F32) -> tuple[F32, F32]:
     """Unit normals [n,3] and positions along the finger [n] of pixels `x`, `y`, `z` hit at `cone`, `t`."""
     a, d = cones.a.astype(np.float32), (cones.b - cones.a).astype(np.float32)
-    centre = a[cone] + d[cone] * t[:, None]
-    normal = np.stack([x, y, z], axis=1) - centre
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
-    s0, s1 = cones.s0.astype(np.float32)[cone], cones.s1.astype(np.float32)[cone]
-    return normal, s0 + (s1 - s0) * t
+    normal = np.empty((len(cone), 3), np.float32)
+    squares = np.zeros(len(cone), np.float32)
+    for i, values in enumerate((x, y, z)):
+        part = values - a[:, i][cone] - d[:, i][cone] * t
+        normal[:, i] = part
+        squares += part * part
+    normal /= np.maximum(np.sqrt(squares), 1e-6)[:, None]
+    s0, s1 = cones.s0.astype(np.float32), cones.s1.astype(np.float32)
+    return normal, s0[cone] + (s1 - s0)[cone] * t

@@ -7,6 +7,7 @@ test photos may draw anything, and their texts prefer what was held out.
 from __future__ import annotations
 
 import zlib
+from functools import cache
 from typing import Final
 
 # One synonym of many terms: the meaning is learnt from the others, the sentence encoder must bridge the word.
@@ -37,6 +38,7 @@ def pair_held_out(first: str, second: str) -> bool:
     return low != high and zlib.crc32(f"pair:{low}:{high}".encode()) % _PAIR_SHARE == 0
 
 
+@cache
 def template_held_out(template: str) -> bool:
     """Whether a sentence template is kept from training: one in eight."""
     return zlib.crc32(f"template:{template}".encode()) % 8 == 0

@@ -13,15 +13,15 @@ U8 = NDArray[np.uint8]
 def expose(rng: np.random.Generator, image: F32) -> F32:
     """Colour temperature, exposure, contrast, saturation and vignette of an sRGB image [h,w,3] in 0-1."""
     warm, tint = rng.normal(0, 0.07), rng.normal(0, 0.025)
-    gain = np.array([1 + warm, 1 + tint, 1 - warm], np.float32) * np.float32(2 ** rng.normal(0, 0.22))
-    image = image * gain
+    gain = np.array([1 + warm, 1 + tint, 1 - warm]) * 2 ** rng.normal(0, 0.22)
     contrast = rng.uniform(0.85, 1.2)
-    image = (image - 0.45) * np.float32(contrast) + 0.45
-    grey = image @ np.array([0.299, 0.587, 0.114], np.float32)
     saturation = 0.0 if rng.random() < 0.02 else rng.uniform(0.75, 1.25)
-    image = grey[..., None] + (image - grey[..., None]) * np.float32(saturation)
+    grey = np.array([[0.299, 0.587, 0.114]] * 3)
+    mix = grey + (np.eye(3) - grey) * saturation  # all of it is one affine map of the colours
+    matrix = np.hstack([contrast * mix * gain, np.full((3, 1), 0.45 * (1 - contrast))])
+    image = cv2.transform(image, matrix)
     if rng.random() < 0.35:
-        h, w = grey.shape
+        h, w = image.shape[:2]
         yy = np.linspace(-1, 1, h, dtype=np.float32)[:, None]
         xx = np.linspace(-1, 1, w, dtype=np.float32)[None, :]
         image = image * (1 - rng.uniform(0.05, 0.4) * 0.5 * (xx * xx + yy * yy))[..., None].astype(np.float32)

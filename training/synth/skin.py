@@ -53,11 +53,13 @@ class SkinStyle:
         self.relief = float(rng.uniform(0.01, 0.06))
         self.mottle = float(rng.uniform(0.004, 0.02))
         self.shine = float(rng.uniform(0.02, 0.22))
-        k = 5
-        self.fold_at = rng.normal(0, 0.055, (5, 2, k)).astype(np.float32)
-        self.fold_bend = rng.normal(0, 0.05, (5, 2, k)).astype(np.float32)
-        self.fold_deep = rng.uniform(0.15, 0.6, (5, 2, k)).astype(np.float32)
-        self.fold_wide = rng.uniform(0.008, 0.022, (5, 2, k)).astype(np.float32)
+        # five fine lines at each of two joints of five fingers: position, bend, depth, narrowness [5, 10]
+        self._folds = (
+            rng.normal(0, 0.055, (5, 10)).astype(np.float32),
+            rng.normal(0, 0.05, (5, 10)).astype(np.float32),
+            rng.uniform(0.15, 0.6, (5, 10)).astype(np.float32),
+            (1 / rng.uniform(0.010, 0.028, (5, 10))).astype(np.float32),
+        )
 
     def folds_at(self, finger: NDArray[np.int64], s: F32, sine: F32, cosine: F32, bend: F32) -> F32:
         """Depth of the folds [n] at joints 1 and 2: several fine lines on the back, a single one on the palm side.
@@ -65,23 +67,23 @@ class SkinStyle:
         `bend` [5,2] in radians: a bent joint stretches the back's folds away.
         """
         joint = np.clip(np.rint(s), 1, 2).astype(np.int64) - 1
-        ds = s - joint - 1
-        near = np.abs(ds) < 0.25
+        offset = s - joint - 1
+        near = np.flatnonzero(np.abs(offset) < 0.2)
         depth = np.zeros_like(s)
-        f, j, d, sn, cs = finger[near], joint[near], ds[near], sine[near], cosine[near]
-        back = np.clip(cs * 2.0, 0, 1) * np.clip(1.1 - bend[f, j], 0.12, 1)
-        palm = np.clip(-cs * 3.0, 0, 1)
+        row, d, cs = finger[near] * 2 + joint[near], offset[near], cosine[near]
+        across = sine[near] ** 2
+        back = np.clip(cs * 2.0, 0, 1) * np.clip(1.1 - bend, 0.12, 1).ravel()[row]
         lines = np.zeros_like(d)
-        for k in range(self.fold_at.shape[2]):
-            at = self.fold_at[f, j, k] + self.fold_bend[f, j, k] * sn * sn
-            u = (d - at) / self.fold_wide[f, j, k]
-            lines += self.fold_deep[f, j, k] * np.exp(-u * u)
+        for at, curve, deep, wide in zip(*self._folds, strict=True):
+            u = (d - at[row] - curve[row] * across) * wide[row]
+            lines += deep[row] / (1 + u * u) ** 2
         u = (d - 0.01) / 0.018
-        depth[near] = back * np.minimum(lines, 1.2) + 0.9 * palm * np.exp(-u * u)
-        return depth * self.folds
+        depth[near] = back * np.minimum(lines, 1.2) + 0.9 * np.clip(-cs * 3.0, 0, 1) / (1 + u * u) ** 2
+        return depth * np.float32(self.folds)
 
     def redness(self, s: F32, finger: NDArray[np.int64]) -> F32:
         """How red [n], 0-1: fingertips and knuckles carry more blood."""
         tip = np.clip((s - 2.3) * 1.6, 0, 1)
-        knuckles = np.exp(-(((s - np.rint(s)) / 0.16) ** 2)) * (s < 2.3)
+        away = (s - np.rint(s)) / 0.27
+        knuckles = np.maximum(1 - away * away, 0) ** 2 * (s < 2.3)
         return np.where(finger < 5, 0.9 * tip + 0.45 * knuckles, 0.12).astype(np.float32)

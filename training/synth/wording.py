@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from nails.vocabulary import TERM_BY_NAME
@@ -27,19 +29,10 @@ class Words:
         key = f"{kind}:{name}"
         if key in self.favourites and self.rng.random() < 0.8:
             return self.favourites[key]
-        entry = TERM_BY_NAME[kind][name]
-        words = entry.en if self.lang == "en" else entry.ja
-        kept = [word for word in words if has_held_out_word(word)]
-        free = [word for word in words if not has_held_out_word(word)]
+        kept, free = _words(kind, name, self.lang)
         if self.split == "test" and kept and self.rng.random() < 0.5:
-            return str(self.rng.choice(kept))
-        if self.lang == "ja" and kind in (
-            "shape",
-            "length",
-        ):  # adjectives cannot stand before 「の」 and 「で」
-            free = [word for word in free if not word.endswith(("い", "た"))]
-        words = tuple(free) or words[:1]
-        return words[0] if self.rng.random() < 0.5 else str(self.rng.choice(words))
+            return kept[int(self.rng.integers(0, len(kept)))]
+        return free[0] if self.rng.random() < 0.5 else free[int(self.rng.integers(0, len(free)))]
 
     def template(self, *templates: str) -> str:
         """One of several sentence templates; held-out ones only for test photos."""
@@ -52,3 +45,15 @@ class Words:
     def chance(self, share: float) -> bool:
         """True with probability `share`."""
         return bool(self.rng.random() < share)
+
+
+@cache
+def _words(kind: str, name: str, lang: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Words of a term that are kept for testing, and the others (at least one)."""
+    entry = TERM_BY_NAME[kind][name]
+    words = entry.en if lang == "en" else entry.ja
+    kept = tuple(word for word in words if has_held_out_word(word))
+    free = tuple(word for word in words if not has_held_out_word(word))
+    if lang == "ja" and kind in ("shape", "length"):  # adjectives cannot stand before 「の」 and 「で」
+        free = tuple(word for word in free if not word.endswith(("い", "た")))
+    return kept, free or words[:1]

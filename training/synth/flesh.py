@@ -1,0 +1,153 @@
+"""Shading of hands: normals smoothed where cones meet, skin, folds, sleeves, watch bands and rings."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.synth.anatomy import Cones
+from training.synth.background import noise
+from training.synth.cones import DepthImage, surface
+from training.synth.layout import BAND, RING, SLEEVE, Layout, PlacedHand
+from training.synth.light import Light
+from training.synth.skin import SkinStyle
+
+F32 = NDArray[np.float32]
+
+
+def shade_hands(
+    rng: np.random.Generator,
+    image: F32,
+    layout: Layout,
+    cones: Cones,
+    depth: DepthImage,
+    owner: NDArray[np.int8],
+    part: NDArray[np.int8],
+    lit: F32,
+    light: Light,
+    groove: F32,
+) -> None:
+    """Draw the hands of a depth image (without nails) into `image` [h,w,3]; `lit`, `groove` [h,w] darken."""
+    height, width = depth.z.shape
+    where = np.flatnonzero(depth.cone >= 0)
+    if not len(where):
+        return
+    cone, t = depth.cone.ravel()[where], depth.t.ravel()[where]
+    ys, xs = np.divmod(where, width)
+    normal, s = surface(cones, cone, t, xs.astype(np.float32), ys.astype(np.float32), depth.z.ravel()[where])
+    finger, who = part.ravel()[where].astype(np.int64), owner.ravel()[where]
+    scale = layout.hands[0].scale
+    soft = np.where(finger == 5, 1.0, np.where(finger < 5, np.clip((0.62 - s) / 0.4, 0, 0.85), 0.6))
+    normal = _smooth_normals(normal, ys, xs, where, soft.astype(np.float32), (height, width), 0.17 * scale)
+    rough = noise(rng, height, width, max(2.0, 0.02 * scale), 2)
+    slope_x = cv2.Sobel(rough, cv2.CV_32F, 1, 0).ravel()[where]
+    slope_y = cv2.Sobel(rough, cv2.CV_32F, 0, 1).ravel()[where]
+    mottle = noise(rng, height, width, max(4.0, 0.12 * scale), 3).ravel()[where]
+    light_here, groove_here = lit.ravel()[where], groove.ravel()[where]
+    dorsal, lateral = cones.dorsal.astype(np.float32), cones.lateral.astype(np.float32)
+    flat = image.reshape(-1, 3)
+    for index, hand in enumerate(layout.hands):
+        mine = np.flatnonzero(who == index) if len(layout.hands) > 1 else slice(None)
+        n, f, position, c = normal[mine], finger[mine], s[mine], cone[mine]
+        cosine = np.einsum("ij,ij->i", n, dorsal[c])
+        on_finger = np.flatnonzero((f < 5) & (np.abs(position - 1.5) < 0.8))
+        folds = np.zeros(len(f), np.float32)
+        if len(on_finger):
+            sine = np.einsum("ij,ij->i", n[on_finger], lateral[c[on_finger]])
+            folds[on_finger] = hand.skin.folds_at(
+                f[on_finger], position[on_finger], sine, cosine[on_finger], hand.bend
+            )
+        n[:, 0] += hand.skin.relief * 0.15 * slope_x[mine]
+        n[:, 1] += hand.skin.relief * 0.15 * slope_y[mine]
+        colour = _shade_skin(
+            hand.skin,
+            hand,
+            n,
+            f,
+            position,
+            folds,
+            cosine,
+            mottle[mine],
+            light_here[mine],
+            groove_here[mine],
+            light,
+        )
+        flat[where[mine]] = np.sqrt(np.clip(colour, 0, 1.2, out=colour), out=colour)
+
+
+def _smooth_normals(
+    normal: F32,
+    ys: NDArray[np.int64],
+    xs: NDArray[np.int64],
+    where: NDArray[np.int64],
+    weight: F32,
+    shape: tuple[int, int],
+    reach: float,
+) -> F32:
+    """Blend normals with their blurred neighbours by `weight` [n]: flesh hides where the cones meet."""
+    height, width = shape
+    coarse = (ys % 3 == 0) & (xs % 3 == 0)
+    small = np.zeros((-(-height // 3), -(-width // 3), 3), np.float32)
+    small[ys[coarse] // 3, xs[coarse] // 3] = normal[coarse]
+    k = max(int(reach / 3) | 1, 3)
+    small = cv2.blur(cv2.blur(small, (k, k)), (k, k))
+    chosen = np.flatnonzero(weight > 0.02)
+    blurred = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR).reshape(-1, 3)[where[chosen]]
+    blurred /= np.maximum(np.sqrt(np.einsum("ij,ij->i", blurred, blurred)), 1e-6)[:, None]
+    mixed = normal[chosen]
+    mixed += (blurred - mixed) * weight[chosen, None]
+    mixed /= np.maximum(np.sqrt(np.einsum("ij,ij->i", mixed, mixed)), 1e-6)[:, None]
+    normal[chosen] = mixed
+    return normal
+
+
+def _shade_skin(
+    skin: SkinStyle,
+    hand: PlacedHand,
+    normal: F32,
+    finger: NDArray[np.int64],
+    s: F32,
+    folds: F32,
+    cosine: F32,
+    mottle: F32,
+    lit: F32,
+    groove: F32,
+    light: Light,
+) -> F32:
+    """Squared colour [n,3] of skin, sleeves, bands and rings."""
+    red = skin.redness(s, finger)
+    palm = np.clip(cosine * (-1.5 * (0.25 if skin.tone < 5 else 0.75)), 0, 0.25 if skin.tone < 5 else 0.75)
+    shade = (1 + skin.mottle * mottle) * groove
+    diffuse = light.diffuse(normal, 0.3)
+    direct = diffuse * lit
+    # light that passes through skin is red: shadow borders are warm
+    by_channel = (0.36 * np.sqrt(direct) + 0.64 * direct, direct, direct * (0.92 + 0.08 * direct))
+    shine = light.reflect(normal, soft=True) * lit
+    shine *= skin.shine * 0.55
+    result = np.empty((len(s), 3), np.float32)
+    for i, fold in enumerate((0.22, 0.32, 0.36)):
+        albedo = red * (skin.colour[i] * (skin.blush[i] - 1))
+        albedo += skin.colour[i]
+        pale = min(float(skin.colour[i]) * (1.1, 1.0, 0.98)[i] + 0.06, 1.0)
+        albedo += (pale - albedo) * palm
+        albedo *= shade
+        albedo *= 1 - np.float32(fold) * folds
+        albedo *= albedo
+        albedo *= by_channel[i] * np.float32(1.06 * light.key * light.key_colour[i]) + np.float32(
+            light.ambient * light.ambient_colour[i]
+        )
+        result[:, i] = albedo + shine
+    for code, colour in hand.materials.items():
+        mine = finger == code
+        if not mine.any():
+            continue
+        base = colour**2
+        power = (light.key * diffuse * lit + light.ambient)[mine, None]
+        if code == SLEEVE:
+            result[mine] = base * power * (1 + 0.25 * mottle[mine])[:, None]
+        elif code in (RING, BAND):
+            n = normal[mine]
+            bands = 0.35 + 0.65 * (0.5 + 0.5 * np.sin(6 * n[:, 0] + 5 * n[:, 1]))
+            result[mine] = base * (power * 0.5 + 0.6 * bands[:, None]) + 0.6 * light.reflect(n)[:, None]
+    return result

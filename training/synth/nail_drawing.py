@@ -1,0 +1,159 @@
+"""Nails in the picture: which of their pixels are seen, and the paint or bare nail on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.synth.anatomy import Cones
+from training.synth.canvas import EDGE, Canvas
+from training.synth.cones import DepthImage
+from training.synth.designs import Look
+from training.synth.light import Light
+from training.synth.nail_surface import Plate, PlateView, view_plate
+from training.synth.paint import Bottles, paint_nail, shade_nail
+from training.synth.skin import SkinStyle
+
+F32 = NDArray[np.float32]
+
+
+@dataclass
+class NailView:
+    """A drawn nail: its window, what is seen, how much of each pixel it covers, and whose it is."""
+
+    hand: int
+    finger: int
+    window: tuple[int, int, int, int]
+    view: PlateView
+    cover: F32
+    plate: Plate
+    instance: int = 0
+
+
+def see_nail(
+    hand: int,
+    finger: int,
+    plate: Plate,
+    depth: DepthImage,
+    cones: Cones,
+    owner: NDArray[np.int8],
+    part: NDArray[np.int8],
+    groove: F32,
+) -> NailView | None:
+    height, width = depth.z.shape
+    window = plate.window(width, height, 0.5)
+    x0, y0, x1, y1 = window
+    if x1 - x0 < 4 or y1 - y0 < 4:
+        return None
+    own = (owner[y0:y1, x0:x1] == hand) & (part[y0:y1, x0:x1] == finger)
+    own &= np.append(cones.s0 > 1.8, False).take(depth.cone[y0:y1, x0:x1], mode="wrap")
+    z = depth.z[y0:y1, x0:x1]
+    front = view_plate(plate, window)
+    back = view_plate(plate, window, back=True)
+    if front is None or back is None:
+        return None
+    thick = plate.radius
+    seen = (front.normal[..., 2] > 0.05) & (front.z > z - np.where(own, 0.5 * thick, 0.0))
+    cover = np.clip(front.inside + 0.5, 0, 1) * seen
+    under = (back.normal[..., 2] > 0.05) & (back.z > z) & (back.inside > 0) & (cover < 0.5)
+    if under.any():  # the free edge from below
+        for name in ("x", "y", "z", "inside"):
+            np.copyto(getattr(front, name), getattr(back, name), where=under)
+        np.copyto(front.normal, back.normal, where=under[..., None])
+        cover = np.where(under, np.clip(back.inside + 0.5, 0, 1), cover)
+        front.under = under
+    if cover.max() < 0.5:
+        return None
+    # the fold of skin around the nail: a dark groove, then a ridge that catches light
+    outside = np.clip(-front.inside / plate.half_width, 0, 3)
+    dark = 0.42 * np.exp(-((outside / 0.055) ** 2)) * (outside > 0)
+    ridge = 0.10 * np.exp(-(((outside - 0.17) / 0.09) ** 2))
+    bed = front.y < plate.outline.bed * 1.02
+    np.copyto(
+        groove[y0:y1, x0:x1],
+        groove[y0:y1, x0:x1] * (1 - dark + ridge),
+        where=own & bed & (front.normal[..., 2] > 0),
+    )
+    return NailView(hand, finger, window, front, cover.astype(np.float32), plate)
+
+
+def draw_nail(
+    rng: np.random.Generator,
+    image: F32,
+    nail: NailView,
+    look: Look,
+    skin: SkinStyle,
+    light: Light,
+    lit: F32,
+    bottles: Bottles,
+) -> None:
+    x0, y0, x1, y1 = nail.window
+    view, plate = nail.view, nail.plate
+    rows, cols = np.nonzero(nail.cover > 0)
+    x, y, normal = view.x[rows, cols], view.y[rows, cols], view.normal[rows, cols]
+    here = lit[y0:y1, x0:x1][rows, cols]
+    bare = _bare_nail(rng, skin, plate, x, y)
+    if look.bare:
+        finish, albedo, metal = ("gloss" if look.finish == "gloss" else "pearl_sheen"), bare, np.zeros_like(x)
+    else:
+        finish = look.finish
+        unit = int(np.clip(plate.half_width * 1.1, 10, 110))
+        canvas = paint_nail(rng, look, plate.outline, unit, bottles)
+        albedo, metal = _look_up(canvas, bare, x, y, skin, plate)
+    under = getattr(view, "under", None)
+    if under is not None:
+        below = under[rows, cols]
+        albedo[below] = albedo[below] * 0.6 + 0.2
+    inner = np.clip(view.inside[rows, cols] / max(0.07 * plate.half_width, 0.8), 0, 1)
+    colour = shade_nail(rng, finish, albedo.astype(np.float32) ** 2, metal, normal, light, here)
+    if look.bare:
+        colour = colour * np.float32(0.92)
+    colour *= (0.72 + 0.28 * inner)[:, None]  # paint thins and turns away at its border
+    alpha = nail.cover[rows, cols][:, None]
+    patch = image[y0:y1, x0:x1]
+    patch[rows, cols] = patch[rows, cols] * (1 - alpha) + np.sqrt(np.clip(colour, 0, 1.3)) * alpha
+
+
+def _look_up(canvas: Canvas, bare: F32, x: F32, y: F32, skin: SkinStyle, plate: Plate) -> tuple[F32, F32]:
+    u = ((x + EDGE) * canvas.unit).astype(np.float32)[None]
+    v = (y * canvas.unit).astype(np.float32)[None]
+    stack = np.dstack([canvas.rgb, canvas.cover])
+    rgba = (
+        cv2.remap(stack, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0].astype(np.float32) / 255
+    )
+    metal = (
+        cv2.remap(canvas.metal, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0].astype(np.float32)
+        / 255
+    )
+    cover = rgba[:, 3:]
+    albedo: F32 = bare * (1 - cover) + rgba[:, :3] * cover
+    return albedo, metal
+
+
+def _bare_nail(rng: np.random.Generator, skin: SkinStyle, plate: Plate, x: F32, y: F32) -> F32:
+    """sRGB [n,3] of a nail without paint: a pink bed, a pale half-moon, a whitish free edge."""
+    outline = plate.outline
+    pink = (
+        np.array([1.04, 0.84, 0.82], np.float32)
+        if skin.tone < 6
+        else np.array([1.35, 1.15, 1.15], np.float32)
+    )
+    bed = np.clip(skin.colour * pink + rng.uniform(0.02, 0.09), 0, 1)
+    ridges = 1 + 0.02 * np.sin(x * rng.uniform(15, 40) + rng.uniform(0, 6))
+    colour = bed * ridges[:, None]
+    moon = rng.uniform(0.0, 0.75)
+    if moon > 0.2:
+        t = np.clip((moon - np.hypot(x * 0.8, (y - 0.05) * 1.1)) / 0.15 + 0.5, 0, 1)[:, None] * rng.uniform(
+            0.2, 0.6
+        )
+        colour = colour + (np.clip(bed + 0.14, 0, 1) - colour) * t
+    edge = outline.bed * rng.uniform(0.93, 1.02) - rng.uniform(0.05, 0.28) * (1 - x * x)
+    t = np.clip((y - edge) / 0.06 + 0.5, 0, 1)[:, None] * rng.uniform(0.55, 0.95)
+    white = np.array([0.95, 0.92, 0.86], np.float32) * rng.uniform(0.82, 1.0)
+    if skin.tone > 6:
+        white = white * 0.9
+    result: F32 = (colour + (white - colour) * t).astype(np.float32)
+    return result
