@@ -1,4 +1,4 @@
-"""Calls to services: channels, deadlines, retries, and errors of `services.kit.errors`.
+"""Calls to services: deadlines, retries, and errors of `services.kit.errors`.
 
     async with connect("127.0.0.1:7101") as channel:
         stub = CropServiceStub(channel)
@@ -14,16 +14,17 @@ import asyncio
 import random
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.kit import tracing
+from services.kit.channel import ClientTls, connect
 from services.kit.deadline import Deadline
 from services.kit.errors import (
     REQUEST_ID_KEY,
+    DeadlineExceeded,
     LunulaError,
     ResourceExhausted,
     Unavailable,
@@ -41,10 +42,11 @@ __all__ = [
     "stream",
 ]
 
-MAX_MESSAGE_BYTES = 96 * 2**20
 _Response_co = TypeVar("_Response_co", covariant=True)
 _Item = TypeVar("_Item")
 Metadata = tuple[tuple[str, str], ...]
+_STATUS_POLLS = 20
+_STATUS_POLL_S = 0.01
 
 
 class UnaryMethod(Protocol[_Response_co]):
@@ -56,27 +58,8 @@ class UnaryMethod(Protocol[_Response_co]):
 
 
 @dataclass(frozen=True)
-class ClientTls:
-    """TLS towards a server: `ca` verifies it (None: the system's), `cert` and `key` are for mutual TLS.
-
-    `server_name` is the name in the server's certificate where it differs from the address.
-    """
-
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
-    server_name: str | None = None
-
-    def credentials(self) -> grpc.ChannelCredentials:
-        """Read the files."""
-        return grpc.ssl_channel_credentials(
-            *(path.read_bytes() if path is not None else None for path in (self.ca, self.key, self.cert))
-        )
-
-
-@dataclass(frozen=True)
 class Backoff:
-    """Exponential back-off with full jitter; a server's retry delay wins over it.
+    """Exponential back-off with jitter; a server's retry delay wins over it.
 
     `attempts` counts the first one. `sleep` and `uniform` are replaceable for tests.
     """
@@ -102,40 +85,6 @@ class Backoff:
         ceiling = min(self.max_s, self.initial_s * self.multiplier ** (attempt - 1))
         # Jitter on top of the told delay, so that refused callers do not come back together.
         return told + self.uniform(0.0, ceiling) if told else self.uniform(ceiling / 2, ceiling)
-
-
-def connect(
-    address: str,
-    *,
-    tls: ClientTls | None = None,
-    token: str | None = None,
-    max_message_bytes: int = MAX_MESSAGE_BYTES,
-    options: Iterable[tuple[str, Any]] = (),
-) -> grpc.aio.Channel:
-    """A channel to `address` (host:port). It connects lazily and reconnects by itself.
-
-    `token` is sent as a bearer token with every call. `options` win over the defaults.
-    """
-    merged: dict[str, Any] = {
-        "grpc.max_send_message_length": max_message_bytes,
-        "grpc.max_receive_message_length": max_message_bytes,
-        "grpc.keepalive_time_ms": 30_000,
-        "grpc.keepalive_timeout_ms": 10_000,
-        "grpc.initial_reconnect_backoff_ms": 100,
-        "grpc.min_reconnect_backoff_ms": 500,
-        "grpc.max_reconnect_backoff_ms": 5_000,
-        # Retries are ours (`Backoff`): they know deadlines and RetryInfo.
-        "grpc.enable_retries": 0,
-    }
-    if tls is not None and tls.server_name is not None:
-        merged["grpc.ssl_target_name_override"] = tls.server_name
-    merged |= dict(options)
-    interceptors = _bearer(token) if token else None
-    if tls is None:
-        return grpc.aio.insecure_channel(address, options=list(merged.items()), interceptors=interceptors)
-    return grpc.aio.secure_channel(
-        address, tls.credentials(), options=list(merged.items()), interceptors=interceptors
-    )
 
 
 async def call(
@@ -178,37 +127,105 @@ async def stream(
     """Call a streaming method and yield its responses; `requests` is an async iterable or one request.
 
     Never retried: only the caller knows what was acknowledged. Leaving the loop early cancels the call
-    (use `contextlib.aclosing`). `response_type` is for type checkers only. Raises `LunulaError`, and
-    whatever `requests` raises.
+    (use `contextlib.aclosing`). `response_type` is for type checkers only. Raises `LunulaError`
+    (Unavailable STREAM_BROKEN when the call ended while a request was being sent and gRPC does not say
+    why), and whatever `requests` raises.
     """
     del response_type
     deadline = _deadline(timeout)
     deadline.check("the call")
-    failures: list[Exception] = []
-
-    async def guarded(source: AsyncIterable[Any]) -> AsyncIterator[Any]:
-        try:
-            async for request in source:
-                yield request
-        except Exception as error:
-            # gRPC would only log it, and the responses would end with a cancellation from nowhere.
-            failures.append(error)
-            running.cancel()
-
-    sending = guarded(requests) if isinstance(requests, AsyncIterable) else requests
-    running = method(sending, timeout=deadline.remaining(), metadata=outgoing_metadata(metadata))
+    how: dict[str, Any] = {"timeout": deadline.remaining(), "metadata": outgoing_metadata(metadata)}
+    sender: _Sender | None = None
+    if isinstance(requests, AsyncIterable):
+        running = method(**how)
+        sender = _Sender(running, requests)
+    else:
+        running = method(requests, **how)
     try:
         async for response in running:
             yield cast("_Item", response)
+        if sender is not None and sender.failure is not None:
+            raise sender.failure
     except grpc.RpcError as raw:
-        raise from_rpc_error(raw) from raw
+        raise await _stream_error(running, raw, deadline) from raw
     except asyncio.CancelledError:
         task = asyncio.current_task()
-        if failures and not (task and task.cancelling()):
-            raise failures[0] from None
+        if sender is not None and sender.failure is not None and not (task and task.cancelling()):
+            raise sender.failure from None
         raise
     finally:
         running.cancel()
+        if sender is not None:
+            await sender.stop()
+
+
+class _Sender:
+    """Writes the requests of a stream from a task that ends with the stream.
+
+    gRPC's own way of consuming an iterator keeps an error of the iterator to itself, and may leave its
+    task waiting for ever when the call ends first.
+    """
+
+    def __init__(self, running: Any, requests: AsyncIterable[Any]) -> None:
+        self.failure: Exception | None = None
+        self._running = running
+        self._requests = aiter(requests)
+        self._task = asyncio.create_task(self._send())
+
+    async def stop(self) -> None:
+        """End the task and close the iterator."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        close = getattr(self._requests, "aclose", None)
+        if close is not None:
+            await close()
+
+    async def _send(self) -> None:
+        try:
+            while True:
+                try:
+                    request = await anext(self._requests)
+                except StopAsyncIteration:
+                    break
+                except Exception as error:
+                    self.failure = error
+                    self._running.cancel()
+                    return
+                await self._running.write(request)
+            await self._running.done_writing()
+        except (grpc.RpcError, asyncio.InvalidStateError):
+            return  # the call has ended; its status tells the reader why
+
+
+async def _stream_error(running: Any, raw: grpc.RpcError, deadline: Deadline) -> LunulaError:
+    """Why a stream failed.
+
+    When a write finds the call ended, grpc.aio puts an INTERNAL of its own in the place of the status,
+    until the real status arrives a few turns of the event loop later.
+    """
+    if not _is_write_failure(raw):
+        return from_rpc_error(raw)
+    for _ in range(_STATUS_POLLS):
+        code = await running.code()
+        trailers = await running.trailing_metadata()
+        real = grpc.aio.AioRpcError(
+            code,
+            grpc.aio.Metadata(),
+            trailers or grpc.aio.Metadata(),
+            await running.details(),
+            await running.debug_error_string(),
+        )
+        if not _is_write_failure(real):
+            return from_rpc_error(real)
+        await asyncio.sleep(_STATUS_POLL_S)
+    if deadline.expired:
+        return DeadlineExceeded("The deadline passed while a request was being sent.")
+    return Unavailable("The call ended while a request was being sent.", reason="STREAM_BROKEN")
+
+
+def _is_write_failure(raw: grpc.RpcError) -> bool:
+    debug = getattr(raw, "debug_error_string", None)
+    return "SendMessageOperation" in ((debug() if debug is not None else "") or "")
 
 
 async def is_serving(
@@ -244,31 +261,3 @@ def _deadline(timeout: float | Deadline) -> Deadline:
     if chosen.at_monotonic is None:
         raise ValueError("a call needs a deadline")
     return chosen
-
-
-def _bearer(token: str) -> list[Any]:
-    """Interceptors that send `token`; one class each, because a channel files an interceptor once."""
-    value = f"Bearer {token}"
-
-    def signed(details: Any) -> Any:
-        metadata = grpc.aio.Metadata(*(details.metadata or ()))
-        metadata.add("authorization", value)
-        return details._replace(metadata=metadata)
-
-    class UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]  # generic in stubs only
-        async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
-            return await continuation(signed(details), request)
-
-    class UnaryStream(grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[type-arg]  # generic in stubs only
-        async def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
-            return await continuation(signed(details), request)
-
-    class StreamUnary(grpc.aio.StreamUnaryClientInterceptor):  # type: ignore[type-arg]  # generic in stubs only
-        async def intercept_stream_unary(self, continuation: Any, details: Any, requests: Any) -> Any:
-            return await continuation(signed(details), requests)
-
-    class StreamStream(grpc.aio.StreamStreamClientInterceptor):  # type: ignore[type-arg]  # generic in stubs only
-        async def intercept_stream_stream(self, continuation: Any, details: Any, requests: Any) -> Any:
-            return await continuation(signed(details), requests)
-
-    return [UnaryUnary(), UnaryStream(), StreamUnary(), StreamStream()]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -13,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
 from services.kit.client import Backoff, call, connect, is_serving, stream
-from services.kit.errors import ResourceExhausted
+from services.kit.errors import LunulaError, ResourceExhausted
 from services.kit.interceptors import Admission
 from services.kit.metrics import RpcMetrics
 
@@ -166,3 +168,42 @@ def test_a_request_larger_than_the_whole_budget_is_taken_when_it_is_alone() -> N
         with pytest.raises(ResourceExhausted):
             admission.enter()
     assert (admission.calls, admission.bytes) == (0, 0)
+
+
+async def test_whatever_callers_do_nothing_stays_held_and_no_task_is_left(crops: Any) -> None:
+    chance = random.Random(7)
+    outcomes: Counter[str] = Counter()
+
+    async def dawdle(_message: Any) -> None:
+        for _ in range(chance.randrange(20)):
+            await asyncio.sleep(0)
+
+    async def one(stub: Any) -> None:
+        patience = chance.choice([0.001, 0.01, 30.0])
+        if chance.random() < 0.5:
+            request = photo(chance.choice([10, 50_000, 500_000]))
+            asked = call(stub.CropImages, request, timeout=patience, backoff=ONCE)
+        else:
+            count, size = chance.randrange(8), chance.choice([10, 100_000])
+            asked = collect_all(stream(stub.StreamCrops, items(count, size), timeout=patience))
+        task = asyncio.ensure_future(asked)
+        if chance.random() < 0.3:
+            await asyncio.wait([task], timeout=chance.random() * 0.01)
+            task.cancel()
+        (answer,) = await asyncio.gather(task, return_exceptions=True)
+        outcomes[answer.reason if isinstance(answer, LunulaError) else type(answer).__name__] += 1
+
+    crops.servicer.script = dawdle
+    limits = {"max_in_flight": 16, "max_in_flight_bytes": 1_000_000, "stream_stall_s": 0.05}
+    async with crops(**limits) as server, connect(server.address) as channel:
+        stub = pb_grpc.CropServiceStub(channel)
+        for _ in range(6):
+            await asyncio.gather(*(one(stub) for _ in range(48)))
+        await server.admission.until_idle()
+        assert server.admission.bytes == 0
+        assert len((await call(stub.CropImages, photo(8), timeout=30)).items) == 1
+    assert set(outcomes) <= {
+        *("CropImagesResponse", "list", "CancelledError"),
+        *("DEADLINE_EXCEEDED", "TOO_MANY_CALLS", "TOO_MANY_BYTES"),
+    }
+    assert asyncio.all_tasks() == {asyncio.current_task()}
