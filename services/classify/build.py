@@ -50,13 +50,14 @@ async def serve_on(
         )
         return ClassifyParts(identifier, (*await model_versions(backend, MODELS), text_version))
 
-    servicer = ClassifyServicer(Late(parts), works_per_call=settings.photos_per_call)
+    late = Late(parts)
+    servicer = ClassifyServicer(late, works_per_call=settings.photos_per_call)
     try:
         yield [
             Service(
                 NAME,
                 lambda server: pb_grpc.add_ClassifyServiceServicer_to_server(servicer, server),
-                all_ready(backend, MODELS),
+                late.and_then(all_ready(backend, MODELS)),
             )
         ]
     finally:

@@ -47,15 +47,16 @@ async def serve_on(backend: InferenceBackend, settings: CropSettings) -> AsyncIt
         )
         return CropParts(pipeline, tuple(await model_versions(backend, MODELS)))
 
+    late = Late(parts)
     servicer = CropServicer(
-        Late(parts), min_nail_score=settings.min_nail_score, photos_per_call=settings.photos_per_call
+        late, min_nail_score=settings.min_nail_score, photos_per_call=settings.photos_per_call
     )
     try:
         yield [
             Service(
                 NAME,
                 lambda server: pb_grpc.add_CropServiceServicer_to_server(servicer, server),
-                all_ready(backend, MODELS),
+                late.and_then(all_ready(backend, MODELS)),
             )
         ]
     finally:

@@ -61,15 +61,16 @@ async def serve_on(
             models=tuple(await model_versions(backend, MODELS)),
         )
 
+    late = Late(parts)
     servicer = EmbedServicer(
-        Late(parts), photos_per_call=settings.photos_per_call, queries_per_call=settings.queries_per_call
+        late, photos_per_call=settings.photos_per_call, queries_per_call=settings.queries_per_call
     )
     try:
         yield [
             Service(
                 NAME,
                 lambda server: pb_grpc.add_EmbedServiceServicer_to_server(servicer, server),
-                all_ready(backend, MODELS),
+                late.and_then(all_ready(backend, MODELS)),
             )
         ]
     finally:

@@ -17,6 +17,15 @@ class Late(Generic[T]):
         self._lock = asyncio.Lock()
         self._made: T | None = None
 
+    def and_then(self, check: Callable[[], Awaitable[bool]]) -> Callable[[], Awaitable[bool]]:
+        """A readiness check: the thing can be made, and `check` holds."""
+
+        async def ready() -> bool:
+            await self.get()
+            return await check()
+
+        return ready
+
     async def get(self) -> T:
         """The thing. Raises what making it raises."""
         if self._made is not None:

@@ -71,7 +71,7 @@ def open_classifies(
 
     @asynccontextmanager
     async def open_(
-        parameters: Mapping[str, str] | None = None, **settings: Any
+        parameters: Mapping[str, str] | None = None, *, await_ready: bool = True, **settings: Any
     ) -> AsyncIterator[Classifies]:
         image = next(model for model in compact_models if model.name == "artist_image")
         backend = FakeBackend(
@@ -84,7 +84,8 @@ def open_classifies(
             ) as server,
             connect(server.address) as channel,
         ):
-            await server.until_serving()
+            if await_ready:
+                await server.until_serving()
             yield Classifies(pb_grpc.ClassifyServiceStub(channel), server)
 
     return open_

@@ -83,10 +83,11 @@ async def test_when_no_work_can_be_served_the_call_fails_so_that_it_is_retried(
     assert caught.value.reason == "MODEL_SERVER_UNAVAILABLE"
 
 
-async def test_a_calibration_that_makes_no_sense_is_refused(
+async def test_with_a_calibration_that_makes_no_sense_the_service_is_never_ready_and_refuses(
     open_classifies: Callable[..., Any], hand_photo: Any
 ) -> None:
-    async with open_classifies({"image_temperature": "0"}) as classifies:
+    async with open_classifies({"image_temperature": "0"}, await_ready=False) as classifies:
         with pytest.raises(FailedPrecondition) as caught:
             await ask(classifies, "IdentifyArtists", hand_photo.jpeg)
         assert caught.value.reason == "MODEL_UNSUITABLE"
+        assert not classifies.server.health.serving

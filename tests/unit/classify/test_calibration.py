@@ -1,0 +1,99 @@
+"""The arithmetic of probabilities: what must hold for every pair of models."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.classify.calibration import Calibration, Probabilities, judge, softmax, tempered
+
+ARTISTS = 6
+logits = st.lists(st.floats(-8, 8, width=32), min_size=ARTISTS, max_size=ARTISTS)
+temperatures = st.floats(0.2, 5.0)
+weights = st.floats(0.0, 1.0)
+
+
+def probabilities(values: list[float]) -> Probabilities:
+    return softmax(np.array(values, np.float32))
+
+
+@given(logits, temperatures)
+def test_temperature_keeps_the_order_and_the_sum(values: list[float], temperature: float) -> None:
+    given_, found = probabilities(values), tempered(probabilities(values), temperature)
+    assert found.sum() == pytest.approx(1.0)
+    assert found[given_.argmax()] == pytest.approx(found.max())
+
+
+@given(logits, logits, weights, temperatures)
+def test_where_both_models_agree_no_weight_changes_the_artist(
+    first: list[float], second: list[float], weight: float, temperature: float
+) -> None:
+    image, text = probabilities(first), probabilities(second)
+    agreed = int(image.argmax())
+    text[[agreed, int(text.argmax())]] = text[[int(text.argmax()), agreed]]
+    calibration = Calibration(
+        image_weight=weight, image_temperature=temperature, fused_temperature=temperature
+    )
+    fused = judge(image=image, text=text, calibration=calibration).fused
+    assert fused[agreed] == pytest.approx(fused.max())
+    assert fused.sum() == pytest.approx(1.0)
+
+
+@given(logits)
+def test_a_single_modality_speaks_alone(values: list[float]) -> None:
+    one = probabilities(values)
+    calibration = Calibration(image_temperature=2.0, text_temperature=2.0, fused_temperature=7.0)
+    by_image = judge(image=one, text=None, calibration=calibration)
+    by_text = judge(image=None, text=one, calibration=calibration)
+    assert np.array_equal(by_image.fused, tempered(one, 2.0))
+    assert np.array_equal(by_text.fused, by_image.fused)
+    assert not by_image.text.any() and not by_text.image.any()
+
+
+@given(st.floats(0.2, 0.99), st.floats(0.2, 0.99))
+def test_the_surer_the_models_the_less_unknown_the_artist(first: float, second: float) -> None:
+    def unknown(best: float) -> float:
+        spread = np.array([best, *[(1 - best) / 4] * 4])
+        return judge(image=spread, text=None, calibration=Calibration()).unknown
+
+    low, high = sorted((first, second))
+    assert 0.0 <= unknown(high) <= unknown(low) <= 1.0
+
+
+def test_certainty_does_not_overflow() -> None:
+    certain = np.array([1.0, 0.0, 0.0])
+    verdict = judge(image=certain, text=certain, calibration=Calibration(fused_temperature=0.1))
+    assert verdict.fused.tolist() == [1.0, 0.0, 0.0]
+    assert 0.0 <= verdict.unknown < 1e-6
+
+
+def test_artists_that_a_model_does_not_know_stay_at_zero() -> None:
+    assert tempered(np.array([0.5, 0.5, 0.0]), 3.0)[2] == 0.0
+
+
+def test_parameters_are_read_by_name_and_the_rest_keeps_its_default() -> None:
+    calibration = Calibration.from_parameters({"image_weight": "0.25", "precision": "fp32"})
+    assert calibration == Calibration(image_weight=0.25)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("image_temperature", "0"),
+        ("text_temperature", "-1"),
+        ("fused_temperature", "nan"),
+        ("image_weight", "1.5"),
+        ("unknown_slope", "-0.1"),
+        ("unknown_bias", "much"),
+    ],
+)
+def test_parameters_that_make_no_sense_are_refused(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        Calibration.from_parameters({name: value})
+
+
+def test_nothing_given_is_an_error_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="needed"):
+        judge(image=None, text=None, calibration=Calibration())

@@ -1,0 +1,31 @@
+"""The files beside the models: labels and the text model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.classify.identify import read_labels
+from services.classify.text_model import FastTextModel
+from services.kit.errors import FailedPrecondition
+
+
+def test_labels_are_read_in_order(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("artist-002\nartist-001\n\n", "utf-8")
+    assert read_labels(tmp_path / "labels.txt") == ("artist-002", "artist-001")
+
+
+@pytest.mark.parametrize("text", ["", "\n", "artist-001\nartist-001\n"])
+def test_labels_that_name_nobody_or_somebody_twice_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "labels.txt").write_text(text, "utf-8")
+    with pytest.raises(FailedPrecondition) as caught:
+        read_labels(tmp_path / "labels.txt")
+    assert caught.value.reason == "MODEL_UNSUITABLE"
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FailedPrecondition, match="labels"):
+        read_labels(tmp_path / "labels.txt")
+    with pytest.raises(FileNotFoundError, match=r"model\.ftz"):
+        FastTextModel(tmp_path / "model.ftz")
