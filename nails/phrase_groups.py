@@ -30,8 +30,8 @@ class Group:
     negated: bool = False
     gradient: bool = False
     joined: bool = False  # to the group before it, by "and", "or", や
+    upon: bool = False  # the group before it lies on it: "waves on nude"
     clause: int = 0
-    only: bool = False
 
     def terms_of(self, kind: str) -> list[Token]:
         """Its vocabulary terms of one kind."""
@@ -53,8 +53,9 @@ class Group:
 
     @property
     def spoken(self) -> list[Token]:
-        """Terms, unknown words and places: what phrases are made of."""
-        return [*self.places, *(token for token in self.items if token.role in (Role.TERM, Role.OTHER))]
+        """Terms (and "sheer", which is a finish), unknown words and places: what phrases are made of."""
+        said = (Role.TERM, Role.OTHER)
+        return [*self.places, *(one for one in self.items if one.role in said or one.name == "sheer")]
 
     @property
     def says_something(self) -> bool:
@@ -136,7 +137,6 @@ class _Builder:
         self.join = False
         self.attribute = False
         self.place_next = False
-        self.only = False
 
     def take(self, index: int) -> None:
         """Read one token."""
@@ -145,10 +145,12 @@ class _Builder:
             self._finger(token)
         elif token.role in _CONTENT:
             self._content(token)
-        elif token.role in (Role.JOIN, Role.POST, Role.ATTRIBUTE, Role.ONLY):
+        elif token.role in (Role.JOIN, Role.POST, Role.ATTRIBUTE):
             self._connect(token.role)
         elif token.role is Role.GRADIENT:
             self._gradient(index)
+        elif token.role is Role.LINK and self._finish_follows(index):
+            self.attribute = bool(self.open.items)
         elif token.role in (Role.LINK, Role.PLACE, Role.NOT_BEFORE):
             self._close()
             self.place_next = token.role is Role.PLACE
@@ -187,12 +189,12 @@ class _Builder:
         if not self.open.items:
             self.open.clause, self.open.negated = self.clause, self.negating
             self.open.joined = self.open.joined or self.join
-            self.open.only = self.only
+            self.open.upon = self.place_next and bool(self.groups) and self.groups[-1].clause == self.clause
             if self.places and not self.place_next:
                 self.open.places = list(self.places)
                 self.places_used = True
         self.open.items.append(token)
-        self.join = self.attribute = self.place_next = self.only = False
+        self.join = self.attribute = self.place_next = False
 
     def _begins_another(self, token: Token) -> bool:
         if len(self.open.items) >= _MAX_ITEMS:
@@ -216,7 +218,10 @@ class _Builder:
             self._close()
         elif self.place_next and self.groups and self.groups[-1].clause == self.clause:
             self._close()
-            self.groups[-1].places.append(token)
+            for group in reversed(self.groups):
+                group.places.append(token)
+                if not group.upon:
+                    break
         else:
             self._close()
             if self.places_used:
@@ -224,19 +229,23 @@ class _Builder:
             self.places.append(token)
             # "ring and middle fingers": the place stays open for the next finger.
             return
-        self.only = False
 
     def _connect(self, role: Role) -> None:
         """Words that tie what follows to what is open."""
-        if role is Role.ONLY:
-            self.only = True
-        elif role is Role.JOIN:
+        if role is Role.JOIN:
             last_clause = self.groups[-1].clause if self.groups else -1
             self.join = bool(self.open.items) or last_clause == self.clause
         elif role is Role.ATTRIBUTE:
             self.attribute = bool(self.open.items) or self.attribute
         elif any(_is_noun(item) for item in self.open.items):
             self.post = True
+
+    def _finish_follows(self, index: int) -> bool:
+        """ "with a matte finish" describes what stands before it."""
+        ahead = [
+            token for token in self.found[index + 1 : index + 5] if token.text.lower() not in ("a", "an")
+        ]
+        return len(ahead) > 1 and ahead[0].kind == "finish" and ahead[1].text.lower() == "finish"
 
     def _gradient(self, index: int) -> None:
         """One colour to another, where colours stand on both sides."""
@@ -271,6 +280,9 @@ class _Builder:
             return
         if self._places_wait(index):
             return
+        if self._shades_go_on(index):
+            self.join = True
+            return
         self.end_clause()
 
     def _places_wait(self, index: int) -> bool:
@@ -279,6 +291,20 @@ class _Builder:
         return bool(
             self.places and not self.places_used and following is not None and following.kind == "finger"
         )
+
+    def _shades_go_on(self, index: int) -> bool:
+        """ "black, navy and grey daisies": a comma between colours of one noun."""
+        if not self.open.items or not _is_shade(self.open.items[-1]):
+            return False
+        if any(_is_noun(item) for item in self.open.items) and not self.post:
+            return False
+        joined = False
+        for token in self.found[index + 1 : index + 12]:
+            if token.role is Role.JOIN:
+                joined = True
+            elif not (_is_shade(token) or (token.role is Role.BREAK and not joined)):
+                return joined and _is_noun(token)
+        return False
 
     def _list_goes_on(self, index: int) -> bool:
         for token in self.found[index + 1 : index + 12]:

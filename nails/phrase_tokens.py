@@ -142,8 +142,15 @@ def tokens(text: str) -> list[Token]:
             continue
         if piece in "-‐‑–" and words and _hyphenates(folded, match.end()):
             continue
+        mixed = _mixed(folded, words, start, match.end()) if match.lastgroup == "ja" else 0
+        if mixed:
+            _, start, _ = words.pop()
         found.extend(_english(words, shown))
         words = []
+        if mixed:
+            role, kind, name = _meant(japanese_lexicon()[folded[start:mixed]], before_colour=False)
+            found.append(Token(role, shown[start:mixed], start, name, kind, japanese=True))
+            start = mixed
         if match.lastgroup == "ja":
             found.extend(_japanese(folded, shown, start, match.end()))
         elif match.lastgroup == "line" or piece in _STOPS:
@@ -158,6 +165,17 @@ def tokens(text: str) -> list[Token]:
 
 def _hyphenates(folded: str, end: int) -> bool:
     return _WORD.match(folded, end) is not None
+
+
+def _mixed(folded: str, words: list[tuple[str, int, int]], start: int, end: int) -> int:
+    """End of a Japanese term that begins with the Latin word before it (3Dフラワー), or 0."""
+    if not words or words[-1][2] != start:
+        return 0
+    begin = words[-1][1]
+    for stop in range(min(end, begin + _longest_japanese()), start, -1):
+        if folded[begin:stop] in japanese_lexicon():
+            return stop
+    return 0
 
 
 def _english(words: list[tuple[str, int, int]], shown: str) -> Iterator[Token]:

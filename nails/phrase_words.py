@@ -24,7 +24,6 @@ class Role(Enum):
     PLACE = "place"  # on, for: a finger follows
     ATTRIBUTE = "attribute"  # の, な: what stands before describes what follows
     GRADIENT = "gradient"  # to, into, から: one colour runs into another
-    ONLY = "only"
     NOT_BEFORE = "not_before"  # no, without: stands before what is not wanted
     NOT_AFTER = "not_after"  # なし, -free: stands after it
     BUT = "but"  # ends what a negation covers
@@ -39,7 +38,7 @@ light | light, pale, soft, faint | 淡い, 薄い, 淡め, 薄め, ほんのり,
 bright | bright, vivid, bold, saturated | 明るい, 鮮やかな, ビビッド, 鮮やか, ヴィヴィッド
 neon | neon, fluorescent | ネオン, 蛍光
 pastel | pastel | パステル, パステルカラー
-milky | milky, creamy | ミルキー, 乳白色の, ミルキーな
+milky | milky, creamy | ミルキー, ミルキーな
 dusty | dusty, muted, smoky, ashy | くすんだ, くすみ, スモーキー, ダスティ, くすみカラー
 warm | warm | 温かい, 暖かい, あたたかみのある
 cool | cool, icy | 涼しげな, クールな, 寒色
@@ -68,6 +67,7 @@ nails | nails, nail, manicure, set, mani, fingernails, acrylics
 accent | accent, accents, accent nail, accent nails, detail, details, pop
     | アクセント, ポイント使い, 差し色, ワンポイント
 polish | polish, lacquer, varnish, coat | ポリッシュ, カラー
+bare nails | bare nails, bare nail | 自爪, 素爪, 何も塗っていない, 何も塗らない
 negative space | negative space | ネガティブスペース, 抜け感
 design | design, art, pattern, print, motif | アート, 模様, 柄, モチーフ, イラスト
 powder | powder | パウダー
@@ -117,12 +117,11 @@ CONNECTORS_EN: Final[dict[Role, str]] = {
     Role.POST: "in is are of from",
     Role.PLACE: "on for onto across",
     Role.GRADIENT: "to into",
-    Role.ONLY: "only just solely",
     Role.NOT_BEFORE: "no without not avoid zero nothing except never don't dont hate skip minus isn't aren't",
     Role.NOT_AFTER: "free ng",
     Role.BUT: "but instead however rather",
-    Role.FILL: """a an the i i'd i'm me my we you your it its it's this that these those there be been
-    being am was were want wants wanted like likes would love loves loved please something anything
+    Role.FILL: """a an the i i'd i'm me my we you your it its it's this that these those there be
+    been being am was were want wants wanted like likes would love loves loved please something anything
     thing things some any really very quite so too as by look looks looking style styled styles kind
     sort type effect feel feeling vibe vibes finish finished shape shaped length color colour colors
     colours colored coloured tone tones shade shades hint touch bit lot each every all both other others
@@ -130,25 +129,28 @@ CONNECTORS_EN: Final[dict[Role, str]] = {
     search find show nice pretty beautiful lovely get got give up down out about which who what when if
     than more less most perfect one's them they their our his her she he hand hands finger fingers use
     using used wear wearing add added covered run runs running theme themed inspired season day
-    otherwise while where here everything overall mostly mainly""",
+    otherwise while where here everything overall mostly mainly only just solely mood different
+    alternate alternating alternately cuticle another own""",
 }
 CONNECTORS_JA: Final[dict[Role, str]] = {
     Role.JOIN: "と や とか または か も 及び および それと プラス ×",
-    Role.LINK: """に で を が して した 入り 入った のった 乗った 使った あしらった 効かせた 合わせた
-    合わせて 添えて 添えた 付き つき 置いて 置いた 入れて 入れた 描いた 飾った 組み合わせた 組み合わせ""",
+    Role.LINK: """のせて のせた 乗せて 乗せた に で を が して した 入り 入った のった 乗った 使った
+    あしらった 効かせた 合わせた 合わせて 添えて 添えた 付き つき 置いて 置いた 入れて 入れた 描いた
+    飾った 組み合わせた 組み合わせ""",
     Role.POST: "は",
     Role.ATTRIBUTE: "の な い らしい っぽい 風の 風 系の 系 色 色の 調 的な",
     Role.GRADIENT: "から へと へ",
-    Role.ONLY: "だけ のみ だけに にだけ にのみ",
-    Role.NOT_AFTER: """なし 無し 無 ナシ なしで 抜き 抜きで ではない じゃない でない 以外 以外の いらない
-    不要 要らない 使わない 使わず 入れない のない がない すぎない 過ぎない ない なく ではなく じゃなく
-    じゃなくて 避けて 避けたい 嫌 苦手 レス""",
+    Role.NOT_AFTER: """いりません 要りません 使わないで 入れないで しないで 避けてください 要らず なし
+    無し 無 ナシ なしで 抜き 抜きで ではない じゃない でない 以外 以外の いらない 不要 要らない 使わない
+    使わず 入れない のない がない すぎない 過ぎない ない なく ではなく じゃなく じゃなくて 避けて
+    避けたい 嫌 苦手 レス""",
     Role.NOT_BEFORE: "ノン",
     Role.BUT: "けど ですが けれど だけど でも",
     Role.FILL: """です ます ください したい お願いします 欲しい ほしい みたいな ような 感じ 雰囲気
     イメージ デザイン ように という とても すごく もっと いる ある する なる 全体 全体に 全部 印象
     仕上げ 仕上がり 感 っぽく 上 中 使い つけ 付け よう それ これ その この こと もの ところ 探して 風に
-    ほか 他 残り""",
+    ほか 他 残り だけ のみ だけに にだけ にのみ 次 予定 交互 交互に 気分 ぴったり 見せて 似合う 変えて
+    お願い 希望""",
 }
 
 # Ideographs that may touch a one-character word without making another word of it.

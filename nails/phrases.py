@@ -41,6 +41,10 @@ _SHIFTS = {
 }
 
 
+# Modifiers that say what a term of the vocabulary says.
+_MEANT = {"sheer": ("finish", "jelly")}
+
+
 @dataclass(frozen=True)
 class Phrase:
     """One thing that the request says.
@@ -106,8 +110,7 @@ def _phrases(groups: Iterable[Group]) -> list[Phrase]:
     placed = []
     for group in groups:
         for token in group.spoken:
-            kind = token.kind if token.role is Role.TERM else "other"
-            name = token.name if token.role is Role.TERM else ""
+            kind, name = _MEANT.get(token.name, (token.kind or "other", token.name if token.kind else ""))
             placed.append((token.start, Phrase(kind, token.text, name, group.negated)))
     placed.sort(key=lambda pair: pair[0])
     seen: set[tuple[int, str]] = set()

@@ -127,7 +127,7 @@ ATTRIBUTES: Final[dict[str, tuple[Term, ...]]] = {
     "shape": _terms("""
 square | square, squared | スクエア, 四角
 squoval | squoval, soft square, rounded square | スクエアオフ, スクオーバル
-round | round, rounded, short round | ラウンド, 丸い
+round | round, rounded | ラウンド, 丸い
 oval | oval | オーバル, 卵型, 楕円
 almond | almond, almond-shaped, almond shaped | アーモンド, アーモンド型
 coffin | coffin, ballerina | コフィン, バレリーナ
