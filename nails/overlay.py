@@ -78,6 +78,8 @@ def palette_strip(colors: Sequence[PaletteColor], *, width: int = 320, height: i
     total = sum(color.weight for color in colors) or 1.0
     edges = np.rint(np.cumsum([0.0, *(color.weight / total for color in colors)]) * width).astype(int)
     for color, start, end in zip(colors, edges[:-1], edges[1:], strict=True):
+        if end <= start:  # a share below one pixel
+            continue
         red, green, blue = (int(value) for value in lab_to_srgb_u8(color.lab))
         pen.rectangle((int(start), 0, int(end) - 1, height), fill=(red, green, blue))
         ink = (0, 0, 0) if color.lab[0] > 55 else (255, 255, 255)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lunula.crop.v1.crop_service_pb2 import CropRule
 from nails.crop_rules import Crop, Rule, assign_hands, crop_nails, cut, expand_square
 
 SIZE = (1000, 800)
@@ -298,3 +299,9 @@ class TestCut:
     @pytest.mark.parametrize("box", [(5, 5, 5, 5), (-40, -40, 2, 2), (99, 49, 140, 90)])
     def test_even_an_empty_or_overhanging_box_gives_a_crop(self, box: tuple[float, ...]) -> None:
         assert cut(np.zeros((50, 100, 3), np.uint8), box, 32).shape == (32, 32, 3)  # type: ignore[arg-type]  # a tuple of four
+
+
+def test_the_numbers_of_the_rules_are_those_of_the_contract() -> None:
+    assert {rule.name: int(rule) for rule in Rule} == {
+        name.removeprefix("CROP_RULE_"): number for name, number in CropRule.items() if number
+    }

@@ -1,0 +1,71 @@
+"""Warnings about photos."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from lunula.crop.v1.crop_service_pb2 import QualityFlag
+from nails.nail_decode import NailInstance, instance_of
+from nails.quality import Flag, flags
+
+
+def textured(size: tuple[int, int] = (800, 600), level: int = 128, contrast: int = 60) -> np.ndarray:
+    """A sharp photo of something."""
+    rng = np.random.default_rng(4)
+    coarse = rng.integers(-contrast, contrast + 1, (size[1] // 10, size[0] // 10))
+    image = np.kron(coarse, np.ones((10, 10), int)) + level
+    return np.repeat(np.clip(image, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def nail(
+    side: int = 80, at: tuple[int, int] = (200, 200), size: tuple[int, int] = (800, 600)
+) -> NailInstance:
+    mask = np.zeros((size[1], size[0]), bool)
+    mask[at[1] : at[1] + side, at[0] : at[0] + side] = True
+    return instance_of(mask)
+
+
+def test_a_sharp_well_lit_photo_has_no_warning() -> None:
+    assert flags(textured(), [nail()]) == []
+
+
+def test_a_photo_without_nails_is_flagged() -> None:
+    assert flags(textured(), []) == [Flag.NO_NAILS]
+
+
+def test_a_blurred_photo_is_flagged_at_any_resolution() -> None:
+    blurred = cv2.GaussianBlur(textured(), (0, 0), 12)
+    assert flags(blurred, [nail()]) == [Flag.BLURRED]
+    large = cv2.resize(textured(), (3200, 2400), interpolation=cv2.INTER_NEAREST)
+    assert flags(large, [nail(320, (800, 800), (3200, 2400))]) == []
+
+
+def test_a_soft_background_behind_sharp_nails_is_no_fault() -> None:
+    image = cv2.GaussianBlur(textured(), (0, 0), 12)
+    image[190:290, 190:290] = textured()[190:290, 190:290]
+    assert Flag.BLURRED not in flags(image, [nail()])
+    assert Flag.BLURRED in flags(image, [nail(at=(500, 400))])
+
+
+@pytest.mark.parametrize(("level", "flag"), [(20, Flag.TOO_DARK), (250, Flag.TOO_BRIGHT)])
+def test_exposure_errors_are_flagged(level: int, flag: Flag) -> None:
+    assert flag in flags(textured(level=level, contrast=15), [nail()])
+
+
+def test_black_nails_and_white_cloths_are_no_exposure_errors() -> None:
+    image = textured(level=240, contrast=30)
+    image[100:500, 100:700] = textured(level=120)[100:500, 100:700]
+    assert flags(image, [nail()]) == []
+
+
+def test_tiny_photos_and_tiny_nails_are_flagged() -> None:
+    assert Flag.TOO_SMALL in flags(textured((120, 100)), [nail(40, (10, 10), (120, 100))])
+    assert Flag.TOO_SMALL in flags(textured(), [nail(10)])
+
+
+def test_the_numbers_are_those_of_the_contract() -> None:
+    assert {flag.name: int(flag) for flag in Flag} == {
+        name.removeprefix("QUALITY_FLAG_"): number for name, number in QualityFlag.items() if number
+    }
