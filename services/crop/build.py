@@ -49,7 +49,10 @@ async def serve_on(backend: InferenceBackend, settings: CropSettings) -> AsyncIt
 
     late = Late(parts)
     servicer = CropServicer(
-        late, min_nail_score=settings.min_nail_score, photos_per_call=settings.photos_per_call
+        late,
+        min_nail_score=settings.min_nail_score,
+        photos_per_call=settings.photos_per_call,
+        max_message_bytes=settings.max_message_bytes,
     )
     try:
         yield [

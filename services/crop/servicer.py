@@ -15,7 +15,7 @@ from nails.palette import PaletteColor
 from nails.quality import Flag
 from services.crop.findings import Box, CropOptions, CroppedPhoto, FoundHand, FoundNail, Point
 from services.crop.pipeline import CropPipeline
-from services.crop.validate import read_options
+from services.crop.validate import check_answer_size, read_options
 from services.intake.items import check_batch_size, run_batch, run_stream, settle
 from services.intake.late import Late
 from services.intake.photos import PhotoSource
@@ -36,8 +36,16 @@ class CropParts:
 class CropServicer(pb_grpc.CropServiceServicer):
     """Translates between the contract and `CropPipeline`."""
 
-    def __init__(self, parts: Late[CropParts], *, min_nail_score: float, photos_per_call: int) -> None:
+    def __init__(
+        self,
+        parts: Late[CropParts],
+        *,
+        min_nail_score: float,
+        photos_per_call: int,
+        max_message_bytes: int,
+    ) -> None:
         """min_nail_score: where the caller says nothing. photos_per_call: worked on at once for one call."""
+        self._max_message_bytes = max_message_bytes
         self._parts = parts
         self._min_nail_score = min_nail_score
         self._photos_per_call = photos_per_call
@@ -47,6 +55,7 @@ class CropServicer(pb_grpc.CropServiceServicer):
         del context
         check_batch_size(len(request.photos), "photos")
         options = self._options(request.options)
+        check_answer_size(len(request.photos), options, self._max_message_bytes)
         parts, deadline = await self._parts.get(), current_deadline()
 
         async def work(index: int, photo: photo_pb2.Photo) -> CroppedPhoto:

@@ -11,6 +11,9 @@ from services.kit.errors import InvalidArgument
 DEFAULT_CROP_SIZE = 384
 MIN_CROP_SIZE, MAX_CROP_SIZE = 16, 1024
 
+OVERLAY_SIDE = 1280
+"""Overlays are at most this wide and high."""
+
 _FORMATS = {
     pb.CROP_FORMAT_UNSPECIFIED: CropFormat.PNG,
     pb.CROP_FORMAT_PNG: CropFormat.PNG,
@@ -42,6 +45,21 @@ def read_options(options: pb.CropOptions, *, default_min_score: float) -> CropOp
         include_overlay=options.include_overlay,
         min_nail_score=score or default_min_score,
     )
+
+
+def check_answer_size(count: int, options: CropOptions, max_bytes: int) -> None:
+    """Raises InvalidArgument ANSWER_TOO_LARGE when the answers to `count` photos might not fit a message.
+
+    Judged before any work, by what the images could take at worst: three bytes a pixel.
+    """
+    each = 3 * options.size**2 + (3 * OVERLAY_SIDE**2 if options.include_overlay else 0)
+    fitting = max(1, int(0.9 * max_bytes) // each)
+    if count > fitting:
+        raise _wrong(
+            "ANSWER_TOO_LARGE",
+            "photos",
+            f"must have at most {fitting} items with these options, has {count}; StreamCrops takes more",
+        )
 
 
 def _wrong(reason: str, field: str, description: str) -> InvalidArgument:

@@ -92,7 +92,7 @@ def _is_below(uri: str, prefix: str) -> bool:
         parts, root = urlsplit(uri), urlsplit(prefix)
     except ValueError:
         return False
-    if parts.scheme not in ("file", "http", "https") or parts.fragment or "\\" in uri:
+    if parts.scheme not in ("file", "http", "https") or parts.fragment or "\\" in uri or not uri.isascii():
         return False
     if (parts.scheme, parts.netloc.lower()) != (root.scheme, root.netloc.lower()) or "@" in parts.netloc:
         return False

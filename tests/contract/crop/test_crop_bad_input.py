@@ -122,3 +122,19 @@ async def test_a_uri_is_read_where_settings_allow_it(
         read, absent = (await call(crops.stub.CropImages, request, timeout=30)).items
     assert len(read.result.nails) == 7
     assert (absent.error.reason, paths(absent.error)) == ("URI_NOT_FOUND", ["photos[1].uri"])
+
+
+@pytest.mark.parametrize("options", [{"include_overlay": True}, {"crop_size": 1024}])
+async def test_a_batch_whose_answer_might_not_fit_a_message_is_refused_and_may_be_streamed(
+    crops: Any, paint: Callable[..., Any], options: dict[str, Any]
+) -> None:
+    photo = photo_pb2.Photo(data=paint(nails=[], size=(64, 64)).jpeg)
+    request = pb.CropImagesRequest(photos=[photo] * 64, options=pb.CropOptions(**options))
+    with pytest.raises(InvalidArgument) as caught:
+        await call(crops.stub.CropImages, request, timeout=30)
+    assert caught.value.reason == "ANSWER_TOO_LARGE"
+    assert [path for path, _ in caught.value.fields] == ["photos"]
+    request = pb.CropImagesRequest(photos=[photo] * 8, options=pb.CropOptions(**options))
+    assert all(
+        item.HasField("result") for item in (await call(crops.stub.CropImages, request, timeout=60)).items
+    )

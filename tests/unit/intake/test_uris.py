@@ -76,6 +76,7 @@ def test_a_sibling_that_begins_like_the_prefix_is_refused(folder: Path) -> None:
         "https://user@img.example/a.jpg",
         "http://img.example/a.jpg",
         "https://img.example:8443/a.jpg",
+        "https://img.example/写真.jpg",
         "//img.example/a.jpg",
         "/etc/passwd",
         "data:image/png;base64,AAAA",
