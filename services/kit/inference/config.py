@@ -68,6 +68,25 @@ def read_config(folder: Path) -> ModelConfig:
         raise _invalid(folder, str(error)) from error
     if config.name and config.name != folder.name:
         raise _invalid(folder, f"the config names another model, {config.name!r}")
+    metadata = metadata_of(folder, config)
+    threads = metadata.parameters.get(INTRA_OP_THREADS, "1")
+    if not threads.isdecimal():
+        raise _invalid(folder, f"{INTRA_OP_THREADS} is {threads!r}, not a number")
+    return ModelConfig(
+        folder=folder,
+        metadata=metadata,
+        preferred_batch_sizes=tuple(sorted(config.dynamic_batching.preferred_batch_size)),
+        max_queue_delay_s=config.dynamic_batching.max_queue_delay_microseconds / 1e6,
+        instances=max(1, sum(group.count or 1 for group in config.instance_group)),
+        intra_op_threads=max(1, int(threads)),
+    )
+
+
+def metadata_of(folder: Path, config: Any) -> ModelMetadata:
+    """What the `inference.ModelConfig` message `config` says of the model that `folder` is named after.
+
+    The folder is not read. Raises FailedPrecondition MODEL_CONFIG_INVALID.
+    """
     if config.max_batch_size < 1:
         raise _invalid(folder, "max_batch_size must be at least 1: every tensor has a batch axis")
     parameters = {name: value.string_value for name, value in config.parameters.items()}
@@ -82,17 +101,7 @@ def read_config(folder: Path) -> ModelConfig:
     )
     if not metadata.inputs or not metadata.outputs:
         raise _invalid(folder, "a model needs inputs and outputs")
-    threads = parameters.get(INTRA_OP_THREADS, "1")
-    if not threads.isdecimal():
-        raise _invalid(folder, f"{INTRA_OP_THREADS} is {threads!r}, not a number")
-    return ModelConfig(
-        folder=folder,
-        metadata=metadata,
-        preferred_batch_sizes=tuple(sorted(config.dynamic_batching.preferred_batch_size)),
-        max_queue_delay_s=config.dynamic_batching.max_queue_delay_microseconds / 1e6,
-        instances=max(1, sum(group.count or 1 for group in config.instance_group)),
-        intra_op_threads=max(1, int(threads)),
-    )
+    return metadata
 
 
 def read_repository(repository: Path, models: Sequence[str]) -> dict[str, ModelConfig]:

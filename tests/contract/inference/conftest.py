@@ -22,6 +22,8 @@ from tritonclient.grpc import model_config_pb2
 from services.kit.inference import InferenceBackend
 from services.kit.inference.fake import FakeBackend
 from services.kit.inference.local import LocalBackend
+from services.kit.inference.triton_install import DEFAULT_ROOT, Installation
+from services.kit.inference.triton_process import ServerOptions, ServerProcess
 
 VOCABULARY = 50
 MODELS = ("pixels", "words")
@@ -112,11 +114,19 @@ def repository(tmp_path_factory: pytest.TempPathFactory, weights: dict[str, NDAr
 
 
 @pytest.fixture(scope="session")
-def triton_url(repository: Path) -> Iterator[str]:
-    """gRPC address of a real Triton server over `repository`; skips where none is installed."""
-    del repository
-    pytest.skip("the Triton server is not installed (make triton)")
-    yield ""
+def triton_server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A real Triton server over `repository` on a free port; skips where none is installed."""
+    if not Installation(DEFAULT_ROOT).stamp.is_file():
+        pytest.skip("the Triton server is not installed (make triton)")
+    log = tmp_path_factory.mktemp("triton") / "server.log"
+    with ServerProcess(ServerOptions(repository=repository, log=log)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def triton_url(triton_server: ServerProcess) -> str:
+    """gRPC address of the real Triton server."""
+    return triton_server.url
 
 
 @pytest.fixture(params=["fake", "local", pytest.param("triton", marks=pytest.mark.triton)])
