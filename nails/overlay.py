@@ -159,8 +159,13 @@ def _draw_labels(
     size = max(11, round(max(canvas.shape[:2]) / 48))
     font = ImageFont.load_default(size=size)
     for index, (nail, owner) in enumerate(zip(nails, owners, strict=True)):
+        text = f"{index} {nail.score:.2f}"
         x, y = nail.centroid[0] * scale, nail.centroid[1] * scale
-        _tag(pen, (x, y), f"{index} {nail.score:.2f}", font, _hand_colour(owner), canvas.shape)
+        if size * pen.textlength(text, font=font) > 0.5 * nail.area * scale**2:
+            # It would hide the nail: above it, or below where there is no room.
+            above, below = nail.box[1] * scale - 0.8 * size, nail.box[3] * scale + 0.8 * size
+            y = above if above > 2.5 * size else below
+        _tag(pen, (x, y), text, font, _hand_colour(owner), canvas.shape)
     for index, hand in enumerate(hands):
         x, y = (float(hand.box[0]) + float(hand.box[2])) / 2 * scale, float(hand.box[3]) * scale - size
         target = " target" if crop is not None and crop.target_hand == index else ""

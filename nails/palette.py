@@ -28,6 +28,7 @@ _SLACK = 1e-4  # what float32 on the wire may add
 _SAMPLE = 6000  # pixels per photo; palettes are stable to a percent from about 3000 on
 _CLUSTERS = 9
 _MERGE_DIFFERENCE = 9.0
+_MERGE_SAME_NAME = 18.0
 _MIN_WEIGHT = 0.03
 # A specular highlight burns out to white but covers little; a white design covers more.
 _HIGHLIGHT_LEVEL = 238
@@ -260,6 +261,10 @@ def _merged(
     centres, shares = centres[shares > 0], shares[shares > 0]
     while len(centres) > 1:
         gaps = ciede2000(centres[:, None, :], centres[None, :, :])
+        names = [nearest_name(centre) for centre in centres]
+        # Shades of one name, as a curved nail has them in any light, are united from farther away.
+        alike = np.array([[one == other for other in names] for one in names])
+        gaps = np.where(alike, gaps * (_MERGE_DIFFERENCE / _MERGE_SAME_NAME), gaps)
         np.fill_diagonal(gaps, np.inf)
         first, second = divmod(int(gaps.argmin()), len(centres))
         if gaps[first, second] > _MERGE_DIFFERENCE:
