@@ -16,7 +16,7 @@ from services.classify.settings import ClassifySettings
 from services.classify.text_model import FastTextModel, TextModel
 from services.intake.late import Late
 from services.intake.photos import PhotoIntake
-from services.kit.inference import InferenceBackend, all_ready, build_backend, model_versions
+from services.kit.inference import InferenceBackend, build_backend, model_versions
 from services.kit.server import Service
 
 NAME = pb.DESCRIPTOR.services_by_name["ClassifyService"].full_name
@@ -50,14 +50,14 @@ async def serve_on(
         )
         return ClassifyParts(identifier, (*await model_versions(backend, MODELS), text_version))
 
-    late = Late(parts)
+    late = Late(backend, MODELS, parts)
     servicer = ClassifyServicer(late, works_per_call=settings.photos_per_call)
     try:
         yield [
             Service(
                 NAME,
                 lambda server: pb_grpc.add_ClassifyServiceServicer_to_server(servicer, server),
-                late.and_then(all_ready(backend, MODELS)),
+                late.ready,
             )
         ]
     finally:

@@ -15,7 +15,7 @@ from services.crop.servicer import CropParts, CropServicer
 from services.crop.settings import CropSettings
 from services.intake.late import Late
 from services.intake.photos import PhotoIntake
-from services.kit.inference import InferenceBackend, all_ready, build_backend, model_versions
+from services.kit.inference import InferenceBackend, build_backend, model_versions
 from services.kit.server import Service
 
 NAME = pb.DESCRIPTOR.services_by_name["CropService"].full_name
@@ -47,7 +47,7 @@ async def serve_on(backend: InferenceBackend, settings: CropSettings) -> AsyncIt
         )
         return CropParts(pipeline, tuple(await model_versions(backend, MODELS)))
 
-    late = Late(parts)
+    late = Late(backend, MODELS, parts)
     servicer = CropServicer(
         late,
         min_nail_score=settings.min_nail_score,
@@ -59,7 +59,7 @@ async def serve_on(backend: InferenceBackend, settings: CropSettings) -> AsyncIt
             Service(
                 NAME,
                 lambda server: pb_grpc.add_CropServiceServicer_to_server(servicer, server),
-                late.and_then(all_ready(backend, MODELS)),
+                late.ready,
             )
         ]
     finally:

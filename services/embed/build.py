@@ -18,7 +18,7 @@ from services.embed.text_encoder import TextEncoder, Tokenizer, text_width
 from services.embed.tokenizer import SentenceTokenizer
 from services.intake.late import Late
 from services.intake.photos import PhotoIntake
-from services.kit.inference import InferenceBackend, all_ready, build_backend, model_versions
+from services.kit.inference import InferenceBackend, build_backend, model_versions
 from services.kit.server import Service
 
 NAME = pb.DESCRIPTOR.services_by_name["EmbedService"].full_name
@@ -61,7 +61,7 @@ async def serve_on(
             models=tuple(await model_versions(backend, MODELS)),
         )
 
-    late = Late(parts)
+    late = Late(backend, MODELS, parts)
     servicer = EmbedServicer(
         late, photos_per_call=settings.photos_per_call, queries_per_call=settings.queries_per_call
     )
@@ -70,7 +70,7 @@ async def serve_on(
             Service(
                 NAME,
                 lambda server: pb_grpc.add_EmbedServiceServicer_to_server(servicer, server),
-                late.and_then(all_ready(backend, MODELS)),
+                late.ready,
             )
         ]
     finally:

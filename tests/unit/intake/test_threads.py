@@ -9,7 +9,6 @@ from contextvars import ContextVar
 
 import pytest
 
-from services.intake.late import Late
 from services.intake.threads import WorkThreads
 
 NAME: ContextVar[str] = ContextVar("name", default="nobody")
@@ -46,20 +45,3 @@ async def test_queued_work_of_a_cancelled_caller_never_runs(threads: WorkThreads
     await first
     await threads.run(ran.append, "third")
     assert ran == ["third"]
-
-
-async def test_a_late_thing_is_made_once_and_tried_again_after_a_failure() -> None:
-    attempts = []
-
-    async def make() -> str:
-        attempts.append(1)
-        await asyncio.sleep(0)
-        if len(attempts) == 1:
-            raise ConnectionError
-        return "made"
-
-    late = Late(make)
-    with pytest.raises(ConnectionError):
-        await late.get()
-    assert await asyncio.gather(late.get(), late.get(), late.get()) == ["made"] * 3
-    assert len(attempts) == 2
