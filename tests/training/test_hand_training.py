@@ -27,10 +27,10 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_outputs_have_the_contract_shapes() -> None:
-    scores, boxes = hand_detector(pretrained=False).eval()(torch.zeros(2, 3, 320, 320))
+    scores, boxes = hand_detector(pretrained=False).eval()(torch.zeros(2, 3, 160, 160))
     assert scores.shape == (2, 1600)
     assert boxes.shape == (2, 1600, 4)
-    x, y, presence = hand_pose(pretrained=False).eval()(torch.zeros(2, 3, 256, 256))
+    x, y, presence = hand_pose(pretrained=False).eval()(torch.zeros(2, 3, 128, 128))
     assert x.shape == y.shape == (2, 21, 512)
     assert presence.shape == (2, 21)
 
@@ -81,7 +81,7 @@ def test_a_few_steps_lower_the_detector_loss(drawn: Path) -> None:
     torch.manual_seed(0)
     network = hand_detector(pretrained=False).train()
     solver = optimiser(network, network.backbone, Schedule(rate=3e-3, slow=1.0))
-    views = DetectViews(read_drawn(drawn), seed=0, steps=1, size=96, batch=4, clutter=None, negative=0.0)
+    views = DetectViews(read_drawn(drawn), seed=0, steps=1, size=192, batch=4, clutter=None, negative=0.0)
     batch = views[0]
     losses = []
     for _ in range(12):

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from training.export import ExportError, Provenance, export_model, run_onnx  # noqa: E402  (after the skip)
-from training.hand.detect_model import ServedDetector, hand_detector  # noqa: E402
+from training.hand.detect_model import ServedDetector, halved, hand_detector  # noqa: E402
 from training.hand.export import DETECT_CARD, POSE_CARD  # noqa: E402
 from training.hand.pose_model import ServedPose, hand_pose  # noqa: E402
 from training.seg.export import CARD as SEG_CARD  # noqa: E402
@@ -83,6 +83,6 @@ def test_the_pose_peak_is_the_presence_of_the_joint() -> None:
     hands = torch.rand(2, 3, 256, 256)
     with torch.no_grad():
         x, y = ServedPose(network)(hands)
-        presence = network(hands)[2].sigmoid()
+        presence = network(halved(hands))[2].sigmoid()
     assert torch.allclose(x.amax(-1), presence)
     assert torch.allclose(y.amax(-1), presence)

@@ -1,6 +1,7 @@
 """Training batches for hand_detect and hand_pose: random views of drawn photos, and clutter without hands.
 
-A batch is a pure function of (seed, step). Joints are (x, y) in view pixels with a presence: 1 seen, 0.5
+Views are drawn at half the served side, which is what the networks see; boxes and joints are in pixels of
+the served side. A batch is a pure function of (seed, step). Joints are (x, y) with a presence: 1 seen, 0.5
 hidden behind something, 0 outside the view.
 """
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from nails.preprocess import hand_pose_input
+from training.hand.detect_model import HALF
 from training.hand.pose_model import POSE_MEAN, POSE_STD
 from training.hand.pose_model import SIZE as POSE_SIZE
 from training.photos import Clutter, Drawn, Image, photographed, read_image
@@ -29,7 +31,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class DetectBatch:
-    """images f32 [N,3,S,S]; boxes: for each item f32 [k,4] xyxy in view pixels."""
+    """images f32 [N,3,S/2,S/2]; boxes: for each item f32 [k,4] xyxy in pixels of the served side S."""
 
     images: Tensor
     boxes: list[Tensor]
@@ -37,7 +39,7 @@ class DetectBatch:
 
 @dataclass(frozen=True)
 class PoseBatch:
-    """hands f32 [N,3,256,256]; joints f32 [N,21,2] in view pixels; presence f32 [N,21]."""
+    """hands f32 [N,3,128,128]; joints f32 [N,21,2] in pixels of the served 256; presence f32 [N,21]."""
 
     hands: Tensor
     joints: Tensor
@@ -99,7 +101,7 @@ def draw_detect(
 
 
 def draw_pose(photo: Drawn, rng: np.random.Generator) -> tuple[Image, Floats, Floats]:
-    """A view uint8 [256,256,3] of one hand of `photo`, its joints [21,2] and their presence [21]."""
+    """A view uint8 [128,128,3] of one hand of `photo`, its joints [21,2] in it and their presence [21]."""
     image = read_image(photo.image)
     hands = seen_hands(photo)
     hand = hands[rng.integers(len(hands))]
@@ -107,18 +109,19 @@ def draw_pose(photo: Drawn, rng: np.random.Generator) -> tuple[Image, Floats, Fl
     x0, y0, x1, y1 = hand["box"]
     side = max(x1 - x0, y1 - y0) * 1.25 * np.exp(rng.normal(0, 0.12))
     middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2]) + rng.normal(0, 0.05, 2) * side
-    scale = POSE_SIZE / side
+    size = POSE_SIZE // HALF
+    scale = size / side
     angle = rng.integers(4) * (np.pi / 2) * (rng.random() < 0.5) + rng.normal(0, 0.3)
     mirror = np.diag([-1.0 if rng.random() < 0.5 else 1.0, 1.0])
     linear = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ mirror * scale
-    matrix = np.concatenate([linear, (np.full(2, POSE_SIZE / 2) - linear @ middle)[:, None]], axis=1)
+    matrix = np.concatenate([linear, (np.full(2, size / 2) - linear @ middle)[:, None]], axis=1)
     if scale < 0.6:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.45 / scale), np.uint8)
-    square = (POSE_SIZE, POSE_SIZE)
+    square = (size, size)
     view = cv2.warpAffine(image, matrix, square, flags=cv2.INTER_LINEAR, borderValue=(124, 116, 104))
     height, width = image.shape[:2]
     placed = moved(joints, matrix)
-    in_view = ((placed >= 0) & (placed < POSE_SIZE)).all(axis=1)
+    in_view = ((placed >= 0) & (placed < size)).all(axis=1)
     in_photo = ((joints >= 0) & (joints < [width, height])).all(axis=1)
     return photographed(np.asarray(view, np.uint8), rng), placed, presence * in_view * in_photo
 
@@ -183,9 +186,9 @@ class DetectViews(Dataset[DetectBatch]):
         views, boxes = [], []
         for _ in range(self.batch):
             photo = self.photos[rng.integers(len(self.photos))]
-            view, found = draw_detect(photo, self.size, rng, self.clutter, negative=self.negative)
+            view, found = draw_detect(photo, self.size // HALF, rng, self.clutter, negative=self.negative)
             views.append(view)
-            boxes.append(torch.from_numpy(found.astype(np.float32)))
+            boxes.append(torch.from_numpy((HALF * found).astype(np.float32)))
         return DetectBatch(to_tensor(views), boxes)
 
 
@@ -207,6 +210,6 @@ class PoseViews(Dataset[PoseBatch]):
         views, joints, presence = zip(*drawn, strict=True)
         return PoseBatch(
             pose_tensor(list(views)),
-            torch.from_numpy(np.stack(joints).astype(np.float32)),
+            torch.from_numpy((HALF * np.stack(joints)).astype(np.float32)),
             torch.from_numpy(np.stack(presence).astype(np.float32)),
         )

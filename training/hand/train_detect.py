@@ -21,7 +21,7 @@ from nails.hands import decode_hand_boxes
 from nails.preprocess import hand_detect_input
 from training.hand.data import DetectViews, seen_hands
 from training.hand.detect_loss import detect_loss
-from training.hand.detect_model import SIZE, hand_detector
+from training.hand.detect_model import SIZE, halved, hand_detector
 from training.photos import Clutter, Drawn, digest, read_drawn, read_image, split
 from training.run import Averaged, Log, Schedule, load_checkpoint, mean, optimiser, save_checkpoint, take_step
 
@@ -31,7 +31,7 @@ class DetectConfig:
     """The whole of a run. negative: share of views that are clutter alone."""
 
     seed: int = 0
-    batch: int = 12
+    batch: int = 24
     size: int = SIZE
     negative: float = 0.15
     validate_every: int = 250
@@ -47,7 +47,7 @@ def validate(network: nn.Module, photos: list[Drawn], clutter: Clutter, size: in
     for photo in photos:
         image = read_image(photo.image)
         placed, letterbox = hand_detect_input(image, size)
-        scores, boxes = network(torch.from_numpy(placed)[None])
+        scores, boxes = network(halved(torch.from_numpy(placed)[None]))
         detected, _ = decode_hand_boxes(
             boxes[0].numpy(), scores[0].sigmoid().numpy(), letterbox, (image.shape[1], image.shape[0])
         )
@@ -63,7 +63,7 @@ def validate(network: nn.Module, photos: list[Drawn], clutter: Clutter, size: in
     shown = min(60, 2 * len(clutter))
     for _ in range(shown):
         placed, letterbox = hand_detect_input(clutter.cut(rng, 480, 480), size)
-        scores, boxes = network(torch.from_numpy(placed)[None])
+        scores, boxes = network(halved(torch.from_numpy(placed)[None]))
         phantoms += len(
             decode_hand_boxes(boxes[0].numpy(), scores[0].sigmoid().numpy(), letterbox, (480, 480))[0]
         )

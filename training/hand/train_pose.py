@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from training.hand.data import PoseViews, seen_hands, served_pose_view
+from training.hand.detect_model import halved
 from training.hand.pose_loss import pose_loss
 from training.hand.pose_model import BINS, SIZE, hand_pose
 from training.photos import Drawn, digest, read_drawn, split
@@ -31,7 +32,7 @@ class PoseConfig:
     """The whole of a run."""
 
     seed: int = 0
-    batch: int = 16
+    batch: int = 24
     validate_every: int = 250
     validation_photos: int = 150
     schedule: Schedule = field(default_factory=lambda: Schedule(rate=1e-3))
@@ -45,7 +46,7 @@ def validate(network: nn.Module, photos: list[Drawn]) -> dict[str, float]:
     for photo in photos:
         for hand in seen_hands(photo):
             view, joints, presence = served_pose_view(photo, hand)
-            x, y, present = (output[0] for output in network(torch.from_numpy(view)[None]))
+            x, y, present = (output[0] for output in network(halved(torch.from_numpy(view)[None])))
             found = torch.stack([x.argmax(-1), y.argmax(-1)], dim=-1).numpy() * (SIZE / BINS)
             near = np.linalg.norm(found - joints, axis=1) <= 0.1 * SIZE / BOX_PADDING
             seen += near[presence == 1].tolist()

@@ -32,11 +32,11 @@ class Separable(nn.Sequential):
 class Up(nn.Module):
     """Doubles the resolution of `coarse`, joins the encoder's `skip` of that resolution, filters both."""
 
-    def __init__(self, coarse: int, skip: int, outputs: int) -> None:
+    def __init__(self, coarse: int, skip: int, outputs: int, *, blocks: int = 2) -> None:
         super().__init__()
         self.lateral = nn.Sequential(nn.Conv2d(skip, outputs, 1, bias=False), batch_norm(outputs))
         self.top = nn.Sequential(nn.Conv2d(coarse, outputs, 1, bias=False), batch_norm(outputs))
-        self.filter = nn.Sequential(Separable(outputs, outputs), Separable(outputs, outputs))
+        self.filter = nn.Sequential(*(Separable(outputs, outputs) for _ in range(blocks)))
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
         top = functional.interpolate(self.top(coarse), scale_factor=2.0, mode="bilinear", align_corners=False)
@@ -51,7 +51,7 @@ class NailSeg(nn.Module):
     """
 
     def __init__(
-        self, backbone: EfficientNetLite0, *, widths: tuple[int, int, int, int] = (128, 64, 48, 24)
+        self, backbone: EfficientNetLite0, *, widths: tuple[int, int, int, int] = (96, 64, 32, 16)
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -59,7 +59,8 @@ class NailSeg(nn.Module):
         self.context = Separable(coarse, coarse)
         self.ups = nn.ModuleList()
         for stride, width in zip((16, 8, 4, 2), widths, strict=True):
-            self.ups.append(Up(coarse, PYRAMID_CHANNELS[stride], width))
+            # One block where the maps are large: it is there to place edges, not to understand.
+            self.ups.append(Up(coarse, PYRAMID_CHANNELS[stride], width, blocks=2 if stride >= 8 else 1))
             coarse = width
         self.head = nn.Conv2d(coarse, MAPS, 1)
         # Nails cover a few per cent of a photo: start there instead of at one half.

@@ -31,7 +31,7 @@ class SegConfig:
     """The whole of a run. frozen_stride: the backbone is kept as it is up to there."""
 
     seed: int = 0
-    frozen_stride: int = 4
+    frozen_stride: int = 8
     validate_every: int = 250
     validation_photos: int = 120
     validation_size: int = 512
@@ -39,7 +39,7 @@ class SegConfig:
     views: ViewConfig = field(default_factory=ViewConfig)
 
 
-def build(*, pretrained: bool = True, frozen_stride: int = 4) -> NailSeg:
+def build(*, pretrained: bool = True, frozen_stride: int = 8) -> NailSeg:
     """The network as it is trained: batch normalisation of the backbone folded, its first stages frozen."""
     network = nail_seg(pretrained=pretrained)
     fold_batch_norm(network.backbone)
