@@ -48,6 +48,27 @@ def coverage_at_k(target_ranks: Sequence[Sequence[int]], k: int) -> float:
     return float(np.mean([np.mean(np.asarray(ranks) <= k) for ranks in target_ranks]))
 
 
+def average_precision(target_ranks: Sequence[int]) -> float:
+    """Mean over one query's targets of the precision at the place of each, in (0, 1].
+
+    Equal to 1/rank for a single target; 1 exactly when the targets hold the first places.
+
+    Args:
+        target_ranks: the ranks of all targets of the query, at least one, different, each >= 1.
+    """
+    ranks = np.sort(_checked(np.asarray(target_ranks, np.int64)))
+    if (np.diff(ranks) == 0).any():
+        raise ValueError("two targets cannot have one rank")
+    return float(np.mean(np.arange(1, ranks.size + 1) / ranks))
+
+
+def mean_average_precision(target_ranks: Sequence[Sequence[int]]) -> float:
+    """Mean of `average_precision` over queries (MAP)."""
+    if not target_ranks:
+        raise ValueError("at least one query is needed")
+    return float(np.mean([average_precision(ranks) for ranks in target_ranks]))
+
+
 @dataclass(frozen=True)
 class PairedDifference:
     """How much better a system is than another on the same queries."""
