@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,12 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip("../shared/data is not here")
     return path
+
+
+@pytest.fixture(scope="session")
+def milvus_server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URI of a real Milvus server for this run (mark such tests `milvus_server`; `make milvus` first)."""
+    from services.rank.milvus_server import LAUNCHER, running
+
+    with running(tmp_path_factory.mktemp("milvus"), launcher=root / LAUNCHER) as (uri, _):
+        yield uri

@@ -75,6 +75,9 @@ class Store:
                         wanted = client.prepare_index_params()
                         wanted.append(index)
                         client.create_index(name, wanted, timeout=timeout, sync=False)
+                # Asked for both before waiting for either: a server takes seconds for each.
+                client.load_collection(name, timeout=timeout, _async=True)
+            for name in (names.align, names.design):
                 client.load_collection(name, timeout=timeout)
 
         await self._milvus.call(work, deadline=deadline, write=True)

@@ -1,0 +1,284 @@
+"""CropService and EmbedService for RankService's tests: real servers, answers that a test can reason about.
+
+A text is the sum of fixed random directions, one a word, so that texts with common words are near each other.
+A photo is a direction of its own, drawn from its bytes. Palettes are the photo's mean colour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lunula.crop.v1 import crop_service_pb2 as crop_pb
+from lunula.crop.v1 import crop_service_pb2_grpc as crop_grpc
+from lunula.embed.v1 import embed_service_pb2 as embed_pb
+from lunula.embed.v1 import embed_service_pb2_grpc as embed_grpc
+from lunula.rank.v1 import rank_service_pb2 as pb
+from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2, vector_pb2
+from nails.color import srgb_to_lab
+from nails.palette import nearest_name
+from nails.photo import PhotoError, decode, encode_jpeg, encode_png
+from nails.phrases import parse
+from nails.words import words
+from services.kit.errors import FailedPrecondition, InvalidArgument, LunulaError, to_item_error
+from services.kit.scope import response_info
+from services.kit.server import RunningServer, Service, running_server
+from services.kit.settings import ServiceSettings
+
+DIMENSIONS, ALIGN_DIMENSIONS = 48, 24
+
+
+def direction(key: str | bytes, dimensions: int) -> NDArray[np.float64]:
+    """A unit vector that only this key has."""
+    raw = key.encode() if isinstance(key, str) else key
+    seed = int.from_bytes(hashlib.sha256(raw).digest()[:8], "big")
+    vector = np.random.default_rng(seed).standard_normal(dimensions)
+    return vector / np.linalg.norm(vector)
+
+
+def text_vector(text: str) -> NDArray[np.float64]:
+    """The sum of the words' directions; zeros without words."""
+    return sum((direction(word, DIMENSIONS) for word in words(text)), np.zeros(DIMENSIONS))
+
+
+def unit(vector: NDArray[np.float64]) -> list[float]:
+    return (vector / np.linalg.norm(vector)).tolist()
+
+
+class Doubles:
+    """What both servers consult. Tests turn its knobs while the servers run.
+
+    generation: part of every fingerprint, as if the models were exchanged. gate: open unless closed; work
+    waits before it. calls: how often each method was called.
+    """
+
+    def __init__(self) -> None:
+        self.generation = "a"
+        self.calls: dict[str, int] = {"crop": 0, "designs": 0, "queries": 0}
+        self.error: LunulaError | None = None
+        self.waiting = asyncio.Event()
+        self.cancelled = asyncio.Event()
+        self._open = asyncio.Event()
+        self._open.set()
+
+    @property
+    def design_fingerprint(self) -> str:
+        return f"design-{self.generation}"
+
+    @property
+    def align_fingerprint(self) -> str:
+        return f"align-{self.generation}"
+
+    def close(self) -> None:
+        self._open.clear()
+
+    def open(self) -> None:
+        self._open.set()
+
+    async def pass_gate(self, method: str) -> None:
+        self.calls[method] += 1
+        if self.error is not None:
+            raise self.error
+        if self._open.is_set():
+            return
+        self.waiting.set()
+        try:
+            await self._open.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+
+class CropDouble(crop_grpc.CropServiceServicer):
+    """Crops nothing, names the mean colour."""
+
+    def __init__(self, doubles: Doubles) -> None:
+        self._doubles = doubles
+
+    async def CropImages(self, request: crop_pb.CropImagesRequest, context: Any) -> Any:
+        del context
+        await self._doubles.pass_gate("crop")
+        items = []
+        for index, photo in enumerate(request.photos):
+            try:
+                image = decode(photo.data)
+            except PhotoError as error:
+                wrong = InvalidArgument(
+                    error.description,
+                    reason=error.reason,
+                    fields=[(f"photos[{index}].data", error.description)],
+                )
+                items.append(crop_pb.CropItem(error=to_item_error(wrong)))
+                continue
+            height, width = image.shape[:2]
+            lab = srgb_to_lab(image.reshape(-1, 3).mean(axis=0, keepdims=True).astype(np.uint8))[0]
+            color = palette_pb2.PaletteColor(
+                color=palette_pb2.LabColor(l=lab[0], a=lab[1], b=lab[2]), weight=1, name=nearest_name(lab)
+            )
+            result = crop_pb.CropResult(
+                size=photo_pb2.ImageSize(width=width, height=height),
+                target_hand=-1,
+                crop_box=photo_pb2.Box(x0=0, y0=0, x1=width, y1=height),
+                crop=encode_png(image[:16, :16]),
+                palette=palette_pb2.Palette(colors=[color]),
+            )
+            items.append(crop_pb.CropItem(result=result))
+        return crop_pb.CropImagesResponse(items=items, info=response_info())
+
+
+class EmbedDouble(embed_grpc.EmbedServiceServicer):
+    """Vectors of words and bytes."""
+
+    def __init__(self, doubles: Doubles) -> None:
+        self._doubles = doubles
+
+    async def EmbedDesigns(self, request: embed_pb.EmbedDesignsRequest, context: Any) -> Any:
+        del context
+        await self._doubles.pass_gate("designs")
+        self._check(request.expected_fingerprint)
+        items = []
+        for design in request.designs:
+            fused = text_vector(design.text) + 0.3 * direction(design.photo.data, DIMENSIONS)
+            items.append(
+                embed_pb.EmbedDesignsItem(
+                    embedding=embed_pb.DesignEmbedding(
+                        design=self._vector("design", fused, self._doubles.design_fingerprint),
+                        align=self._vector(
+                            "align",
+                            direction(design.photo.data, ALIGN_DIMENSIONS),
+                            self._doubles.align_fingerprint,
+                        ),
+                    )
+                )
+            )
+        return embed_pb.EmbedDesignsResponse(items=items, info=response_info(self._models()))
+
+    async def EmbedQueries(self, request: embed_pb.EmbedQueriesRequest, context: Any) -> Any:
+        del context
+        await self._doubles.pass_gate("queries")
+        items = []
+        for query in request.queries:
+            self._check(query.expected_fingerprint)
+            reading = parse(query.text)
+            palette = query.palette
+            if not palette.colors:
+                palette = palette_pb2.Palette(
+                    colors=[
+                        palette_pb2.PaletteColor(
+                            color=palette_pb2.LabColor(l=colour.lab[0], a=colour.lab[1], b=colour.lab[2]),
+                            weight=1 / len(reading.colours),
+                            name=colour.name,
+                        )
+                        for colour in reading.colours
+                    ]
+                )
+            fused = text_vector(query.text)
+            if not fused.any():
+                fused = direction(query.text, DIMENSIONS)
+            items.append(
+                embed_pb.EmbedQueriesItem(
+                    embedding=embed_pb.QueryEmbedding(
+                        design=self._vector("design", fused, self._doubles.design_fingerprint),
+                        phrases=[
+                            embed_pb.Phrase(kind=p.kind, text=p.text, name=p.name, negated=p.negated)
+                            for p in reading.phrases
+                        ],
+                        palette=palette,
+                    )
+                )
+            )
+        return embed_pb.EmbedQueriesResponse(items=items, info=response_info(self._models()))
+
+    def _check(self, expected: str) -> None:
+        if expected and expected != self._doubles.design_fingerprint:
+            raise FailedPrecondition("other models", reason="FINGERPRINT_MISMATCH")
+
+    def _models(self) -> Sequence[response_info_pb2.ModelVersion]:
+        return [
+            response_info_pb2.ModelVersion(
+                name="double", version="1", fingerprint=self._doubles.design_fingerprint
+            )
+        ]
+
+    @staticmethod
+    def _vector(space: str, values: NDArray[np.float64], fingerprint: str) -> vector_pb2.Vector:
+        return vector_pb2.Vector(space=space, values=unit(values), fingerprint=fingerprint)
+
+
+class Neighbours(NamedTuple):
+    """Both servers, and the knobs."""
+
+    crop: RunningServer
+    embed: RunningServer
+    doubles: Doubles
+
+
+async def _ready() -> bool:
+    return True
+
+
+def _service(name: str, register: Any, servicer: Any) -> Any:
+    @asynccontextmanager
+    async def build(settings: ServiceSettings, registry: Any) -> AsyncIterator[list[Service]]:
+        del settings, registry
+        yield [Service(name, lambda server: register(servicer, server), _ready)]
+
+    return build
+
+
+@asynccontextmanager
+async def embed_server(doubles: Doubles, port: int = 0) -> AsyncIterator[RunningServer]:
+    """An EmbedService."""
+    build = _service(
+        "lunula.embed.v1.EmbedService",
+        embed_grpc.add_EmbedServiceServicer_to_server,
+        EmbedDouble(doubles),
+    )
+    async with running_server(ServiceSettings(port=port, drain_s=0), build) as server:
+        await server.until_serving()
+        yield server
+
+
+@asynccontextmanager
+async def neighbours() -> AsyncIterator[Neighbours]:
+    """A CropService and an EmbedService on free ports."""
+    doubles = Doubles()
+    build = _service(
+        "lunula.crop.v1.CropService", crop_grpc.add_CropServiceServicer_to_server, CropDouble(doubles)
+    )
+    async with (
+        running_server(ServiceSettings(port=0, drain_s=0), build) as crop,
+        embed_server(doubles) as embed,
+    ):
+        await crop.until_serving()
+        yield Neighbours(crop, embed, doubles)
+
+
+def photo(colour: tuple[int, int, int], seed: int = 0) -> bytes:
+    """A small photo of one colour; seeds make different files of it."""
+    image = np.full((32, 32, 3), colour, np.uint8)
+    image[0, 0] = (seed % 256, seed // 256 % 256, 0)
+    return encode_jpeg(image)
+
+
+def design(design_id: str, *, colour: tuple[int, int, int] = (200, 120, 140), **fields: Any) -> pb.Design:
+    """A design with a photo of its own."""
+    data = photo(colour, int.from_bytes(hashlib.sha256(design_id.encode()).digest()[:2], "big"))
+    return pb.Design(design_id=design_id, photo=photo_pb2.Photo(data=data), **fields)
+
+
+async def index(stub: Any, designs: Sequence[pb.Design], **first: Any) -> list[pb.IndexDesignsResponse]:
+    """Sends the designs in one stream; the answers by sequence."""
+
+    async def requests() -> AsyncIterator[pb.IndexDesignsRequest]:
+        for number, one in enumerate(designs):
+            yield pb.IndexDesignsRequest(design=one, **(first if number == 0 else {}))
+
+    answers = [answer async for answer in stub.IndexDesigns(requests(), timeout=60)]
+    return sorted(answers, key=lambda answer: answer.sequence)
