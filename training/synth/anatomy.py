@@ -8,6 +8,7 @@ Joint order (hand5): 0 wrist, 1-4 thumb, 5-8 index, 9-12 middle, 13-16 ring, 17-
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,7 +180,7 @@ def _finger_cones(finger: int, joints: Array, frames: Array, radius: float, buil
             centre = chain[3] - r * frames[finger, 2, 0] - palmar * radius * frames[finger, 2, 1]
         points.append((position, r, centre))
     rows = []
-    for (s0, r0, p0), (s1, r1, p1) in zip(points, points[1:], strict=False):
+    for (s0, r0, p0), (s1, r1, p1) in pairwise(points):
         bone = min(int((s0 + s1) / 2), 2)
         rows.append((p0, p1, r0, r1, finger, s0, s1, frames[finger, bone, 1], frames[finger, bone, 2]))
     return rows

@@ -28,7 +28,7 @@ def noise(
 
 def colour(rng: np.random.Generator, saturation: float = 0.5) -> F32:
     """A random sRGB colour [3]: greys and muted colours are as common as in rooms."""
-    hue, s, v = rng.uniform(0, 180), rng.beta(1.2, 2.5) * saturation * 2, rng.beta(1.6, 1.3)
+    hue, s, v = rng.uniform(0, 180), rng.beta(1.0, 3.0) * saturation * 2, rng.beta(1.4, 1.2)
     hsv = np.uint8([[[int(hue), int(min(s, 1) * 255), int(np.clip(v, 0.03, 1) * 255)]]])
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0].astype(np.float32) / 255
 
@@ -190,10 +190,11 @@ SURFACES: dict[str, tuple[float, Callable[[np.random.Generator, int, int], F32]]
 }
 
 
-def surface(rng: np.random.Generator, h: int, w: int) -> F32:
-    """A background [h,w,3], sRGB 0-1, with the light falling off across it."""
+def surface(rng: np.random.Generator, h: int, w: int, name: str = "") -> F32:
+    """A background [h,w,3], sRGB 0-1, with the light falling off across it; `name`: one of SURFACES."""
     names = list(SURFACES)
     weights = np.array([SURFACES[name][0] for name in names])
-    image = SURFACES[names[int(rng.choice(len(names), p=weights / weights.sum()))]][1](rng, h, w)
+    name = name or names[int(rng.choice(len(names), p=weights / weights.sum()))]
+    image = SURFACES[name][1](rng, h, w)
     fall = 1 + rng.uniform(0, 0.35) * np.clip(noise(rng, h, w, max(h, w), 1), -1.5, 1.5)
     return np.clip(image * fall[..., None], 0, 1).astype(np.float32)

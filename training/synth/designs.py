@@ -293,7 +293,7 @@ def themed_look(rng: np.random.Generator, name: str) -> Look:
     finish = str(rng.choice(theme.finishes))
     accents = () if pattern == "plain" else tuple(colours[1 : 2 + int(rng.integers(0, 2))])
     look = Look(colours[0], finish, pattern, accents)
-    return random_part(rng, look, {part: 1.0 for part in theme.parts}) if rng.random() < 0.3 else look
+    return random_part(rng, look, dict.fromkeys(theme.parts, 1.0)) if rng.random() < 0.3 else look
 
 
 def accent_look(rng: np.random.Generator, main: Look) -> Look:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from training.synth.anatomy import Cones
 from training.synth.background import noise
 from training.synth.cones import DepthImage, surface
-from training.synth.layout import BAND, RING, SLEEVE, Layout, PlacedHand
+from training.synth.dress import BAND, HELD, RING, SLEEVE
+from training.synth.layout import Layout, PlacedHand
 from training.synth.light import Light
 from training.synth.skin import SkinStyle
 
@@ -40,10 +41,13 @@ def shade_hands(
     scale = layout.hands[0].scale
     soft = np.where(finger == 5, 1.0, np.where(finger < 5, np.clip((0.62 - s) / 0.4, 0, 0.85), 0.6))
     normal = _smooth_normals(normal, ys, xs, where, soft.astype(np.float32), (height, width), 0.17 * scale)
-    rough = noise(rng, height, width, max(2.0, 0.02 * scale), 2)
-    slope_x = cv2.Sobel(rough, cv2.CV_32F, 1, 0).ravel()[where]
-    slope_y = cv2.Sobel(rough, cv2.CV_32F, 0, 1).ravel()[where]
-    mottle = noise(rng, height, width, max(4.0, 0.12 * scale), 3).ravel()[where]
+    grain = max(2.0, float(rng.uniform(0.012, 0.03)) * scale)
+    relief = layout.hands[0].skin.relief * grain * noise(rng, height, width, grain, 2)
+    patches = noise(rng, height, width, max(4.0, 0.12 * scale), 3)
+    relief += layout.hands[0].skin.bumps * 0.12 * scale * patches
+    slope_x = cv2.Sobel(relief, cv2.CV_32F, 1, 0, scale=0.125).ravel()[where]
+    slope_y = cv2.Sobel(relief, cv2.CV_32F, 0, 1, scale=0.125).ravel()[where]
+    mottle = patches.ravel()[where]
     light_here, groove_here = lit.ravel()[where], groove.ravel()[where]
     dorsal, lateral = cones.dorsal.astype(np.float32), cones.lateral.astype(np.float32)
     flat = image.reshape(-1, 3)
@@ -58,8 +62,8 @@ def shade_hands(
             folds[on_finger] = hand.skin.folds_at(
                 f[on_finger], position[on_finger], sine, cosine[on_finger], hand.bend
             )
-        n[:, 0] += hand.skin.relief * 0.15 * slope_x[mine]
-        n[:, 1] += hand.skin.relief * 0.15 * slope_y[mine]
+        n[:, 0] -= slope_x[mine]
+        n[:, 1] -= slope_y[mine]
         colour = _shade_skin(
             hand.skin,
             hand,
@@ -118,7 +122,8 @@ def _shade_skin(
     """Squared colour [n,3] of skin, sleeves, bands and rings."""
     red = skin.redness(s, finger)
     palm = np.clip(cosine * (-1.5 * (0.25 if skin.tone < 5 else 0.75)), 0, 0.25 if skin.tone < 5 else 0.75)
-    shade = (1 + skin.mottle * mottle) * groove
+    shade = 1 + skin.mottle * mottle
+    dark = 1 - groove
     diffuse = light.diffuse(normal, 0.3)
     direct = diffuse * lit
     # light that passes through skin is red: shadow borders are warm
@@ -132,7 +137,7 @@ def _shade_skin(
         pale = min(float(skin.colour[i]) * (1.1, 1.0, 0.98)[i] + 0.06, 1.0)
         albedo += (pale - albedo) * palm
         albedo *= shade
-        albedo *= 1 - np.float32(fold) * folds
+        albedo *= (1 - np.float32(fold) * folds) * (1 - np.float32((0.8, 1.05, 1.1)[i]) * dark)
         albedo *= albedo
         albedo *= by_channel[i] * np.float32(1.06 * light.key * light.key_colour[i]) + np.float32(
             light.ambient * light.ambient_colour[i]
@@ -146,6 +151,8 @@ def _shade_skin(
         power = (light.key * diffuse * lit + light.ambient)[mine, None]
         if code == SLEEVE:
             result[mine] = base * power * (1 + 0.25 * mottle[mine])[:, None]
+        elif code == HELD:
+            result[mine] = base * power + 0.35 * light.reflect(normal[mine])[:, None]
         elif code in (RING, BAND):
             n = normal[mine]
             bands = 0.35 + 0.65 * (0.5 + 0.5 * np.sin(6 * n[:, 0] + 5 * n[:, 1]))

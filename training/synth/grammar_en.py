@@ -228,7 +228,7 @@ def tags(design: Design, words: Words, claims: Claims) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def abstract(design: Design, mood: str, context: str, words: Words, claims: Claims) -> str:
+def abstract(mood: str, context: str, words: Words, claims: Claims) -> str:
     """A request that names an occasion or a mood and no detail."""
     claims.add("set", "theme", mood)
     theme = words.term("theme", mood)

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from training.synth.anatomy import Array, Build, Cones, HandShape, pose_hand
 from training.synth.designs import Design
+from training.synth.dress import dress
+from training.synth.loose import sample_set
 from training.synth.nail_shape import sample_outline
 from training.synth.nail_surface import Plate
 from training.synth.poses import MANNERS, View, sample_pose
 from training.synth.skin import SkinStyle
-
-SLEEVE, BAND, RING = 7, 8, 9
 
 
 @dataclass
@@ -42,6 +42,16 @@ class Layout:
     hands: list[PlacedHand]
     arrangement: str
     framing: str
+    loose: list[tuple[int, Plate]] = field(default_factory=list)
+
+    def nails_in_view(self) -> int:
+        """How many nails face the camera with their middle inside the picture, whatever hides them."""
+        count = len(self.loose)
+        for hand in self.hands:
+            for plate in hand.plates:
+                x, y, _ = plate.centre
+                count += 0 <= x < self.width and 0 <= y < self.height and plate.dorsal[2] > 0.3
+        return count
 
 
 @dataclass(frozen=True)
@@ -89,24 +99,26 @@ def _free_hand(
     return hand
 
 
+LOOSE_SHARE = 0.04  # press-on sets without a hand
 ARRANGEMENTS = {"one": 0.72, "side_by_side": 0.08, "stacked": 0.14, "facing": 0.06}
 FRAMINGS = {"whole": 0.30, "fingers": 0.34, "nails": 0.30, "wide": 0.06}
 ASPECTS = ((3, 4), (3, 4), (4, 3), (1, 1), (9, 16), (16, 9), (2, 3), (4, 5))
 
 
-def sample_layout(
-    rng: np.random.Generator, size: int, design: Design, bare_share_small: bool = False
-) -> Layout:
-    """Draw hands and place them in a picture whose longer side is `size`."""
+def sample_layout(rng: np.random.Generator, size: int, design: Design, tone: int | None = None) -> Layout:
+    """Draw hands and place them in a picture whose longer side is `size`; `tone` (0-9) fixes the skin."""
     aw, ah = ASPECTS[int(rng.integers(0, len(ASPECTS)))]
     width, height = (size, round(size * ah / aw)) if aw >= ah else (round(size * aw / ah), size)
+    if rng.random() < LOOSE_SHARE:
+        loose = sample_set(rng, design.shape, design.length, width, height)
+        return Layout(width, height, [], "set", "nails", loose)
     arrangement = _pick(rng, ARRANGEMENTS)
     framing = _pick(rng, FRAMINGS)
     free = _arrange(rng, arrangement)
     frame = _frame(rng, free, framing, width, height)
     build_nails = _NailSizes(rng)
-    tone = int(rng.choice(10, p=[0.13, 0.13, 0.13, 0.13, 0.12, 0.1, 0.09, 0.07, 0.05, 0.05]))
-    skin = SkinStyle(rng, tone)
+    drawn = int(rng.choice(10, p=[0.15, 0.15, 0.14, 0.13, 0.13, 0.08, 0.07, 0.06, 0.05, 0.04]))
+    skin = SkinStyle(rng, drawn if tone is None else tone)
     hands = [_place(rng, hand, frame, skin, design, build_nails) for hand in free]
     return Layout(width, height, hands, arrangement, framing)
 
@@ -157,7 +169,9 @@ def _arrange(rng: np.random.Generator, arrangement: str) -> list[_Free]:
     below = _free_hand(rng, build, side, calm, zero, heading, 3)
     back = np.deg2rad(heading)
     apart = np.array([-np.sin(back), np.cos(back), 0]) * -rng.uniform(0.0, 0.5)
-    above = _free_hand(rng, build, other, calm, apart + [shift[0], shift[1], 0.62], heading + cross, 3)
+    above = _free_hand(
+        rng, build, other, calm, apart + np.array([shift[0], shift[1], 0.62]), heading + cross, 3
+    )
     return [below, above]
 
 
@@ -212,7 +226,7 @@ class _NailSizes:
         self.bed = rng.uniform(1.55, 2.15)
         self.curve = rng.uniform(0.82, 1.15)
         self.slope = rng.normal(5, 3)
-        self.arch = rng.uniform(0.1, 0.7)
+        self.arch = rng.uniform(0.25, 0.95)
 
 
 def _place(
@@ -226,7 +240,7 @@ def _place(
         return rotated
 
     materials: dict[int, NDArray[np.float32]] = {}
-    source = _dress(rng, source, shape, materials)
+    source = dress(rng, source, shape, materials, hand.manner)
     a, b = source.a @ hand.rotation.T + hand.offset, source.b @ hand.rotation.T + hand.offset
     cones = Cones(
         frame.points(a),
@@ -270,95 +284,3 @@ def _place(
     return PlacedHand(
         shape, cones, joints, plates, skin, shape.side, hand.manner, frame.scale, hand.bend, materials
     )
-
-
-def _dress(
-    rng: np.random.Generator, cones: Cones, shape: HandShape, materials: dict[int, NDArray[np.float32]]
-) -> Cones:
-    """Add a sleeve, a watch band and rings; `materials` gets their sRGB colours by part number."""
-    from training.synth.background import colour
-
-    rows: list[tuple] = []
-    arm = np.flatnonzero(cones.part == 6)
-    if len(arm) and rng.random() < 0.5:
-        cut = rng.uniform(0.1, 1.1)
-        materials[SLEEVE] = colour(rng, 0.6)
-        for i in arm[1::2]:
-            run = (cones.b[i] - cones.a[i]) / np.linalg.norm(cones.b[i] - cones.a[i])
-            loose = rng.uniform(0.03, 0.12)
-            rows.append(
-                (
-                    cones.a[i] + run * cut,
-                    cones.b[i] + run,
-                    cones.ra[i] + loose,
-                    cones.rb[i] + 1.5 * loose,
-                    SLEEVE,
-                    0.0,
-                    2.0,
-                    cones.dorsal[i],
-                    cones.lateral[i],
-                )
-            )
-    if len(arm) and rng.random() < 0.18:
-        materials[BAND] = np.array(
-            rng.choice([[0.8, 0.66, 0.3], [0.75, 0.76, 0.78], [0.1, 0.1, 0.1], [0.35, 0.2, 0.12]]), np.float32
-        )
-        at, wide = rng.uniform(0.15, 0.5), rng.uniform(0.01, 0.12)
-        for i in arm[1::2]:
-            run = (cones.b[i] - cones.a[i]) / np.linalg.norm(cones.b[i] - cones.a[i])
-            p = cones.a[i] + run * (at - 0.45)
-            rows.append(
-                (
-                    p,
-                    p + run * wide,
-                    cones.ra[i] * 1.06,
-                    cones.ra[i] * 1.06,
-                    BAND,
-                    0,
-                    1,
-                    cones.dorsal[i],
-                    cones.lateral[i],
-                )
-            )
-    if rng.random() < 0.3:
-        materials[RING] = np.array(
-            rng.choice([[0.85, 0.68, 0.32], [0.8, 0.8, 0.82], [0.82, 0.58, 0.48]]), np.float32
-        )
-        for finger in rng.choice([1, 2, 3, 3, 4, 0], int(rng.integers(1, 3)), replace=False):
-            start, end = shape.joints[1 + 4 * finger], shape.joints[2 + 4 * finger]
-            p = start + (end - start) * rng.uniform(0.38, 0.6)
-            r = shape.radius[finger] * (1.25 if finger == 0 else 1.03)
-            run = (end - start) / np.linalg.norm(end - start) * rng.uniform(0.0, 0.05)
-            rows.append(
-                (
-                    p - 0.05 * r * shape.dorsal[finger, 0],
-                    p + run - 0.05 * r * shape.dorsal[finger, 0],
-                    r * 1.045,
-                    r * 1.045,
-                    RING,
-                    0,
-                    1,
-                    shape.dorsal[finger, 0],
-                    shape.lateral[finger, 0],
-                )
-            )
-            if rng.random() < 0.4:
-                top = p + shape.dorsal[finger, 0] * r
-                rows.append(
-                    (
-                        top,
-                        top + run,
-                        r * 0.35,
-                        r * 0.35,
-                        RING,
-                        0,
-                        1,
-                        shape.dorsal[finger, 0],
-                        shape.lateral[finger, 0],
-                    )
-                )
-    if not rows:
-        return cones
-    added = [np.array(column) for column in zip(*rows, strict=True)]
-    old = (cones.a, cones.b, cones.ra, cones.rb, cones.part, cones.s0, cones.s1, cones.dorsal, cones.lateral)
-    return Cones(*(np.concatenate([o, n]) for o, n in zip(old, added, strict=True)))

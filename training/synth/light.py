@@ -51,18 +51,17 @@ def _reflections(rng: np.random.Generator, direction: F32) -> F32:
     half = np.array([direction[0], direction[1], direction[2] + 1])
     half /= np.linalg.norm(half)
     lamps = [(half[0], half[1], 1.0)]
-    for _ in range(int(rng.integers(0, 4))):
-        angle, radius = rng.uniform(0, 2 * np.pi), rng.uniform(0.2, 0.75)
-        lamps.append((radius * np.cos(angle), radius * np.sin(angle), rng.uniform(0.15, 0.6)))
+    for _ in range(int(rng.integers(1, 5))):
+        angle, radius = rng.uniform(0, 2 * np.pi), 0.6 * rng.uniform(0, 1) ** 0.7
+        lamps.append((radius * np.cos(angle), radius * np.sin(angle), rng.uniform(0.2, 0.9)))
     for x, y, power in lamps:
         px, py = (x * 0.5 + 0.5) * size, (y * 0.5 + 0.5) * size
         layer = np.zeros_like(ball)
-        w, h = rng.uniform(2, 9), rng.uniform(4, 26)
-        if rng.random() < 0.5:
-            w, h = h, w
-        box = cv2.boxPoints(((px, py), (w, h), float(rng.uniform(-40, 40))))
-        cv2.fillConvexPoly(layer, np.rint(box).astype(np.int32), float(power))
-        ball += cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.8, 4.0))
+        w, h = (rng.uniform(2, 9), rng.uniform(4, 45)) if rng.random() < 0.7 else rng.uniform(10, 34, 2)
+        turn = rng.normal(0, 12) if rng.random() < 0.6 else rng.uniform(0, 180)
+        box = cv2.boxPoints(((px, py), (w, h), float(turn)))
+        cv2.fillConvexPoly(layer, np.rint(box).astype(np.int32), float(power if w < 10 else power * 0.6))
+        ball += cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.8, 3.5))
     yy, xx = np.mgrid[0:size, 0:size].astype(np.float32) / (size / 2) - 1
     rim = np.clip((xx * xx + yy * yy - 0.55) / 0.45, 0, 1) ** 2
     ball += rim * np.float32(rng.uniform(0.05, 0.3))

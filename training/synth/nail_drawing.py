@@ -22,7 +22,10 @@ F32 = NDArray[np.float32]
 
 @dataclass
 class NailView:
-    """A drawn nail: its window, what is seen, how much of each pixel it covers, and whose it is."""
+    """A drawn nail: its window, what is seen, how much of each pixel it covers, and whose it is.
+
+    `under` [h,w]: where the free edge is seen from below. `hand` is -1 for a loose nail.
+    """
 
     hand: int
     finger: int
@@ -30,6 +33,7 @@ class NailView:
     view: PlateView
     cover: F32
     plate: Plate
+    under: NDArray[np.bool_]
     instance: int = 0
 
 
@@ -42,6 +46,7 @@ def see_nail(
     owner: NDArray[np.int8],
     part: NDArray[np.int8],
     groove: F32,
+    crease: float,
 ) -> NailView | None:
     height, width = depth.z.shape
     window = plate.window(width, height, 0.5)
@@ -64,20 +69,19 @@ def see_nail(
             np.copyto(getattr(front, name), getattr(back, name), where=under)
         np.copyto(front.normal, back.normal, where=under[..., None])
         cover = np.where(under, np.clip(back.inside + 0.5, 0, 1), cover)
-        front.under = under
     if cover.max() < 0.5:
         return None
     # the fold of skin around the nail: a dark groove, then a ridge that catches light
     outside = np.clip(-front.inside / plate.half_width, 0, 3)
-    dark = 0.42 * np.exp(-((outside / 0.055) ** 2)) * (outside > 0)
-    ridge = 0.10 * np.exp(-(((outside - 0.17) / 0.09) ** 2))
+    dark = crease * np.exp(-((outside / 0.055) ** 2)) * (outside > 0)
+    ridge = 0.045 * np.exp(-(((outside - 0.17) / 0.09) ** 2))
     bed = front.y < plate.outline.bed * 1.02
     np.copyto(
         groove[y0:y1, x0:x1],
         groove[y0:y1, x0:x1] * (1 - dark + ridge),
         where=own & bed & (front.normal[..., 2] > 0),
     )
-    return NailView(hand, finger, window, front, cover.astype(np.float32), plate)
+    return NailView(hand, finger, window, front, cover.astype(np.float32), plate, under)
 
 
 def draw_nail(
@@ -85,7 +89,7 @@ def draw_nail(
     image: F32,
     nail: NailView,
     look: Look,
-    skin: SkinStyle,
+    skin: SkinStyle | None,
     light: Light,
     lit: F32,
     bottles: Bottles,
@@ -95,18 +99,18 @@ def draw_nail(
     rows, cols = np.nonzero(nail.cover > 0)
     x, y, normal = view.x[rows, cols], view.y[rows, cols], view.normal[rows, cols]
     here = lit[y0:y1, x0:x1][rows, cols]
-    bare = _bare_nail(rng, skin, plate, x, y)
+    bare = bare_nail(skin, plate, x, y) if skin else np.full((len(x), 3), 0.88, np.float32)
     if look.bare:
         finish, albedo, metal = ("gloss" if look.finish == "gloss" else "pearl_sheen"), bare, np.zeros_like(x)
     else:
         finish = look.finish
         unit = int(np.clip(plate.half_width * 1.1, 10, 110))
-        canvas = paint_nail(rng, look, plate.outline, unit, bottles)
-        albedo, metal = _look_up(canvas, bare, x, y, skin, plate)
-    under = getattr(view, "under", None)
-    if under is not None:
-        below = under[rows, cols]
-        albedo[below] = albedo[below] * 0.6 + 0.2
+        canvas = paint_nail(
+            bottles.stream(look, nail.hand * 5 + nail.finger), look, plate.outline, unit, bottles
+        )
+        albedo, metal = _look_up(canvas, bare, x, y, bottles.growth)
+    below = nail.under[rows, cols]  # the free edge seen from below is dull
+    albedo[below] = albedo[below] * 0.6 + 0.2
     inner = np.clip(view.inside[rows, cols] / max(0.07 * plate.half_width, 0.8), 0, 1)
     colour = shade_nail(rng, finish, albedo.astype(np.float32) ** 2, metal, normal, light, here)
     if look.bare:
@@ -117,43 +121,35 @@ def draw_nail(
     patch[rows, cols] = patch[rows, cols] * (1 - alpha) + np.sqrt(np.clip(colour, 0, 1.3)) * alpha
 
 
-def _look_up(canvas: Canvas, bare: F32, x: F32, y: F32, skin: SkinStyle, plate: Plate) -> tuple[F32, F32]:
+def _look_up(canvas: Canvas, bare: F32, x: F32, y: F32, growth: float) -> tuple[F32, F32]:
+    """Paint over bare nail at nail coordinates: sRGB [n,3] and metal [n]; `growth`: bare half widths at the base."""
     u = ((x + EDGE) * canvas.unit).astype(np.float32)[None]
     v = (y * canvas.unit).astype(np.float32)[None]
-    stack = np.dstack([canvas.rgb, canvas.cover])
-    rgba = (
-        cv2.remap(stack, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0].astype(np.float32) / 255
-    )
-    metal = (
-        cv2.remap(canvas.metal, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0].astype(np.float32)
-        / 255
-    )
-    cover = rgba[:, 3:]
-    albedo: F32 = bare * (1 - cover) + rgba[:, :3] * cover
+    layers = np.dstack([canvas.rgb, canvas.cover])
+    rgba = cv2.remap(layers, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0].astype(np.float32)
+    shine = cv2.remap(canvas.metal, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+    rgba *= np.float32(1 / 255)
+    cover, metal = rgba[:, 3], shine.astype(np.float32) / 255
+    if growth > 0:
+        base = canvas.outline.cuticle * (1 - np.sqrt(np.clip(1 - np.minimum(np.abs(x), 1) ** 2, 0, 1)))
+        grown = np.clip((y - base - growth) / 0.06 + 0.5, 0, 1)
+        cover, metal = cover * grown, metal * grown
+    albedo: F32 = bare + (rgba[:, :3] - bare) * cover[:, None]
     return albedo, metal
 
 
-def _bare_nail(rng: np.random.Generator, skin: SkinStyle, plate: Plate, x: F32, y: F32) -> F32:
+def bare_nail(skin: SkinStyle, plate: Plate, x: F32, y: F32) -> F32:
     """sRGB [n,3] of a nail without paint: a pink bed, a pale half-moon, a whitish free edge."""
-    outline = plate.outline
-    pink = (
-        np.array([1.04, 0.84, 0.82], np.float32)
-        if skin.tone < 6
-        else np.array([1.35, 1.15, 1.15], np.float32)
-    )
-    bed = np.clip(skin.colour * pink + rng.uniform(0.02, 0.09), 0, 1)
-    ridges = 1 + 0.02 * np.sin(x * rng.uniform(15, 40) + rng.uniform(0, 6))
-    colour = bed * ridges[:, None]
-    moon = rng.uniform(0.0, 0.75)
-    if moon > 0.2:
-        t = np.clip((moon - np.hypot(x * 0.8, (y - 0.05) * 1.1)) / 0.15 + 0.5, 0, 1)[:, None] * rng.uniform(
-            0.2, 0.6
-        )
-        colour = colour + (np.clip(bed + 0.14, 0, 1) - colour) * t
-    edge = outline.bed * rng.uniform(0.93, 1.02) - rng.uniform(0.05, 0.28) * (1 - x * x)
-    t = np.clip((y - edge) / 0.06 + 0.5, 0, 1)[:, None] * rng.uniform(0.55, 0.95)
-    white = np.array([0.95, 0.92, 0.86], np.float32) * rng.uniform(0.82, 1.0)
-    if skin.tone > 6:
-        white = white * 0.9
-    result: F32 = (colour + (white - colour) * t).astype(np.float32)
+    bed = skin.nail_bed
+    colour = bed * (1 + skin.ridges * np.sin(x * 24 + 1.0))[:, None]
+    if skin.moon > 0.15:
+        moon = np.clip((skin.moon - np.hypot(x * 0.8, (y - 0.05) * 1.1)) / 0.15 + 0.5, 0, 1) * skin.moon_pale
+        colour = colour + (np.clip(bed + 0.14, 0, 1) - colour) * moon[:, None]
+    edge = plate.outline.bed * skin.edge_at - skin.edge_smile * (1 - x * x)
+    pink = np.clip((y - edge + 0.22) / 0.2, 0, 1) * np.clip(
+        (edge - y) / 0.03, 0, 1
+    )  # the band before the edge
+    colour = colour * (1 - pink[:, None] * np.array([0.02, 0.09, 0.08], np.float32))
+    white = np.clip((y - edge) / 0.06 + 0.5, 0, 1) * skin.edge_opaque
+    result: F32 = (colour + (skin.edge_colour - colour) * white[:, None]).astype(np.float32)
     return result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,17 +19,31 @@ F32 = NDArray[np.float32]
 
 
 class Bottles:
-    """The polish bottles of one photo: each named colour keeps one exact shade over all nails."""
+    """What all nails of one photo share: the exact shade of each colour, the hand of the painter, the time since.
+
+    `growth`: half widths of bare nail that have grown at the base.
+    """
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
         self._shades: dict[str, RGB] = {}
+        self._seed = int(rng.integers(0, 2**31))
+        self._free = rng.random() < 0.5
+        self.growth = float(rng.uniform(0.05, 0.4)) if rng.random() < 0.15 else 0.0
+
+    def stream(self, look: Look, place: int) -> np.random.Generator:
+        """Random numbers for one nail: nails of one look share their sizes, and stamps also their places."""
+        own = place if look.pattern in _FREEHAND and self._free else 0
+        return np.random.default_rng([self._seed, zlib.crc32(repr(look).encode()), own + 10])
 
     def shade(self, name: str) -> RGB:
         """sRGB 0-255 of a named colour in this photo."""
         if name not in self._shades:
             self._shades[name] = bottle(self._rng, name)
         return self._shades[name]
+
+
+_FREEHAND = ("marble", "splatter", "tortoiseshell", "cow", "swirl", "line_art", "floral")
 
 
 def paint_nail(rng: np.random.Generator, look: Look, outline: Outline, unit: int, bottles: Bottles) -> Canvas:
@@ -108,7 +124,7 @@ def shade_nail(
     if finish == "aurora":
         phase = rng.uniform(0, 6) + 3.2 * normal[:, 0] + 2.4 * normal[:, 1]
         shift = np.stack([np.cos(phase), np.cos(phase + 2.1), np.cos(phase + 4.2)], axis=1)
-        albedo = np.clip(albedo * (1 + 0.28 * shift) + 0.06 * (1 + shift), 0, 1)
+        albedo = np.clip(albedo * (1 + 0.2 * shift) + 0.04 * (1 + shift), 0, 1)
     if finish == "pearl_sheen":
         albedo = albedo + (1 - albedo) * (0.5 * soft)[:, None]
     bands = 0.5 + 0.5 * np.sin(5.0 * normal[:, 1] + 7.0 * normal[:, 0] + rng.uniform(0, 6))

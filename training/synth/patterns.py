@@ -11,6 +11,8 @@ from training.synth.canvas import RGB, Canvas
 from training.synth.motifs import blossom, heart, scattered, star
 
 F32 = NDArray[np.float32]
+# Painters that bring their own colours leave the given ones unused: one signature serves all.
+# ruff: noqa: ARG001
 Painter = Callable[[Canvas, np.random.Generator, list[RGB], list[int]], None]
 
 

@@ -13,7 +13,7 @@ U8 = NDArray[np.uint8]
 def expose(rng: np.random.Generator, image: F32) -> F32:
     """Colour temperature, exposure, contrast, saturation and vignette of an sRGB image [h,w,3] in 0-1."""
     warm, tint = rng.normal(0, 0.07), rng.normal(0, 0.025)
-    gain = np.array([1 + warm, 1 + tint, 1 - warm]) * 2 ** rng.normal(0, 0.22)
+    gain = np.array([1 + warm, 1 + tint, 1 - warm]) * 2 ** np.clip(rng.normal(-0.03, 0.22), -0.7, 0.28)
     contrast = rng.uniform(0.85, 1.2)
     saturation = 0.0 if rng.random() < 0.02 else rng.uniform(0.75, 1.25)
     grey = np.array([[0.299, 0.587, 0.114]] * 3)
@@ -47,7 +47,7 @@ def capture(rng: np.random.Generator, image: F32) -> U8:
         f = rng.uniform(0.35, 0.7)
         small = cv2.resize(image, (int(w * f), int(h * f)), interpolation=cv2.INTER_AREA)
         image = cv2.resize(small, (w, h), interpolation=cv2.INTER_CUBIC)
-    strength = rng.choice([0.004, 0.012, 0.03], p=[0.45, 0.4, 0.15]) * rng.uniform(0.5, 1.5)
+    strength = rng.choice([0.004, 0.010, 0.022], p=[0.45, 0.4, 0.15]) * rng.uniform(0.5, 1.5)
     # a small tile of noise, repeated: as good as a large one at this strength and much cheaper
     tile = rng.standard_normal((64, 96, 3), np.float32)
     if rng.random() < 0.5:

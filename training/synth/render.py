@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -15,6 +16,7 @@ from training.synth.flesh import shade_hands
 from training.synth.layout import Layout
 from training.synth.light import Light, shadows
 from training.synth.nail_drawing import NailView, draw_nail, see_nail
+from training.synth.nail_surface import Plate
 from training.synth.paint import Bottles
 
 F32 = NDArray[np.float32]
@@ -48,18 +50,20 @@ def render(
     flesh = DepthImage(depth.z.copy(), depth.cone, depth.t)
     groove = np.ones((height, width), np.float32)
     nails = []
-    for index, hand in enumerate(layout.hands):
-        for finger, plate in enumerate(hand.plates):
-            nail = see_nail(index, finger, plate, depth, cones, owner, part, groove)
-            if nail is None:
-                continue
-            nails.append(nail)
-            x0, y0, x1, y1 = nail.window
-            window = depth.z[y0:y1, x0:x1]
-            np.copyto(window, np.maximum(window, nail.view.z), where=nail.cover > 0.5)
-    scale = max((hand.scale for hand in layout.hands), default=width / 3)
+    for index, finger, plate in _plates(layout):
+        crease = layout.hands[index].skin.crease if index >= 0 else 0.0
+        nail = see_nail(index, finger, plate, depth, cones, owner, part, groove, crease)
+        if nail is None:
+            continue
+        nails.append(nail)
+        x0, y0, x1, y1 = nail.window
+        window = depth.z[y0:y1, x0:x1]
+        np.copyto(window, np.maximum(window, nail.view.z), where=nail.cover > 0.5)
+    scale = max((hand.scale for hand in layout.hands), default=min(width, height) / 3)
     lowest = min((float(hand.cones.a[:, 2].min()) for hand in layout.hands), default=0.0)
     ground = lowest - scale * float(rng.choice([0.05, rng.uniform(0.1, 0.6), 8.0], p=[0.35, 0.35, 0.3]))
+    if layout.loose:
+        ground = 0.0
     lit = shadows(depth.z, light, ground, 0.35 * scale)
     image = background * (0.35 + 0.65 * lit)[..., None]
     shade_hands(rng, image, layout, cones, flesh, owner, part, lit, light, groove)
@@ -68,7 +72,7 @@ def render(
     bottles = Bottles(rng)
     drawn = []
     for nail in nails:
-        skin = layout.hands[nail.hand].skin
+        skin = layout.hands[nail.hand].skin if nail.hand >= 0 else None
         draw_nail(rng, image, nail, design.looks[nail.finger], skin, light, lit, bottles)
         solid = nail.cover > 0.5
         if solid.sum() < 12:
@@ -81,6 +85,15 @@ def render(
     flat = image.reshape(-1, 3)
     flat[softened] = cv2.GaussianBlur(image, (3, 3), 0.8).reshape(-1, 3)[softened]
     return Rendered(image, mask, drawn, depth, owner)
+
+
+def _plates(layout: Layout) -> Iterator[tuple[int, int, Plate]]:
+    """(hand, finger, plate) of all nails; hand -1: a loose nail."""
+    for index, hand in enumerate(layout.hands):
+        for finger, plate in enumerate(hand.plates):
+            yield index, finger, plate
+    for finger, plate in layout.loose:
+        yield -1, finger, plate
 
 
 def _joined(cones: list[Cones]) -> Cones:

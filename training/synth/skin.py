@@ -30,14 +30,13 @@ MONK = (
 
 def tone_colour(rng: np.random.Generator, tone: int) -> F32:
     """sRGB [3] of skin in a photo: the Monk swatch made warmer and more saturated, as cameras see it."""
-    base = MONK[tone] * 0.93
-    warm = np.array([1.0, rng.uniform(0.80, 0.90), rng.uniform(0.68, 0.85)], np.float32)
-    if tone < 4:
-        base = base * warm
-    elif tone < 6:
-        base = base * (0.45 * warm + 0.55)
+    base = MONK[tone] * 0.86
+    if tone < 6:  # towards the pink to golden hue of lit skin, at the swatch's lightness
+        peach = np.array([1.0, rng.uniform(0.74, 0.83), rng.uniform(0.60, 0.76)], np.float32)
+        flesh = peach * np.float32(base.mean() / peach.mean())
+        base = base + (flesh - base) * np.float32(rng.uniform(0.55, 1.0))
     else:
-        base = base * np.array([1.22, 1.08, 1.0], np.float32) + np.array([0.03, 0.015, 0.01], np.float32)
+        base = base * np.array([1.32, 1.05, 0.9], np.float32) + np.array([0.03, 0.015, 0.01], np.float32)
     return np.clip(base * rng.uniform(0.92, 1.05), 0.02, 1).astype(np.float32)
 
 
@@ -50,9 +49,12 @@ class SkinStyle:
         red = rng.uniform(0.0, 0.16) if tone < 6 else rng.uniform(0, 0.08)
         self.blush = np.array([1 + 0.3 * red, 1 - red, 1 - 0.9 * red], np.float32)
         self.folds = float(rng.uniform(0.25, 1.0))
-        self.relief = float(rng.uniform(0.01, 0.06))
-        self.mottle = float(rng.uniform(0.004, 0.02))
+        self.relief = float(0.004 + 0.05 * rng.beta(1.2, 3))
+        self.bumps = float(0.03 * rng.beta(1, 2))
+        self.crease = float(rng.uniform(0.12, 0.45))
+        self.mottle = float(rng.uniform(0.004, 0.022))
         self.shine = float(rng.uniform(0.02, 0.22))
+        self._nails(rng)
         # five fine lines at each of two joints of five fingers: position, bend, depth, narrowness [5, 10]
         self._folds = (
             rng.normal(0, 0.055, (5, 10)).astype(np.float32),
@@ -60,6 +62,22 @@ class SkinStyle:
             rng.uniform(0.15, 0.6, (5, 10)).astype(np.float32),
             (1 / rng.uniform(0.010, 0.028, (5, 10))).astype(np.float32),
         )
+
+    def _nails(self, rng: np.random.Generator) -> None:
+        """Nails without paint: bed, half-moon, ridges and free edge."""
+        if self.tone < 6:
+            pink = np.array([1.06, rng.uniform(0.80, 0.93), rng.uniform(0.80, 0.95)], np.float32)
+        else:
+            pink = np.array([1.38, 1.16, 1.18], np.float32)
+        self.nail_bed = np.clip(self.colour * pink + rng.uniform(0.0, 0.09), 0, 1).astype(np.float32)
+        self.ridges = float(rng.uniform(0, 0.015))
+        self.moon = float(rng.uniform(-0.3, 0.75))
+        self.moon_pale = float(rng.uniform(0.2, 0.7))
+        self.edge_at = float(rng.uniform(0.9, 1.02))
+        self.edge_smile = float(rng.uniform(0.05, 0.28))
+        self.edge_opaque = float(rng.uniform(0.4, 0.95))
+        white = np.array([0.93, 0.90, rng.uniform(0.78, 0.9)], np.float32) * rng.uniform(0.82, 1.0)
+        self.edge_colour = (white * (0.9 if self.tone > 6 else 1.0)).astype(np.float32)
 
     def folds_at(self, finger: NDArray[np.int64], s: F32, sine: F32, cosine: F32, bend: F32) -> F32:
         """Depth of the folds [n] at joints 1 and 2: several fine lines on the back, a single one on the palm side.
@@ -85,5 +103,5 @@ class SkinStyle:
         """How red [n], 0-1: fingertips and knuckles carry more blood."""
         tip = np.clip((s - 2.3) * 1.6, 0, 1)
         away = (s - np.rint(s)) / 0.27
-        knuckles = np.maximum(1 - away * away, 0) ** 2 * (s < 2.3)
+        knuckles = np.maximum(1 - away * away, 0) ** 2 * np.clip((s - 0.4) * 4, 0, 1) * (s < 2.3)
         return np.where(finger < 5, 0.9 * tip + 0.45 * knuckles, 0.12).astype(np.float32)

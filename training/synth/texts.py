@@ -23,8 +23,12 @@ def write_texts(
     design: Design,
     split: str,
     favourites: Mapping[str, dict[str, str]] | None = None,
+    language: str | None = None,
 ) -> dict[str, Any]:
-    """`texts` (requests), `title`, `description`, `tags`, `context` and `palette` of a design."""
+    """`texts` (requests), `title`, `description`, `tags`, `context` and `palette` of a design.
+
+    `favourites`: an artist's words by language; `language`: that of title, description, tags and context.
+    """
     favourites = favourites or {}
     mood = design.theme or mood_of(design)
     absent = _absent(rng, design)
@@ -47,13 +51,13 @@ def write_texts(
             else:
                 if not mood:
                     continue
-                text = grammar.abstract(design, mood, context, words, claims)
+                text = grammar.abstract(mood, context, words, claims)
             reading = parse(text)
             texts.append(
                 {"lang": lang, "level": level, "text": text, "mdd": reading.mdd, "nnp": reading.nnp,
                  "claims": [list(claim) for claim in claims.items]}
             )  # fmt: skip
-    lang = "ja" if rng.random() < 0.5 else "en"
+    lang = language or ("ja" if rng.random() < 0.5 else "en")
     words = Words(rng, lang, split, favourites.get(lang))
     grammar = _GRAMMAR[lang]
     context = ""

@@ -1,0 +1,122 @@
+"""What a hand wears and holds: sleeves, watch bands, rings, and things in its grip."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.synth.anatomy import Cones, HandShape
+from training.synth.background import colour
+
+# Part numbers of cones beyond those of training.synth.anatomy.
+SLEEVE, BAND, RING, HELD = 7, 8, 9, 10
+
+
+def dress(
+    rng: np.random.Generator,
+    cones: Cones,
+    shape: HandShape,
+    materials: dict[int, NDArray[np.float32]],
+    manner: str,
+) -> Cones:
+    """Add a sleeve, a watch band and rings; `materials` gets their sRGB colours by part number."""
+    rows: list[tuple] = []
+    arm = np.flatnonzero(cones.part == 6)
+    if len(arm) and rng.random() < 0.5:
+        cut = rng.uniform(0.1, 1.1)
+        materials[SLEEVE] = colour(rng, 0.6)
+        for i in arm[1::2]:
+            run = (cones.b[i] - cones.a[i]) / np.linalg.norm(cones.b[i] - cones.a[i])
+            loose = rng.uniform(0.03, 0.12)
+            rows.append(
+                (
+                    cones.a[i] + run * cut,
+                    cones.b[i] + run,
+                    cones.ra[i] + loose,
+                    cones.rb[i] + 1.5 * loose,
+                    SLEEVE,
+                    0.0,
+                    2.0,
+                    cones.dorsal[i],
+                    cones.lateral[i],
+                )
+            )
+    if len(arm) and rng.random() < 0.18:
+        materials[BAND] = np.array(
+            rng.choice([[0.8, 0.66, 0.3], [0.75, 0.76, 0.78], [0.1, 0.1, 0.1], [0.35, 0.2, 0.12]]), np.float32
+        )
+        at, wide = rng.uniform(0.15, 0.5), rng.uniform(0.01, 0.12)
+        for i in arm[1::2]:
+            run = (cones.b[i] - cones.a[i]) / np.linalg.norm(cones.b[i] - cones.a[i])
+            p = cones.a[i] + run * (at - 0.45)
+            rows.append(
+                (
+                    p,
+                    p + run * wide,
+                    cones.ra[i] * 1.06,
+                    cones.ra[i] * 1.06,
+                    BAND,
+                    0,
+                    1,
+                    cones.dorsal[i],
+                    cones.lateral[i],
+                )
+            )
+    if rng.random() < 0.3:
+        materials[RING] = np.array(
+            rng.choice([[0.85, 0.68, 0.32], [0.8, 0.8, 0.82], [0.82, 0.58, 0.48]]), np.float32
+        )
+        for finger in rng.choice([1, 2, 3, 3, 4, 0], int(rng.integers(1, 3)), replace=False):
+            start, end = shape.joints[1 + 4 * finger], shape.joints[2 + 4 * finger]
+            p = start + (end - start) * rng.uniform(0.38, 0.6)
+            r = shape.radius[finger] * (1.25 if finger == 0 else 1.03)
+            run = (end - start) / np.linalg.norm(end - start) * rng.uniform(0.0, 0.05)
+            rows.append(
+                (
+                    p - 0.05 * r * shape.dorsal[finger, 0],
+                    p + run - 0.05 * r * shape.dorsal[finger, 0],
+                    r * 1.045,
+                    r * 1.045,
+                    RING,
+                    0,
+                    1,
+                    shape.dorsal[finger, 0],
+                    shape.lateral[finger, 0],
+                )
+            )
+            if rng.random() < 0.4:
+                top = p + shape.dorsal[finger, 0] * r
+                rows.append(
+                    (
+                        top,
+                        top + run,
+                        r * 0.35,
+                        r * 0.35,
+                        RING,
+                        0,
+                        1,
+                        shape.dorsal[finger, 0],
+                        shape.lateral[finger, 0],
+                    )
+                )
+    if manner in ("grip", "curl", "fist") and rng.random() < (0.5 if manner == "grip" else 0.25):
+        rows.append(_held(rng, shape, materials, manner))
+    if not rows:
+        return cones
+    added = [np.array(column) for column in zip(*rows, strict=True)]
+    old = (cones.a, cones.b, cones.ra, cones.rb, cones.part, cones.s0, cones.s1, cones.dorsal, cones.lateral)
+    return Cones(*(np.concatenate([o, n]) for o, n in zip(old, added, strict=True)))
+
+
+def _held(
+    rng: np.random.Generator, shape: HandShape, materials: dict[int, NDArray[np.float32]], manner: str
+) -> tuple[object, ...]:
+    """A cup, a bottle, a handle or a wheel's rim across the palm."""
+    materials[HELD] = colour(rng, 0.8)
+    r = rng.uniform(0.22, 0.5) if manner == "grip" else rng.uniform(0.1, 0.22)
+    middle = np.array([0.03, 0.85 + 0.3 * r, -0.16 - r])
+    along = np.array([1.0, rng.normal(0.15, 0.15), rng.normal(0, 0.1)]) * rng.uniform(0.8, 2.5)
+    flip = np.array([-1.0, 1, 1]) if shape.side == "left" else np.ones(3)
+    a, b = (middle - along) * flip, (middle + along) * flip
+    wide = r * rng.uniform(0.85, 1.2)
+    return (a, b, r, wide, HELD, 0.0, 1.0, np.array([0.0, 0, 1]), np.array([1.0, 0, 0]))
