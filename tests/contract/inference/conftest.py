@@ -17,20 +17,20 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from tritonclient.grpc import model_config_pb2
 
 from services.kit.inference import InferenceBackend
 from services.kit.inference.fake import FakeBackend
 from services.kit.inference.local import LocalBackend
+from services.kit.inference.render import render
 from services.kit.inference.triton_install import DEFAULT_ROOT, Installation
 from services.kit.inference.triton_process import ServerOptions, ServerProcess
 
 VOCABULARY = 50
 MODELS = ("pixels", "words")
 _TYPES = {
-    "f32": (TensorProto.FLOAT, "TYPE_FP32"),
-    "f16": (TensorProto.FLOAT16, "TYPE_FP16"),
-    "i64": (TensorProto.INT64, "TYPE_INT64"),
+    "f32": TensorProto.FLOAT,
+    "f16": TensorProto.FLOAT16,
+    "i64": TensorProto.INT64,
 }
 Signature = list[tuple[str, str, list[int]]]
 
@@ -170,7 +170,7 @@ def _write(
     def values(signature: Signature) -> list[onnx.ValueInfoProto]:
         return [
             helper.make_tensor_value_info(
-                tensor, _TYPES[dtype][0], ["batch", *(size if size > 0 else "length" for size in shape)]
+                tensor, _TYPES[dtype], ["batch", *(size if size > 0 else "length" for size in shape)]
             )
             for tensor, dtype, shape in signature
         ]
@@ -190,16 +190,7 @@ def _write(
     sha256 = hashlib.sha256(data).hexdigest()
     fingerprint = hashlib.sha256(f"{sha256}:1:fp32".encode()).hexdigest()
     _write_toml(folder, name, sha256, fingerprint, inputs, outputs)
-    config = model_config_pb2.ModelConfig(name=name, backend="onnxruntime", max_batch_size=8)
-    for signature, tensors in ((inputs, config.input), (outputs, config.output)):
-        for tensor, dtype, shape in signature:
-            tensors.add(name=tensor, data_type=_TYPES[dtype][1], dims=shape)
-    config.instance_group.add(count=2)
-    config.dynamic_batching.max_queue_delay_microseconds = 500
-    config.parameters["fingerprint"].string_value = fingerprint
-    config.parameters["preprocess_version"].string_value = "1"
-    config.parameters["intra_op_thread_count"].string_value = "1"
-    (folder / "config.pbtxt").write_text(str(config), "utf-8")
+    (folder / "config.pbtxt").write_text(render(folder, "onnx"), "utf-8")
 
 
 def _write_toml(
