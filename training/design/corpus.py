@@ -54,7 +54,7 @@ def build_corpus(designs: Sequence[Design], sentences: Sentences) -> Corpus:
         palette=palette_shares(designs),
         requests=requests,
         texts=sentences([request.text for request in requests]),
-        wants=asked([request.text for request in requests]),
+        wants=asked(requests),
         owner=np.repeat(np.arange(len(designs)), counts),
         first=np.concatenate([[0], np.cumsum(counts)]),
     )

@@ -28,6 +28,7 @@ from torch.nn import functional
 from nails.vocabulary import COLOURS
 from training.backbone import EfficientNetLite0, imagenet_backbone
 from training.design.corpus import Corpus
+from training.design.folded import fold_backbone
 from training.design.image_align import ALIGN_DIM, AlignHead
 from training.design.image_style import STYLE_DIM, StyleHead
 from training.design.records import SLOTS, Design
@@ -61,11 +62,11 @@ class EncoderConfig:
 
 
 class Encoders(nn.Module):
-    """The backbone, both heads, and what only training needs."""
+    """The backbone, both heads, and what only training needs. Takes the backbone over and folds it."""
 
     def __init__(self, backbone: EfficientNetLite0) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.backbone = fold_backbone(backbone)
         self.align = AlignHead()
         self.style = StyleHead()
         self.style_to_text = nn.Linear(STYLE_DIM, ALIGN_DIM)
@@ -75,12 +76,6 @@ class Encoders(nn.Module):
         self.style_palette = nn.Linear(STYLE_DIM, len(COLOURS))
         self.temperature = Temperature()
         self.style_temperature = Temperature()
-
-    def train(self, mode: bool = True) -> Encoders:
-        """As usual, but the backbone's batch statistics stay those of ImageNet."""
-        super().train(mode)
-        self.backbone.eval()
-        return self
 
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """images f32 [N,3,S,S] -> align f32 [N,512], style f32 [N,256], both unit."""
@@ -96,11 +91,8 @@ def pretrained_encoders() -> Encoders:
 
 
 def freeze(model: Encoders, blocks: int) -> None:
-    """Stops gradients into the stem, the first `blocks` blocks and the unused classifier head."""
-    backbone = model.backbone
-    frozen: list[nn.Module] = [backbone._conv_stem, backbone._bn0, *backbone._blocks[:blocks]]
-    frozen += [backbone._conv_head, backbone._bn1]
-    for module in frozen:
+    """Stops gradients into the stem and the first `blocks` blocks."""
+    for module in (model.backbone._conv_stem, *model.backbone._blocks[:blocks]):
         for parameter in module.parameters():
             parameter.requires_grad_(False)
 

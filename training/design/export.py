@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from training.backbone import EfficientNetLite0
+from training.backbone import PYRAMID_BLOCKS, EfficientNetLite0
 from training.design.design_fuse import DESIGN_DIM, INPUTS
 from training.design.encoders import Encoders
 from training.design.fusions import Fusions
@@ -57,16 +57,11 @@ QUERY = ModelCard(
 
 
 def cut_backbone(backbone: EfficientNetLite0, depth: int) -> EfficientNetLite0:
-    """The same backbone with nothing after stride `depth`."""
-    short = EfficientNetLite0(depth=depth)
-    wanted = short.state_dict()
-    short.load_state_dict({key: value for key, value in backbone.state_dict().items() if key in wanted})
+    """A copy with nothing after stride `depth`."""
+    short = copy.deepcopy(backbone).to(memory_format=torch.contiguous_format)
+    short._blocks = short._blocks[: PYRAMID_BLOCKS[depth] + 1]
+    short.depth = depth
     return short
-
-
-def without_classifier(backbone: EfficientNetLite0) -> EfficientNetLite0:
-    """A copy without the 1280-channel layer, which no embedding reads."""
-    return copy.deepcopy(backbone).to(memory_format=torch.contiguous_format)
 
 
 def example_images(count: int = 3, size: int = 224) -> Tensor:
@@ -104,7 +99,7 @@ def query_example() -> tuple[Tensor, ...]:
 def export_encoders(model: Encoders, repository: Path, provenance: Provenance) -> dict[str, ExportReport]:
     """Writes image_align and image_style."""
     example = (example_images(),)
-    align = ImageAlign(without_classifier(model.backbone), model.align).eval()
+    align = ImageAlign(cut_backbone(model.backbone, 32), model.align).eval()
     style = ImageStyle(cut_backbone(model.backbone, 16), model.style).eval()
     # tokens are f16: one unit in the last place of a value near 8 is 0.008
     reports = {

@@ -47,7 +47,8 @@ class FusionConfig:
     no_crop_share: float = 0.05
     no_style_share: float = 0.1
     style_crop_share: float = 0.3  # of designs whose style is read from the crop
-    palette_share: float = 0.5  # of requests with colours
+    palette_share: float = 0.8  # of requests with colours
+    words_share: float = 0.75  # of those whose colours are read from the words, as serving does
     lexicon_share: float = 0.7  # of requests whose phrases are the lexicon's rather than the writer's
     no_phrases_share: float = 0.1
     text_noise: float = 0.02  # standard deviation per dimension of sentence embeddings
@@ -128,8 +129,9 @@ class Fusions(nn.Module):
 def request_tensors(
     table: RequestTable, rows: NDArray[np.int64], source: NDArray[np.int64] | int = 1
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """text [B,512], mdd [B,512], nnp [B,16,512], nnp_mask [B,16] of `rows`; source 1 = the lexicon's."""
+    """text [B,512], mdd [B,512], nnp [B,K,512], nnp_mask [B,K] of `rows`; source 1 = the lexicon's."""
     phrase_rows = table.nnp[rows, source]
+    phrase_rows = phrase_rows[:, : max(1, int((phrase_rows > 0).sum(axis=1).max()))]  # no columns of nothing
     return (
         torch.from_numpy(table.vectors[table.text[rows]]),
         torch.from_numpy(table.vectors[table.mdd[rows, source]]),
@@ -175,12 +177,14 @@ class Sampler:
         text, mdd, nnp, nnp_mask = request_tensors(table, texts, source)
         keep = torch.from_numpy((rng.random(size) >= config.no_phrases_share).astype(np.float32))
         noise = torch.from_numpy(rng.normal(0, config.text_noise, (size, 512)).astype(np.float32))
-        words = table.colour_mask[texts].any(axis=1) & (rng.random(size) < 0.5)
+        words = table.colour_mask[texts].any(axis=1) & (rng.random(size) < config.words_share)
         lab = np.where(words[:, None, None], table.colours[texts], self.palettes[rows])
         mask = np.where(words[:, None], table.colour_mask[texts], self.palette_mask[rows])
         # a person picks fewer colours than the design has, and not exactly those
         mask = mask * (rng.random(mask.shape) < 0.8) * (rng.random(size) < config.palette_share)[:, None]
         lab = lab + rng.normal(0, 5, lab.shape)
+        used = max(1, int(np.flatnonzero(mask.any(axis=0)).max(initial=0)) + 1)
+        lab, mask = lab[:, :used], mask[:, :used]
         palette = torch.from_numpy((lab * mask[:, :, None]).astype(np.float32))
         return (
             text + noise,

@@ -12,14 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nails.phrases import parse
-from training.design.records import SLOT_INDEX, SLOTS
+from training.design.records import SLOT_INDEX, SLOTS, Request
 
 
-def asked(texts: Sequence[str]) -> NDArray[np.float32]:
-    """What texts ask for as f32 [N, len(SLOTS)]: 1 wanted, -1 unwanted ("no glitter"), 0 not named."""
-    wants = np.zeros((len(texts), len(SLOTS)), np.float32)
-    for row, text in enumerate(texts):
-        reading = parse(text)
+def asked(requests: Sequence[Request]) -> NDArray[np.float32]:
+    """What requests ask for as f32 [N, len(SLOTS)]: 1 wanted, -1 unwanted ("no glitter"), 0 not named.
+
+    The writer's own claims where a request carries them, else what the lexicon finds in its text.
+    """
+    wants = np.zeros((len(requests), len(SLOTS)), np.float32)
+    for row, request in enumerate(requests):
+        for kind, name, wanted in request.claims:
+            wants[row, SLOT_INDEX[(kind, name)]] = 1 if wanted else -1
+        if request.claims:
+            continue
+        reading = parse(request.text)
         for phrase in reading.phrases:
             slot = (phrase.kind, phrase.name)
             if slot in SLOT_INDEX:
@@ -31,7 +38,7 @@ def asked(texts: Sequence[str]) -> NDArray[np.float32]:
 
 
 def confidence(wants: NDArray[np.float32], has: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Confidence f32 [T,N] in [0, 1] of texts [T,S] (as of `asked`) against photos [N,S] in {0, 1}.
+    """Confidence f32 [T,N] in [0, 1] of requests [T,S] (as of `asked`) against photos [N,S] in {0, 1}.
 
     Wanted and present plus unwanted and absent, over all that is named; 0 for a text that names nothing.
     """

@@ -4,9 +4,9 @@
     palette f32 [N,12,3] CIELAB, palette_mask f32 [N,12] -> embedding f32 [N,256] unit
 
 The sentence, its multi-level description (MDD) and its noun phrases (NNP) are the tokens of a Transformer.
-The palette goes through a small Transformer of its own and asks the text tokens by cross-attention; what it
-learns is added to the text's vector, so a request without a palette is the text's vector alone. All-zero
-text or mdd is absent and masked.
+The palette, as CIELAB and as soft counts of the named colours, goes through a small Transformer of its own
+and asks the text tokens by cross-attention; what it learns is added to the text's vector, so a request
+without a palette is the text's vector alone. All-zero text or mdd is absent and masked.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nails.vocabulary import COLOURS
 from training.design.attention import Attention, Block, is_present, masked_mean
 from training.design.design_fuse import DESIGN_DIM
+from training.design.nail_colour import NamedColourBins
 
 TEXT_DIM = 512
 MAX_PHRASES = 16
@@ -49,8 +51,9 @@ class QueryFuse(nn.Module):
             [Block(config.width, config.heads, config.feed, config.drop) for _ in range(config.layers)]
         )
         self.norm_text = nn.LayerNorm(config.width)
+        self.bins = NamedColourBins()
         self.colour = nn.Sequential(
-            nn.Linear(3, config.width), nn.GELU(), nn.Linear(config.width, config.width)
+            nn.Linear(3 + len(COLOURS), config.width), nn.GELU(), nn.Linear(config.width, config.width)
         )
         self.palette_blocks = nn.ModuleList(
             [
@@ -86,7 +89,7 @@ class QueryFuse(nn.Module):
         """What the palette adds: f32 [N,d], exactly zero where no colour is given."""
         # L in [0, 100] to [-1, 1]; a and b by the same factor
         scaled = torch.cat([palette[:, :, :1] - 50, palette[:, :, 1:]], dim=2) / 50
-        colours = self.colour(scaled)  # [N,P,d]
+        colours = self.colour(torch.cat([scaled, self.bins.soften(palette)], dim=2))  # [N,P,d]
         for block in self.palette_blocks:
             colours = block(colours, palette_mask)
         colours = self.norm_palette(colours)

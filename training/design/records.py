@@ -21,6 +21,7 @@ from nails.vocabulary import ATTRIBUTES, COLOUR_BY_NAME
 KINDS = ("colour", "shape", "length", "finish", "pattern", "part", "theme")
 SLOTS: tuple[tuple[str, str], ...] = tuple((kind, term.name) for kind in KINDS for term in ATTRIBUTES[kind])
 SLOT_INDEX = {slot: index for index, slot in enumerate(SLOTS)}
+KIND_OF_KEY = {"pattern_colours": "colour", "part_colour": "colour"}
 KIND_RANGES = {
     kind: (SLOT_INDEX[(kind, ATTRIBUTES[kind][0].name)], len(ATTRIBUTES[kind])) for kind in KINDS
 }  # first slot and number of slots
@@ -35,6 +36,7 @@ class Request:
     text: str
     mdd: tuple[str, ...] = ()
     nnp: tuple[str, ...] = ()
+    claims: tuple[tuple[str, str, bool], ...] = ()  # (kind, name, wanted) of what the text names, where known
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,23 @@ def _words(value: Any) -> Iterator[str]:
             yield from _words(inner)
 
 
+def _claims(claims: Iterable[Sequence[str]]) -> Iterator[tuple[str, str, bool]]:
+    """Claims are (scope, key, name); the scope "not" says what is unwanted."""
+    for scope, key, name in claims:
+        kind = KIND_OF_KEY.get(key, key)
+        if (kind, name) in SLOT_INDEX:
+            yield kind, name, scope != "not"
+
+
 def known_attributes(record: dict[str, Any]) -> frozenset[tuple[str, str]]:
-    """The (kind, name) pairs of a record that the vocabulary knows, named palette colours included."""
+    """The (kind, name) pairs of a record that the vocabulary knows: of the set, its nails and its palette."""
     found: set[tuple[str, str]] = set()
-    for kind, value in dict(record.get("attributes") or {}).items():
-        found.update((kind, word) for word in _words(value) if (kind, word) in SLOT_INDEX)
+    looks = [nail.get("attributes") or {} for nail in record.get("nails") or []]
+    painted = [look for look in looks if not look.get("bare")]
+    for look in (record.get("attributes") or {}, *painted):
+        for key, value in look.items():
+            kind = KIND_OF_KEY.get(key, key)
+            found.update((kind, word) for word in _words(value) if (kind, word) in SLOT_INDEX)
     for entry in record.get("palette") or []:
         if entry.get("name") in COLOUR_BY_NAME:
             found.add(("colour", entry["name"]))
@@ -92,6 +106,7 @@ def read_design(record: dict[str, Any], folder: Path) -> Design:
             text=text["text"],
             mdd=tuple(text.get("mdd") or ()),
             nnp=tuple(text.get("nnp") or ()),
+            claims=tuple(_claims(text.get("claims") or ())),
         )
         for text in record.get("texts") or []
         if text.get("text")
@@ -114,15 +129,17 @@ def read_design(record: dict[str, Any], folder: Path) -> Design:
     )
 
 
-def read_designs(folder: Path, limit: int | None = None) -> list[Design]:
-    """The designs of a folder in the order of its index; an unfinished last line is ignored."""
+def read_designs(folder: Path, limit: int | None = None, split: str = "") -> list[Design]:
+    """The designs of a folder or of one split, in the order of the index; a cut last line is ignored."""
     designs = []
     with (folder / "index.jsonl").open(encoding="utf-8") as lines:
         for line in lines:
             if limit is not None and len(designs) >= limit:
                 break
             if line.endswith("\n") and line.strip():
-                designs.append(read_design(json.loads(line), folder))
+                record = json.loads(line)
+                if not split or record.get("split", split) == split:
+                    designs.append(read_design(record, folder))
     return designs
 
 

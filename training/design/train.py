@@ -1,8 +1,8 @@
 """Trains the design models from a folder of synthetic designs, in steps that each leave a file behind.
 
-    python -m training.design.train encoders --data DIR --val DIR --out RUN   -> RUN/encoders.pt
-    python -m training.design.train features --data DIR --val DIR --out RUN   -> RUN/train.npz, RUN/val.npz
-    python -m training.design.train fusions  --data DIR --val DIR --out RUN   -> RUN/fusions.pt
+    python -m training.design.train encoders --data DIR --out RUN   -> RUN/encoders.pt
+    python -m training.design.train features --data DIR --out RUN   -> RUN/train.npz, RUN/val.npz
+    python -m training.design.train fusions  --data DIR --out RUN   -> RUN/fusions.pt
     python -m training.design.train export   --out RUN --models triton_models
     python -m training.design.train measure  --data DIR | --photos DIR --out RUN
 
@@ -54,9 +54,9 @@ def load_fusions(path: Path) -> tuple[Fusions, dict[str, Any]]:
     return model.eval(), stored
 
 
-def designs_with_texts(folder: Path, limit: int | None) -> list[Design]:
-    """Designs that a request can be about."""
-    return [design for design in read_designs(folder, limit) if design.requests]
+def designs_with_texts(folder: Path, split: str, limit: int | None = None) -> list[Design]:
+    """Designs of a split that a request can be about."""
+    return [design for design in read_designs(folder, limit, split) if design.requests]
 
 
 def accepted(designs: list[Design]) -> list[frozenset[int]]:
@@ -85,11 +85,11 @@ def align_figures(features: Features, corpus: Corpus) -> dict[str, dict[str, flo
 def run_encoders(args: argparse.Namespace) -> None:
     config = overridden(EncoderConfig(seed=args.seed), args.set)
     sentences = Sentences(args.out / "sentences.npz")
-    corpus = build_corpus(read_designs(args.data, args.limit), sentences)
+    corpus = build_corpus(read_designs(args.data, args.limit, "train"), sentences)
     logger.info("%d designs, %d texts", len(corpus.designs), len(corpus.texts))
     model = load_encoders(args.start)[0] if args.start else pretrained_encoders()
     model = train_encoders(model, corpus, config, ViewConfig())
-    held_out = build_corpus(read_designs(args.val), sentences)
+    held_out = build_corpus(read_designs(args.val or args.data, split="val"), sentences)
     features = embed_designs(model, held_out.designs, distorted=0, seed=0, config=PLAIN)
     metrics = align_figures(features, held_out)
     for name, found in metrics.items():
@@ -110,11 +110,11 @@ def run_encoders(args: argparse.Namespace) -> None:
 
 def run_features(args: argparse.Namespace) -> None:
     model, _ = load_encoders(args.out / "encoders.pt")
-    train = designs_with_texts(args.data, args.limit)
+    train = designs_with_texts(args.data, "train", args.limit)
     embed_designs(model, train, distorted=args.views, seed=args.seed, config=ViewConfig()).save(
         args.out / "train.npz"
     )
-    held_out = designs_with_texts(args.val, None)
+    held_out = designs_with_texts(args.val or args.data, "val")
     embed_designs(model, held_out, distorted=0, seed=0, config=PLAIN).save(args.out / "val.npz")
 
 
@@ -123,13 +123,13 @@ def run_fusions(args: argparse.Namespace) -> None:
     sentences = Sentences(args.out / "sentences.npz")
     features = Features.load(args.out / "train.npz")
     corpus = build_corpus(
-        designs_with_texts(args.data, len(features.names))[: len(features.names)], sentences
+        designs_with_texts(args.data, "train", args.limit)[: len(features.names)], sentences
     )
     if [design.name for design in corpus.designs] != features.names.tolist():
         raise SystemExit("train.npz was made of other designs: run `features` again")
     table = tabulate([(request.text, request.mdd, request.nnp) for request in corpus.requests], sentences)
     model = train_fusions(corpus, features, table, config)
-    held_out = designs_with_texts(args.val, None)
+    held_out = designs_with_texts(args.val or args.data, "val")
     metrics = measure(
         model, Features.load(args.out / "val.npz"), held_out_requests(held_out), sentences, accepted(held_out)
     )
@@ -182,12 +182,12 @@ def run_measure(args: argparse.Namespace) -> None:
     if args.photos:
         found = measure_folder(args.photos, encoders, fusions, sentences)
     else:
-        designs = designs_with_texts(args.data, args.limit)
+        designs = designs_with_texts(args.data, args.split, args.limit)
         features = embed_designs(encoders, designs, distorted=0, seed=0, config=PLAIN)
         found = measure(fusions, features, held_out_requests(designs), sentences, accepted(designs))
     for name, row in found.items():
         print(f"{name}: {shown(row)}")
-    name = (args.photos or args.data).name
+    name = args.photos.name if args.photos else f"{args.data.name}-{args.split}"
     (args.out / f"measured-{name}.json").write_text(json.dumps(found, indent=1))
 
 
@@ -205,7 +205,8 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.design.train", description=__doc__)
     parser.add_argument("step", choices=STEPS)
     parser.add_argument("--data", type=Path, help="synthetic designs to train on (or to measure)")
-    parser.add_argument("--val", type=Path, help="synthetic designs held out")
+    parser.add_argument("--val", type=Path, help="held-out designs in a folder of their own; default: --data")
+    parser.add_argument("--split", default="test", help="of --data, for `measure`")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--models", type=Path, default=Path("triton_models"))
     parser.add_argument("--photos", type=Path, help="real photos with requests.jsonl, only measured")
