@@ -45,8 +45,8 @@ __all__ = [
 _Response_co = TypeVar("_Response_co", covariant=True)
 _Item = TypeVar("_Item")
 Metadata = tuple[tuple[str, str], ...]
-_STATUS_POLLS = 20
-_STATUS_POLL_S = 0.01
+_STATUS_POLLS = 200
+_STATUS_POLL_S = 0.02
 
 
 class UnaryMethod(Protocol[_Response_co]):

@@ -23,6 +23,7 @@ from services.kit.settings import ServiceSettings
 from services.kit.tracing import Tracing
 
 _log = logging.getLogger(__name__)
+_LOOKAHEAD_BYTES = 2**20  # at 20 ms of distance 50 MB/s a call; more costs memory under overload
 _UNWIND_S = 5.0  # a cancelled call that does not end by then is left behind
 
 
@@ -112,6 +113,7 @@ async def running_server(
             retry_after_s=settings.overload_retry_s,
             stall_s=settings.stream_stall_s,
             metrics=metrics,
+            receivers=max(4, settings.max_in_flight_bytes // settings.max_message_bytes),
         )
         token = settings.bearer_token
         tracing = Tracing(name, settings.otel_endpoint)
@@ -191,6 +193,10 @@ def _options(settings: ServiceSettings) -> list[tuple[str, int]]:
     return [
         ("grpc.max_send_message_length", settings.max_message_bytes),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
+        # What arrives for calls that nobody reads yet: bounded for each call, and calls for each connection.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", _LOOKAHEAD_BYTES),
+        ("grpc.max_concurrent_streams", 4 * settings.max_in_flight + 16),
         # A second server on the same port is a mistake that must show.
         ("grpc.so_reuseport", 0),
         ("grpc.keepalive_time_ms", 30_000),

@@ -103,6 +103,10 @@ def _config(folder: Path, description: dict[str, Any], profile: str) -> Any:
     )
     for key, field in (("inputs", config.input), ("outputs", config.output)):
         for tensor in description[key]:
+            if tensor["dtype"] not in _TYPES:
+                raise RenderError(
+                    f"{folder.name}: the dtype {tensor['dtype']!r} is none of {', '.join(_TYPES)}"
+                )
             field.add(name=tensor["name"], data_type=_TYPES[tensor["dtype"]], dims=tensor["shape"])
     # No kind: Triton takes the GPU where there is one.
     config.instance_group.add(count=1 if engine else instances["count"])

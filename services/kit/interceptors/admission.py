@@ -1,19 +1,26 @@
 """Admission control: how much may be worked on at once, in calls and in bytes of requests.
 
 A call is admitted before its request is read from the connection, and its bytes are counted before they
-are parsed, so a refused call costs next to nothing. A unary call over the limit is refused with a retry
-delay. A stream over the byte limit is first held back (it is not read, so flow control reaches the
-sender) and refused only when nothing was freed for `stall_s`.
+are parsed, so a refused call costs next to nothing. How large a request is shows only when it is there:
+few unary requests are received at the same time, so that a burst of large ones is noticed before it is in
+memory. A unary call over the limit is refused with a retry delay. A stream over the byte limit is first
+held back (it is not read, so flow control reaches the sender) and refused only when nothing was freed for
+`stall_s`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 from services.kit.errors import ResourceExhausted
 from services.kit.metrics import RpcMetrics
+
+# A sender that takes longer than this no longer keeps the others from being received: slow senders cannot
+# block the server, and what they add to memory they add slowly.
+_RECEIVE_ALONE_S = 0.25
 
 
 class Admission:
@@ -27,7 +34,9 @@ class Admission:
         retry_after_s: float,
         stall_s: float,
         metrics: RpcMetrics,
+        receivers: int = 4,
     ) -> None:
+        """`receivers`: unary requests that are received at the same time."""
         self._max_calls = max_calls
         self._max_bytes = max_bytes
         self._retry_after_s = retry_after_s
@@ -36,6 +45,7 @@ class Admission:
         self._calls = 0
         self._bytes = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._receiving = asyncio.Semaphore(receivers)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -53,8 +63,7 @@ class Admission:
         """Admit a call, whose request has not been read. Raises ResourceExhausted."""
         if self._calls >= self._max_calls:
             raise self._refusal("TOO_MANY_CALLS", "The server is working on as many calls as it may.")
-        if self._bytes >= self._max_bytes:
-            raise self._refusal("TOO_MANY_BYTES", "The server is working on as many bytes as it may.")
+        self._check_room()
         self._calls += 1
         self._idle.clear()
         self._metrics.in_flight.set(self._calls)
@@ -63,6 +72,10 @@ class Admission:
     async def until_idle(self) -> None:
         """Wait until no call is in flight."""
         await self._idle.wait()
+
+    def _check_room(self) -> None:
+        if self._bytes >= self._max_bytes:
+            raise self._refusal("TOO_MANY_BYTES", "The server is working on as many bytes as it may.")
 
     def _fits(self, size: int) -> bool:
         # One request larger than the whole budget is taken when it is alone; else it could never be.
@@ -116,6 +129,33 @@ class Ticket:
         self._admission._give(sum(self._held))
         self._held.clear()
         self._admission._leave()
+
+    async def receive(self, read: Callable[[], Awaitable[bytes]]) -> bytes:
+        """Receive and count a unary request. Raises ResourceExhausted.
+
+        `read` returns its bytes; no bytes (the end of the call) count nothing.
+        """
+        slot = self._admission._receiving
+        await slot.acquire()
+        held = True
+
+        def let_next() -> None:
+            nonlocal held
+            if held:
+                held = False
+                slot.release()
+
+        timer = asyncio.get_running_loop().call_later(_RECEIVE_ALONE_S, let_next)
+        try:
+            self._admission._check_room()
+            raw = await read()
+            # Counted before the next request may come in.
+            if isinstance(raw, bytes):
+                self.hold(len(raw))
+            return raw
+        finally:
+            timer.cancel()
+            let_next()
 
     def hold(self, size: int) -> None:
         """Count a unary request of `size` bytes. Raises ResourceExhausted."""

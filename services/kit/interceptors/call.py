@@ -77,8 +77,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         if handler is None or method.startswith(_EXEMPT):
             return handler
 
-        async def serve(requests: AsyncIterator[bytes], context: Any) -> Any:
-            return await _Call(self._policy, handler, method, context).run(requests)
+        async def serve(_requests: AsyncIterator[bytes], context: Any) -> Any:
+            return await _Call(self._policy, handler, method, context).run()
 
         wrap: Any = (
             grpc.stream_stream_rpc_method_handler
@@ -111,7 +111,7 @@ class _Call:
             peer=context.peer(),
         )
 
-    async def run(self, requests: AsyncIterator[bytes]) -> Any:
+    async def run(self) -> Any:
         """Serve the call; returns the response of a unary-response method."""
         metrics = self._policy.metrics
         metrics.started.labels(self._method).inc()
@@ -120,7 +120,7 @@ class _Call:
         with bind(self._scope), self._policy.tracing.span(self._method, self._metadata) as span:
             self._context.set_trailing_metadata(self._trailers())
             try:
-                response = await self._translated(requests)
+                response = await self._translated()
                 code = self._context.code() or grpc.StatusCode.OK
                 return response
             except LunulaError as error:
@@ -134,12 +134,12 @@ class _Call:
                 span.set_attribute("rpc.grpc.status_code", _code(code).value[0])
                 self._account(_code(code), seconds)
 
-    async def _translated(self, requests: AsyncIterator[bytes]) -> Any:
+    async def _translated(self) -> Any:
         """Serve within the deadline; every failure leaves as a LunulaError."""
         remaining = self._scope.deadline.remaining()
         try:
             async with asyncio.timeout(None if math.isinf(remaining) else remaining) as timer:
-                return await self._admitted(requests)
+                return await self._admitted()
         except (LunulaError, grpc.aio.AbortError):
             raise
         except TimeoutError as error:
@@ -156,15 +156,15 @@ class _Call:
         _log.exception("unhandled exception")
         return Internal(f"Internal error. The log explains it under request id {self._scope.request_id}.")
 
-    async def _admitted(self, requests: AsyncIterator[bytes]) -> Any:
+    async def _admitted(self) -> Any:
         self._policy.auth.check(self._metadata)
         self._scope.deadline.check("the call was admitted")
         with self._policy.admission.enter() as ticket:
             try:
                 if self._handler.request_streaming:
-                    request: Any = self._messages(requests, ticket)
+                    request: Any = self._messages(ticket)
                 else:
-                    request = await self._single(requests, ticket)
+                    request = await self._single(ticket)
                 return await self._handle(request, ticket)
             finally:
                 self._received = ticket.received
@@ -188,18 +188,22 @@ class _Call:
                 ticket.release_oldest()
         return None
 
-    async def _single(self, requests: AsyncIterator[bytes], ticket: Ticket) -> Any:
-        async for raw in requests:
-            ticket.hold(len(raw))
-            return self._parse(raw)
-        raise Cancelled("The caller closed the call without a request.")
+    async def _single(self, ticket: Ticket) -> Any:
+        raw = await ticket.receive(self._context.read)
+        if raw is grpc.aio.EOF:
+            raise Cancelled("The caller closed the call without a request.")
+        return self._parse(raw)
 
-    async def _messages(self, requests: AsyncIterator[bytes], ticket: Ticket) -> AsyncIterator[Any]:
+    async def _messages(self, ticket: Ticket) -> AsyncIterator[Any]:
         received = self._policy.metrics.messages.labels(self._method, "received")
-        async for raw in requests:
+        # Read here and not from gRPC's iterator, which would keep every message's bytes beside the message.
+        while (raw := await self._context.read()) is not grpc.aio.EOF:
             received.inc()
             await ticket.hold_streamed(len(raw))
-            yield self._parse(raw)
+            message = self._parse(raw)
+            del raw
+            yield message
+            del message
 
     def _parse(self, raw: bytes) -> Any:
         parse = self._handler.request_deserializer

@@ -77,7 +77,8 @@ async def test_a_call_without_deadline_that_takes_too_long_ends_with_the_default
         assert isinstance(error, DeadlineExceeded)
         assert error.reason == "DEADLINE_EXCEEDED"
         assert error.request_id
-        assert crops.servicer.cancelled.is_set()
+        # On a slow machine the deadline may pass before the handler is entered.
+        assert crops.servicer.cancelled.is_set() == crops.servicer.entered.is_set()
 
 
 async def test_a_caller_whose_deadline_passes_has_its_work_cancelled(crops: Any) -> None:
