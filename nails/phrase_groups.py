@@ -9,108 +9,13 @@ of the phrase before it ("a pearl on the ring finger") or of those after it (「
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+from nails.noun_phrase import Group, is_noun, is_shade
 from nails.phrase_tokens import Token
 from nails.phrase_words import Role
-from nails.vocabulary import TERM_BY_NAME
 
-_NOUN_KINDS = frozenset({"pattern", "part"})
 _CONTENT = frozenset({Role.TERM, Role.MODIFIER, Role.COUNT, Role.HEAD, Role.OTHER})
 _MAX_ITEMS = 12  # no noun phrase is longer; keeps hostile texts linear
-_ORDER = ("theme", "length", "shape", "colour", "finish", "pattern", "part")
-
-
-@dataclass(eq=False)
-class Group:
-    """One noun phrase of a request, in the making."""
-
-    items: list[Token] = field(default_factory=list)
-    places: list[Token] = field(default_factory=list)
-    negated: bool = False
-    gradient: bool = False
-    joined: bool = False  # to the group before it, by "and", "or", や
-    upon: bool = False  # the group before it lies on it: "waves on nude"
-    clause: int = 0
-
-    def terms_of(self, kind: str) -> list[Token]:
-        """Its vocabulary terms of one kind."""
-        return [token for token in self.items if token.role is Role.TERM and token.kind == kind]
-
-    @property
-    def colours(self) -> list[tuple[Token, list[Token]]]:
-        """Its colours, each with the modifiers that stand before it."""
-        found: list[tuple[Token, list[Token]]] = []
-        waiting: list[Token] = []
-        for token in self.items:
-            if token.role is Role.MODIFIER:
-                waiting.append(token)
-            else:
-                if token.kind == "colour":
-                    found.append((token, waiting))
-                waiting = []
-        return found
-
-    @property
-    def spoken(self) -> list[Token]:
-        """Terms (and "sheer", which is a finish), unknown words and places: what phrases are made of."""
-        said = (Role.TERM, Role.OTHER)
-        return [*self.places, *(one for one in self.items if one.role in said or one.name == "sheer")]
-
-    @property
-    def says_something(self) -> bool:
-        """Whether anything but fillers, sizes and the word "nails" is in it."""
-        heads = {token.name for token in self.items if token.role is Role.HEAD}
-        return any(token.role in (Role.TERM, Role.OTHER) for token in self.items) or bool(
-            (self.places and heads) or "negative space" in heads
-        )
-
-    @property
-    def level(self) -> str:
-        """ "part" for parts, pieces of the nail and single fingers, "pattern", or "whole"."""
-        if self.places or self.terms_of("part"):
-            return "part"
-        if self.terms_of("pattern") or self.gradient:
-            return "pattern"
-        heads = {token.name for token in self.items if token.role is Role.HEAD}
-        if not heads and any(token.name == "glitter" for token in self.items):
-            return "pattern"
-        if any(token.role is Role.OTHER for token in self.items) or heads & {"line", "tips", "accent"}:
-            return "part"
-        return "whole"
-
-    def colour_words(self) -> str:
-        """ "deep plum to wine", "milky pink and white"."""
-        words = []
-        for token, modifiers in self.colours:
-            shades = [modifier.name for modifier in modifiers]
-            words.append(" ".join([*shades, TERM_BY_NAME["colour"][token.name].en[0]]))
-        return (" to " if self.gradient else " and ").join(dict.fromkeys(words))
-
-    def canonical(self) -> str:
-        """The phrase in canonical English: "one pearl on ring finger", "thin gold french line"."""
-        shades = {id(modifier) for _, modifiers in self.colours for modifier in modifiers}
-        sizes = [
-            token.name
-            for token in self.items
-            if token.role in (Role.COUNT, Role.MODIFIER) and id(token) not in shades
-        ]
-        words = list(dict.fromkeys(sizes))
-        for kind in _ORDER:
-            if kind == "colour":
-                if self.colours:
-                    words.append(self.colour_words())
-            else:
-                words += dict.fromkeys(_shown(token, "one" in sizes) for token in self.terms_of(kind))
-        if self.gradient and not any(token.name == "ombre" for token in self.terms_of("pattern")):
-            words.append("ombre")
-        words += [token.name for token in self.items if token.role is Role.OTHER]
-        words += dict.fromkeys(token.name for token in self.items if token.role is Role.HEAD)
-        phrase = " ".join(words)
-        if self.places:
-            fingers = dict.fromkeys(TERM_BY_NAME["finger"][place.name].en[0] for place in self.places)
-            phrase += " on " + " and ".join(fingers)
-        return phrase.strip()
 
 
 def group_tokens(found: Sequence[Token]) -> list[Group]:
@@ -201,14 +106,14 @@ class _Builder:
             return True
         if self.post and self.join:
             # "the tips are pink and white", but "the tips are pink and the base ..."
-            return not _is_shade(token)
+            return not is_shade(token)
         if self.attribute or self.post:
             return False
-        has_noun = any(_is_noun(item) for item in self.open.items)
+        has_noun = any(is_noun(item) for item in self.open.items)
         if self.join:
             # "pink and white french" is one phrase; "pink and glitter", "french and glitter" are two.
-            return has_noun or not (_is_shade(token) and _is_shade(self.open.items[-1]))
-        return has_noun and not _is_noun(token)
+            return has_noun or not (is_shade(token) and is_shade(self.open.items[-1]))
+        return has_noun and not is_noun(token)
 
     def _finger(self, token: Token) -> None:
         japanese_after_noun = token.japanese and not self.attribute
@@ -237,7 +142,7 @@ class _Builder:
             self.join = bool(self.open.items) or last_clause == self.clause
         elif role is Role.ATTRIBUTE:
             self.attribute = bool(self.open.items) or self.attribute
-        elif any(_is_noun(item) for item in self.open.items):
+        elif any(is_noun(item) for item in self.open.items):
             self.post = True
 
     def _finish_follows(self, index: int) -> bool:
@@ -294,16 +199,16 @@ class _Builder:
 
     def _shades_go_on(self, index: int) -> bool:
         """ "black, navy and grey daisies": a comma between colours of one noun."""
-        if not self.open.items or not _is_shade(self.open.items[-1]):
+        if not self.open.items or not is_shade(self.open.items[-1]):
             return False
-        if any(_is_noun(item) for item in self.open.items) and not self.post:
+        if any(is_noun(item) for item in self.open.items) and not self.post:
             return False
         joined = False
         for token in self.found[index + 1 : index + 12]:
             if token.role is Role.JOIN:
                 joined = True
-            elif not (_is_shade(token) or (token.role is Role.BREAK and not joined)):
-                return joined and _is_noun(token)
+            elif not (is_shade(token) or (token.role is Role.BREAK and not joined)):
+                return joined and is_noun(token)
         return False
 
     def _list_goes_on(self, index: int) -> bool:
@@ -313,22 +218,3 @@ class _Builder:
             if token.role not in (Role.TERM, Role.MODIFIER, Role.HEAD, Role.OTHER, Role.BREAK, Role.FILL):
                 return False
         return False
-
-
-def _shown(token: Token, single: bool) -> str:
-    """A term in canonical English; its singular, where it has one, after "one"."""
-    words = TERM_BY_NAME[token.kind][token.name].en
-    singular = words[0].removesuffix("s")
-    return singular if single and singular in words else words[0]
-
-
-def _is_noun(token: Token) -> bool:
-    if token.role in (Role.HEAD, Role.OTHER):
-        return True
-    if token.role is not Role.TERM or token.name == "plain":  # "plain pink" is an adjective's work
-        return False
-    return token.kind in _NOUN_KINDS or token.name == "glitter"
-
-
-def _is_shade(token: Token) -> bool:
-    return token.role is Role.MODIFIER or token.kind == "colour"

@@ -82,7 +82,7 @@ def english_lexicon() -> dict[tuple[str, ...], list[Entry]]:
     for role, words in CONNECTORS_EN.items():
         for word in words.split():
             if role is not Role.FILL or (word,) not in lexicon:
-                put(word, (role, "", word))
+                put(word.replace("_", " "), (role, "", word))
     return lexicon
 
 

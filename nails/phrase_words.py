@@ -40,10 +40,10 @@ neon | neon, fluorescent | ネオン, 蛍光
 pastel | pastel | パステル, パステルカラー
 milky | milky, creamy | ミルキー, ミルキーな
 dusty | dusty, muted, smoky, ashy | くすんだ, くすみ, スモーキー, ダスティ, くすみカラー
-warm | warm | 温かい, 暖かい, あたたかみのある
-cool | cool, icy | 涼しげな, クールな, 寒色
-sheer | sheer, see through, translucent
-    | 透ける, 透けた, 透け感のある, 透き通る, 透明感のある, 透き通った, すける
+warm | warm | 黄み, 黄みの, 赤み, 赤みの, 温かい, 暖かい, あたたかみのある
+cool | cool, icy | 青み, 青みの, 涼しげな, クールな, 寒色
+sheer | sheer, see through, translucent, clear
+    | クリア, 透ける, 透けた, 透け感のある, 透き通る, 透明感のある, 透き通った, すける
 thin | thin, fine, skinny, delicate, slim | 細い, 細め, 極細, 細かい, 繊細な, 細めの, 極細の
 thick | thick, wide, chunky | 太い, 太め, 太めの, 大粒, 大粒の
 small | small, tiny, little, mini, micro, dainty
@@ -61,7 +61,8 @@ vertical | vertical | 縦
 HEADS: Final = """
 base | base, background, base coat, bottom | ベース, 下地, 地, ベースカラー
 tips | tip, tips, edge, edges, free edge, ends | 先端, 爪先, 先, ティップ, ふち, 縁
-line | line, outline, border | ライン, 線, 縁取り, ふちどり
+frame | frame, frames, border, outline | フレーム, 囲み
+line | line | ライン, 線, 縁取り, ふちどり
 nails | nails, nail, manicure, set, mani, fingernails, acrylics
     | ネイル, 爪, ジェルネイル, ネイルアート, マニキュア, ジェル
 accent | accent, accents, accent nail, accent nails, detail, details, pop
@@ -95,8 +96,8 @@ length | long | lengthy | 長さのある, 長
 length | short | | 短
 colour | white | | 白い
 colour | black | | 黒い
-colour | red | reddish | 赤い, 赤み
-colour | blue | bluish | 青い, 青み
+colour | red | reddish, cherry red, crimson, ruby red | 赤い
+colour | blue | bluish | 青い
 colour | yellow | | 黄色い
 colour | brown | brownish | 茶色い
 colour | pink | pinkish, pinky | ピンクっぽい
@@ -107,9 +108,12 @@ colour | black | | 黒色
 colour | red | | 赤色
 colour | blue | | 青色
 colour | sheer_pink | milky pink | ミルキーピンク
+colour | beige | milk tea, milk tea beige | ミルクティーベージュ, ミルクティー
+theme | kawaii | | 可愛く, かわいく
 colour | wine | deep red, oxblood | 深いワインレッド, 赤ワイン
 """
 
+# An underscore joins words that mean this together only.
 CONNECTORS_EN: Final[dict[Role, str]] = {
     Role.JOIN: "and & or nor plus",
     Role.LINK: "with featuring over under then accented topped along has have having decorated adorned"
@@ -117,7 +121,8 @@ CONNECTORS_EN: Final[dict[Role, str]] = {
     Role.POST: "in is are of from",
     Role.PLACE: "on for onto across",
     Role.GRADIENT: "to into",
-    Role.NOT_BEFORE: "no without not avoid zero nothing except never don't dont hate skip minus isn't aren't",
+    Role.NOT_BEFORE: "no without not avoid zero nothing except never instead_of rather_than"
+    " don't dont hate skip minus isn't aren't",
     Role.NOT_AFTER: "free ng",
     Role.BUT: "but instead however rather",
     Role.FILL: """a an the i i'd i'm me my we you your it its it's this that these those there be
@@ -134,9 +139,9 @@ CONNECTORS_EN: Final[dict[Role, str]] = {
 }
 CONNECTORS_JA: Final[dict[Role, str]] = {
     Role.JOIN: "と や とか または か も 及び および それと プラス ×",
-    Role.LINK: """のせて のせた 乗せて 乗せた に で を が して した 入り 入った のった 乗った 使った
-    あしらった 効かせた 合わせた 合わせて 添えて 添えた 付き つき 置いて 置いた 入れて 入れた 描いた
-    飾った 組み合わせた 組み合わせ""",
+    Role.LINK: """付いた ついた のせて のせた 乗せて 乗せた に で を が して した 入り 入った
+    のった 乗った 使った あしらった 効かせた 合わせた 合わせて 添えて 添えた 付き つき 置いて 置いた
+    入れて 入れた 描いた 飾った 組み合わせた 組み合わせ""",
     Role.POST: "は",
     Role.ATTRIBUTE: "の な い らしい っぽい 風の 風 系の 系 色 色の 調 的な",
     Role.GRADIENT: "から へと へ",
@@ -150,7 +155,7 @@ CONNECTORS_JA: Final[dict[Role, str]] = {
     イメージ デザイン ように という とても すごく もっと いる ある する なる 全体 全体に 全部 印象
     仕上げ 仕上がり 感 っぽく 上 中 使い つけ 付け よう それ これ その この こと もの ところ 探して 風に
     ほか 他 残り だけ のみ だけに にだけ にのみ 次 予定 交互 交互に 気分 ぴったり 見せて 似合う 変えて
-    お願い 希望""",
+    お願い 希望 左右 右 左 違う パーツ""",
 }
 
 # Ideographs that may touch a one-character word without making another word of it.

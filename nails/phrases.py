@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nails.color import lab_to_srgb, srgb_to_lab
-from nails.phrase_groups import Group, group_tokens
+from nails.noun_phrase import Group
+from nails.phrase_groups import group_tokens
 from nails.phrase_tokens import MAX_CHARACTERS, Token, tokens
 from nails.phrase_words import Role
 from nails.vocabulary import COLOUR_BY_NAME, TERM_BY_NAME, Colour
@@ -166,6 +167,7 @@ def _whole(groups: Sequence[Group]) -> str:
         if group.level == "whole":
             if group.colours:
                 colours.append(group.colour_words())
+            finishes += group.loose_shades()
             finishes += [_word("finish", token.name) for token in group.terms_of("finish")]
     if not (shapes or colours or finishes or themes):
         return ""

@@ -86,6 +86,10 @@ class TestBinding:
             ("gray cat-eye nails", ["grey cat-eye nails"]),
             ("白地に黒のドット柄", ["white base", "black dots"]),
             ("紺のベースに金箔と星", ["navy base", "gold foil", "stars"]),
+            ("black, midnight blue and grey daisies", ["black and navy and grey floral"]),
+            ("nude with a matte finish", ["nude matte"]),
+            ("青みピンクの3Dフラワー", ["cool pink 3d flower"]),
+            ("pastel nails", ["pastel nails"]),
         ],
     )
     def test_noun_phrases_keep_their_colours(self, text: str, expected: list[str]) -> None:
@@ -147,6 +151,9 @@ class TestRefusals:
             ("ラメ入りじゃない黒", {("finish", "glitter")}),
             ("長すぎないピンク", {("length", "long")}),
             ("ストーンのないネイル", {("part", "rhinestone")}),
+            ("black tips instead of white", {("colour", "white")}),
+            ("いちご柄、星は入れないで", {("pattern", "stars")}),
+            ("ヒョウ柄はいりません", {("pattern", "leopard")}),
         ],
     )
     def test_refusals_are_found(self, text: str, expected: set[tuple[str, str]]) -> None:
