@@ -23,7 +23,7 @@ from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2, vector_pb2
 from nails.color import srgb_to_lab
 from nails.palette import nearest_name
-from nails.photo import PhotoError, decode, encode_jpeg, encode_png
+from nails.photo import PhotoError, decode, encode_png
 from nails.phrases import parse
 from nails.words import words
 from services.kit.errors import FailedPrecondition, InvalidArgument, LunulaError, to_item_error
@@ -260,17 +260,16 @@ async def neighbours() -> AsyncIterator[Neighbours]:
         yield Neighbours(crop, embed, doubles)
 
 
-def photo(colour: tuple[int, int, int], seed: int = 0) -> bytes:
-    """A small photo of one colour; seeds make different files of it."""
+def photo(colour: tuple[int, int, int], key: str = "") -> bytes:
+    """A small photo of one colour; every key makes another file of it."""
     image = np.full((32, 32, 3), colour, np.uint8)
-    image[0, 0] = (seed % 256, seed // 256 % 256, 0)
-    return encode_jpeg(image)
+    image[0, :4] = np.frombuffer(hashlib.sha256(key.encode()).digest()[:12], np.uint8).reshape(4, 3)
+    return encode_png(image)
 
 
 def design(design_id: str, *, colour: tuple[int, int, int] = (200, 120, 140), **fields: Any) -> pb.Design:
     """A design with a photo of its own."""
-    data = photo(colour, int.from_bytes(hashlib.sha256(design_id.encode()).digest()[:2], "big"))
-    return pb.Design(design_id=design_id, photo=photo_pb2.Photo(data=data), **fields)
+    return pb.Design(design_id=design_id, photo=photo_pb2.Photo(data=photo(colour, design_id)), **fields)
 
 
 async def index(stub: Any, designs: Sequence[pb.Design], **first: Any) -> list[pb.IndexDesignsResponse]:

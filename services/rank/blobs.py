@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 from services.kit.errors import NotFound, Unavailable
 
 _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}\.[a-z]{3,4}")
+_STALE_S = 3600.0
 SUFFIXES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
 
 
@@ -45,15 +48,22 @@ def blob_key(sha256: str, suffix: str) -> str:
 class FsspecBlobs:
     """Blobs below a folder (a path) or an fsspec URL.
 
-    A local file is written beside its place, flushed to the disk and renamed, so that under its key there is
-    never a part of a photo. Object stores do that themselves.
+    A local file is written in the folder `.parts`, flushed to the disk and renamed, so that under its key
+    there is never a part of a photo. Object stores do that themselves.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, now_s: Callable[[], float] = time.time) -> None:
+        """Removes what a crash left of unfinished files more than an hour ago. now_s: to tell their age."""
         fs, root = fsspec.core.url_to_fs(url)
         self._fs: Any = fs
         self._root = str(root).rstrip("/")
         self._local = isinstance(fs, LocalFileSystem)
+        self._parts = Path(self._root) / ".parts"
+        if self._local and self._parts.is_dir():
+            for part in self._parts.iterdir():
+                # Younger ones may be another process's, at work now.
+                if part.stat().st_mtime < now_s() - _STALE_S:
+                    part.unlink(missing_ok=True)
 
     def put(self, key: str, data: bytes) -> None:
         """See BlobStore. Raises Unavailable BLOB_STORE_UNAVAILABLE."""
@@ -106,7 +116,8 @@ class FsspecBlobs:
         place = Path(self._path(key))
         fresh = not place.parent.exists()
         place.parent.mkdir(parents=True, exist_ok=True)
-        part = place.with_name(f".{place.name}.{secrets.token_hex(8)}")
+        self._parts.mkdir(exist_ok=True)
+        part = self._parts / secrets.token_hex(16)
         try:
             with part.open("wb") as file:
                 file.write(data)

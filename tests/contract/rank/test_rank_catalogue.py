@@ -77,7 +77,7 @@ async def test_deleted_designs_are_gone_with_their_photos(rank: Any, tmp_path: P
     )
     assert [hit.design.design_id for hit in found.hits] == ["d3"]
     # d3 has the same photo as d1 had.
-    (kept,) = (tmp_path / "blobs").rglob("*.jpg")
+    (kept,) = (tmp_path / "blobs").rglob("*.png")
     assert kept.read_bytes() == shared.photo.data
     (answer,) = await index(rank.stub, [design("d2")])
     assert answer.state == pb.INDEX_STATE_INDEXED
@@ -160,6 +160,6 @@ async def test_a_photo_stays_while_any_version_shows_it(rank: Any, tmp_path: Pat
     await create(rank)
     await index(rank.stub, [design("d1")], version_id="v2")
     await rank.stub.DeleteDesigns(pb.DeleteDesignsRequest(design_ids=["d1"]), timeout=20)
-    assert len(list((tmp_path / "blobs").rglob("*.jpg"))) == 1
+    assert len(list((tmp_path / "blobs").rglob("*.png"))) == 1
     await rank.stub.DeleteDesigns(pb.DeleteDesignsRequest(design_ids=["d1"], version_id="v2"), timeout=20)
-    assert not list((tmp_path / "blobs").rglob("*.jpg"))
+    assert not list((tmp_path / "blobs").rglob("*.png"))

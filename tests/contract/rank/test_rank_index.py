@@ -68,7 +68,7 @@ async def test_a_changed_word_or_photo_is_written_in_place(rank: Any) -> None:
 async def test_the_photo_of_a_replaced_design_is_dropped(rank: Any, tmp_path: Any) -> None:
     await index(rank.stub, [design("d1"), design("d2")])
     await index(rank.stub, [design("d1", colour=(0, 0, 250))])
-    kept = list((tmp_path / "blobs").rglob("*.jpg"))
+    kept = list((tmp_path / "blobs").rglob("*.png"))
     assert len(kept) == 2
 
 

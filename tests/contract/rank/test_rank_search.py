@@ -212,7 +212,7 @@ async def test_every_hit_meets_the_filter_on_every_channel(
     one = pb.Filter(field=field, operator=f"FILTER_OPERATOR_{operator}", values=values)
     inputs: list[dict[str, Any]] = [
         {"text": "nails"},
-        {"reference_photo": photo_pb2.Photo(data=photo(RED, 9))},
+        {"reference_photo": photo_pb2.Photo(data=photo(RED, "another"))},
         {"text": "red nails", "palette": palette(LAB_RED)},
     ]
     for given in inputs:
