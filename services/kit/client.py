@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
@@ -45,8 +45,6 @@ __all__ = [
 _Response_co = TypeVar("_Response_co", covariant=True)
 _Item = TypeVar("_Item")
 Metadata = tuple[tuple[str, str], ...]
-_STATUS_POLLS = 200
-_STATUS_POLL_S = 0.02
 
 
 class UnaryMethod(Protocol[_Response_co]):
@@ -141,13 +139,14 @@ async def stream(
         sender = _Sender(running, requests)
     else:
         running = method(requests, **how)
+    status = _Status(running)
     try:
         async for response in running:
             yield cast("_Item", response)
         if sender is not None and sender.failure is not None:
             raise sender.failure
     except grpc.RpcError as raw:
-        raise await _stream_error(running, raw, deadline) from raw
+        raise status.error(raw, deadline) from raw
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if sender is not None and sender.failure is not None and not (task and task.cancelling()):
@@ -197,30 +196,47 @@ class _Sender:
             return  # the call has ended; its status tells the reader why
 
 
-async def _stream_error(running: Any, raw: grpc.RpcError, deadline: Deadline) -> LunulaError:
-    """Why a stream failed.
+class _Status:
+    """The status that the server gave a stream.
 
-    When a write finds the call ended, grpc.aio puts an INTERNAL of its own in the place of the status,
-    until the real status arrives a few turns of the event loop later.
+    A write that finds the call ended makes grpc.aio put an INTERNAL of its own in the place of the status,
+    so the status is noted at the moment at which it arrives.
     """
-    if not _is_write_failure(raw):
-        return from_rpc_error(raw)
-    for _ in range(_STATUS_POLLS):
-        code = await running.code()
-        trailers = await running.trailing_metadata()
-        real = grpc.aio.AioRpcError(
-            code,
+
+    def __init__(self, running: Any) -> None:
+        self._noted: grpc.RpcError | None = None
+        running.add_done_callback(self._note)
+
+    def error(self, raw: grpc.RpcError, deadline: Deadline) -> LunulaError:
+        """Why the stream failed, given what reading from it raised."""
+        if not _is_write_failure(raw):
+            return from_rpc_error(raw)
+        if self._noted is not None:
+            return from_rpc_error(self._noted)
+        if deadline.expired:
+            return DeadlineExceeded("The deadline passed while a request was being sent.")
+        return Unavailable("The call ended while a request was being sent.", reason="STREAM_BROKEN")
+
+    def _note(self, running: Any) -> None:
+        status = grpc.aio.AioRpcError(
+            _now(running.code()),
             grpc.aio.Metadata(),
-            trailers or grpc.aio.Metadata(),
-            await running.details(),
-            await running.debug_error_string(),
+            _now(running.trailing_metadata()) or grpc.aio.Metadata(),
+            _now(running.details()),
+            _now(running.debug_error_string()),
         )
-        if not _is_write_failure(real):
-            return from_rpc_error(real)
-        await asyncio.sleep(_STATUS_POLL_S)
-    if deadline.expired:
-        return DeadlineExceeded("The deadline passed while a request was being sent.")
-    return Unavailable("The call ended while a request was being sent.", reason="STREAM_BROKEN")
+        if not _is_write_failure(status):
+            self._noted = status
+
+
+def _now(known: Coroutine[Any, Any, Any]) -> Any:
+    """The value of a coroutine that has nothing to wait for; None when it has."""
+    try:
+        known.send(None)
+    except StopIteration as end:
+        return end.value
+    known.close()
+    return None
 
 
 def _is_write_failure(raw: grpc.RpcError) -> bool:

@@ -31,7 +31,8 @@ from services.kit.inference.base import (
     is_canary_alive,
     model_not_found,
 )
-from services.kit.inference.batching import BatchingPolicy, DynamicBatcher, Tensors
+from services.kit.inference.batch_queue import Tensors
+from services.kit.inference.batching import BatchingPolicy, DynamicBatcher
 from services.kit.inference.config import ModelConfig, read_repository
 from services.kit.inference.metrics import InferenceMetrics
 

@@ -44,6 +44,7 @@ DEFAULT_DEADLINE_KEY = "x-lunula-default-deadline-ms"
 # Health checks come from probes that know no token, and must be answered when the server is full.
 _EXEMPT = ("/grpc.health.v1.", "/grpc.reflection.")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]  # the stubs lack it
 _log = logging.getLogger(__name__)
 _access = logging.getLogger("lunula.access")
 
@@ -190,14 +191,14 @@ class _Call:
 
     async def _single(self, ticket: Ticket) -> Any:
         raw = await ticket.receive(self._context.read)
-        if raw is grpc.aio.EOF:
+        if raw is _EOF:
             raise Cancelled("The caller closed the call without a request.")
         return self._parse(raw)
 
     async def _messages(self, ticket: Ticket) -> AsyncIterator[Any]:
         received = self._policy.metrics.messages.labels(self._method, "received")
         # Read here and not from gRPC's iterator, which would keep every message's bytes beside the message.
-        while (raw := await self._context.read()) is not grpc.aio.EOF:
+        while (raw := await self._context.read()) is not _EOF:
             received.inc()
             await ticket.hold_streamed(len(raw))
             message = self._parse(raw)

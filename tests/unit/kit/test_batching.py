@@ -17,7 +17,8 @@ from prometheus_client import CollectorRegistry
 
 from services.kit.deadline import Deadline
 from services.kit.errors import DeadlineExceeded, Internal, InvalidArgument, ResourceExhausted, Unavailable
-from services.kit.inference.batching import BatchingPolicy, DynamicBatcher, Tensors
+from services.kit.inference.batch_queue import Tensors
+from services.kit.inference.batching import BatchingPolicy, DynamicBatcher
 from services.kit.inference.metrics import InferenceMetrics
 from services.kit.timings import collect
 
