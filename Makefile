@@ -61,8 +61,7 @@ bench: setup ## What costs what, beside a named reference in the same run
 lock: ## Resolve the locks anew (needs uv)
 	uv pip compile -q --no-header --no-emit-index-url --generate-hashes pyproject.toml \
 	  --extra crop --extra embed --extra rank --extra classify --extra cli --extra dev -o locks/dev.txt
-	uv pip compile -q --no-header --no-emit-index-url --generate-hashes --no-emit-package torch pyproject.toml \
-	  --extra train -o locks/train.txt
+	@$(MAKE) --no-print-directory lock-train
 
 clean: ## Remove everything that was made here
 	rm -rf $(VENV) .venv-train .lunula lunula build dist reports runs datasets

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
-
-import grpc
 
 from cli.records import Record
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from lunula.type.v1 import item_error_pb2, photo_pb2
-from services.kit.errors import LunulaError, from_rpc_error
+from services.kit.client import stream
+from services.kit.errors import LunulaError, Unavailable
 
 # Sent and not yet answered: bounds the client's memory, and what is sent twice after a broken stream.
 _IN_FLIGHT = 16
@@ -83,10 +83,9 @@ async def index(
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             await _one_stream(stub, list(waiting.values()), version_id, timeout_s, take)
-        except grpc.RpcError as error:
-            failure = from_rpc_error(error)
-            if error.code() != grpc.StatusCode.UNAVAILABLE or attempt == _ATTEMPTS:
-                raise failure from error
+        except Unavailable:
+            if attempt == _ATTEMPTS:
+                raise
         if not waiting:
             break
         if attempt < _ATTEMPTS:
@@ -114,10 +113,14 @@ async def _one_stream(
             design = await asyncio.to_thread(to_design, record)
             yield rank.IndexDesignsRequest(design=design, version_id=version_id)
 
-    async for answer in stub.IndexDesigns(requests(), timeout=timeout_s):
-        if answer.design_id:
-            slots.release()
-            take(answer)
+    answers = stream(
+        stub.IndexDesigns, requests(), timeout=timeout_s, response_type=rank.IndexDesignsResponse
+    )
+    async with aclosing(answers):
+        async for answer in answers:
+            if answer.design_id:
+                slots.release()
+                take(answer)
 
 
 __all__ = ["IndexOutcome", "LunulaError", "index", "to_design"]

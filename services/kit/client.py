@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
@@ -121,7 +121,7 @@ async def stream(
     timeout: float | Deadline,  # noqa: ASYNC109 - gRPC's word; it becomes the deadline on the wire
     metadata: Iterable[tuple[str, str]] = (),
     response_type: type[_Item] | None = None,
-) -> AsyncIterator[_Item]:
+) -> AsyncGenerator[_Item, None]:
     """Call a streaming method and yield its responses; `requests` is an async iterable or one request.
 
     Never retried: only the caller knows what was acknowledged. Leaving the loop early cancels the call
