@@ -33,9 +33,9 @@ _MIN_WEIGHT = 0.03
 # A specular highlight burns out to white but covers little; a white design covers more.
 _HIGHLIGHT_LEVEL = 238
 _HIGHLIGHT_SHARE = 0.10
-# A colour that covers less than a quarter of its asked-for share counts as up to this much farther.
-_RARITY_DIFFERENCE = 6.0
-_ENOUGH_SHARE = 0.25
+# A colour that covers less than half of its asked-for share counts as up to this much farther.
+_RARITY_DIFFERENCE = 10.0
+_ENOUGH_SHARE = 0.5
 # A request's colour that must share a design's colour with another counts as this much farther.
 _SHARED_DIFFERENCE = 10.0
 

@@ -73,9 +73,9 @@ def test_normalising_maps_are_monotone_and_bounded(channel: str, first: float, s
 
 
 def test_the_maps_have_the_documented_constants() -> None:
-    assert normalise("design", 0.35) == 0.5
-    assert normalise("design", 0.47) == pytest.approx(1 / (1 + math.exp(-1)))
-    assert normalise("reference", 0.60) == 0.5
+    assert normalise("design", 0.40) == 0.5
+    assert normalise("design", 0.55) == pytest.approx(1 / (1 + math.exp(-1)))
+    assert normalise("reference", 0.75) == 0.5
     assert normalise("description", 6.0) == 0.5
     assert normalise("description", -3.0) == 0.0
     assert normalise("palette", 0.0) == 1.0

@@ -245,7 +245,7 @@ class TestSimilarity:
             for color, index in zip(request_, choice, strict=True):
                 gaps = [
                     float(ciede2000(color.lab, other.lab))
-                    + 6 * min(1, max(0, 1 - other.weight / (0.25 * color.weight)))
+                    + 10 * min(1, max(0, 1 - other.weight / (0.5 * color.weight)))
                     for other in design
                 ]
                 gap = gaps[index] if index < len(design) else min(gaps) + 10
