@@ -1,4 +1,4 @@
-"""What only a real Triton server can show: numbers equal to the embedded backend's, and what breaking does."""
+"""What only a real Triton server can show: the embedded backend's numbers, and what happens when it breaks."""
 
 from __future__ import annotations
 
