@@ -1,4 +1,4 @@
-"""What only a real Triton server can show: the embedded backend's numbers, and what happens when it breaks."""
+"""What only a real Triton server can show: the embedded backend's numbers, and what comes when it fails."""
 
 from __future__ import annotations
 
