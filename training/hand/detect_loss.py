@@ -54,8 +54,7 @@ def detect_loss(scores: Tensor, boxes: Tensor, hands: list[Tensor]) -> Tensor:
     probability = scores.detach().sigmoid()
     weight = (target - probability).abs().square()
     bce = functional.binary_cross_entropy_with_logits(scores, target, reduction="none")
-    count = max(1, sum(len(item) for item in hands))
-    score_loss = (bce * weight).sum() / count
+    score_loss = 2 * (bce * weight).sum() / target.sum().clamp(min=1)
     chosen = target > POSITIVE
     if not chosen.any():
         return score_loss

@@ -38,7 +38,9 @@ class HandDetector(nn.Module):
         self.score_tower = nn.Sequential(Separable(width, width), nn.Conv2d(width, 1, 1))
         self.box_tower = nn.Sequential(Separable(width, width), nn.Conv2d(width, 4, 1))
         nn.init.constant_(self.score_tower[1].bias, -4.0)
-        nn.init.constant_(self.box_tower[1].bias, 1.5)  # half sides of exp(1.5) cells at the start
+        nn.init.constant_(
+            self.box_tower[1].bias, 2.5
+        )  # half sides of exp(2.5) cells at the start: hands are large
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         levels = self.backbone.levels(images)
