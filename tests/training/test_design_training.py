@@ -125,21 +125,24 @@ def test_ranks_count_ties_against_the_target_and_take_the_best_of_several() -> N
     )
 
 
-def test_a_few_steps_of_the_encoders_lower_their_loss_and_repeat(
+def trained_encoders(corpus: Corpus, epochs: float) -> Encoders:
+    config = EncoderConfig(size=64, large=64, epochs=epochs, batch=12, bank=16, warm_up=0.1)
+    torch.manual_seed(3)
+    return train_encoders(Encoders(EfficientNetLite0()), corpus, config, ViewConfig())
+
+
+def test_a_few_steps_of_the_encoders_lower_their_loss(
     corpus: Corpus, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = EncoderConfig(size=64, large=64, epochs=15, batch=12, bank=16, warm_up=0.1)
-
-    def trained() -> Encoders:
-        torch.manual_seed(3)
-        return train_encoders(Encoders(EfficientNetLite0()), corpus, config, ViewConfig())
-
     with caplog.at_level("INFO", logger="training.design.encoders"):
-        first = trained()
+        trained_encoders(corpus, epochs=15)
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("step")]
     totals = [sum(float(word) for word in line.split(" s ")[1].split()[1::2]) for line in lines]
     assert totals[-1] < 0.8 * totals[0]
-    second = trained()
+
+
+def test_the_same_seed_trains_the_same_encoders(corpus: Corpus) -> None:
+    first, second = (trained_encoders(corpus, epochs=1.5) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 

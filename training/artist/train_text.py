@@ -20,7 +20,7 @@ import fasttext
 import numpy as np
 from numpy.typing import NDArray
 
-from training.artist.works import Split, line, read_works, split_works
+from training.artist.works import Split, composed_works, line, read_works, split_works
 from training.design.records import Design, digest
 
 logger = logging.getLogger(__name__)
@@ -76,11 +76,17 @@ def accuracy(table: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     return 100 * float((table.argmax(axis=1) == labels).mean())
 
 
-def train(split: Split, seed: int, target: Path) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
-    """Trains, quantises into `target`; probabilities of val, test and strangers, and figures."""
-    full = fit(split.train, seed)
+def train(
+    split: Split, seed: int, target: Path, extra: Sequence[Design] = ()
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
+    """Trains, quantises into `target`; probabilities of val, test and strangers, and figures.
+
+    `extra`: works to train on that are in no part of the split.
+    """
+    works = [*split.train, *(work for work in extra if work.artist in split.artists)]
+    full = fit(works, seed)
     exact = probabilities(full, split.test, split.artists)
-    model = quantise(full, split.train, target)
+    model = quantise(full, works, target)
     parts = {
         "val": probabilities(model, split.val, split.artists),
         "test": probabilities(model, split.test, split.artists),
@@ -103,16 +109,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--strangers", type=int, default=6, help="artists set apart to calibrate the unknown")
+    parser.add_argument("--words", type=int, default=0, help="further works, as words alone, to train on")
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     works = read_works(args.data)
+    extra = composed_works(args.words, args.seed + 1000, sorted({work.artist for work in works}))
     apart = split_works(works, seed=args.seed, strangers=args.strangers)
-    parts, figures = train(apart, args.seed, args.out / "without-strangers.ftz")
+    parts, figures = train(apart, args.seed, args.out / "without-strangers.ftz", extra)
     np.savez(args.out / "text-apart.npz", **parts)
     logger.info("without %d strangers: %s", args.strangers, figures)
     split = split_works(works, seed=args.seed)
-    parts, figures = train(split, args.seed, args.out / "model.ftz")
+    parts, figures = train(split, args.seed, args.out / "model.ftz", extra)
     np.savez(args.out / "text.npz", **parts)
     logger.info("%s", figures)
     about = {
@@ -120,10 +128,11 @@ def main(argv: list[str] | None = None) -> None:
         "settings": SETTINGS,
         "seed": args.seed,
         "strangers": args.strangers,
-        "works": len(works),
+        "works": len(works) + len(extra),
         "artists": list(split.artists),
         "digest": digest(args.data),
-        "command": f"python -m training.artist.train_text --data {args.data.name} --seed {args.seed}",
+        "command": f"python -m training.artist.train_text --data {args.data.name} "
+        f"--words {args.words} --seed {args.seed}",
     }
     (args.out / "text.json").write_text(json.dumps(about, indent=1, ensure_ascii=False))
 

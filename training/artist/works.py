@@ -61,6 +61,36 @@ def split_works(
     )
 
 
+def composed_works(count: int, seed: int, artists: Sequence[str]) -> list[Design]:
+    """Further works of the same synthetic artists as words alone: photos take longer to draw."""
+    from training.synth.artists import artist_design, artist_of
+    from training.synth.texts import write_texts
+
+    known = set(artists)
+    works = []
+    for number in range(count):
+        who = artist_of(seed * 10_000_000 + number)
+        rng = np.random.default_rng([seed, number])
+        said = write_texts(rng, artist_design(rng, who), "train", who.words, who.language)
+        tail = [who.signature if rng.random() < 0.7 else "", who.closing if rng.random() < 0.7 else ""]
+        if who.id in known:
+            works.append(
+                Design(
+                    name=f"words-{number:06d}",
+                    image=Path(),
+                    mask=None,
+                    crop=(0.0, 0.0, 0.0, 0.0),
+                    attributes=frozenset(),
+                    palette=(),
+                    requests=(),
+                    artist=who.id,
+                    title=str(said["title"]),
+                    description=" ".join(part for part in (str(said["description"]), *tail) if part),
+                )
+            )
+    return works
+
+
 def line(work: Design) -> str:
     """What the text model reads of a work: the words of its title and description."""
     return " ".join(words(f"{work.title} {work.description}"))

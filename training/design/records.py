@@ -95,8 +95,8 @@ def known_attributes(record: dict[str, Any]) -> frozenset[tuple[str, str]]:
     return frozenset(found)
 
 
-def read_design(record: dict[str, Any], folder: Path) -> Design:
-    """A `Design` from one line of `index.jsonl` in `folder`."""
+def read_design(record: dict[str, Any], folder: Path, prefix: str = "") -> Design:
+    """A `Design` from one line of `index.jsonl` in `folder`; `prefix` goes before its name."""
     width, height = record.get("size") or (0, 0)
     box = (record.get("crop") or {}).get("box") or (0, 0, width, height)
     requests = tuple(
@@ -112,7 +112,7 @@ def read_design(record: dict[str, Any], folder: Path) -> Design:
         if text.get("text")
     )
     return Design(
-        name=str(record["id"]),
+        name=f"{prefix}{record['id']}",
         image=folder / record["image"],
         mask=folder / record["mask"] if record.get("mask") else None,
         crop=tuple(float(value) for value in box),
@@ -125,21 +125,26 @@ def read_design(record: dict[str, Any], folder: Path) -> Design:
         artist=str(record.get("artist") or ""),
         title=str(record.get("title") or ""),
         description=str(record.get("description") or ""),
-        accepts=frozenset(str(name) for name in record.get("accepts") or ()),
+        accepts=frozenset(f"{prefix}{name}" for name in record.get("accepts") or ()),
     )
 
 
-def read_designs(folder: Path, limit: int | None = None, split: str = "") -> list[Design]:
-    """The designs of a folder or of one split, in the order of the index; a cut last line is ignored."""
-    designs = []
-    with (folder / "index.jsonl").open(encoding="utf-8") as lines:
-        for line in lines:
-            if limit is not None and len(designs) >= limit:
-                break
-            if line.endswith("\n") and line.strip():
-                record = json.loads(line)
-                if not split or record.get("split", split) == split:
-                    designs.append(read_design(record, folder))
+def read_designs(folders: Path | Sequence[Path], limit: int | None = None, split: str = "") -> list[Design]:
+    """The designs of folders, all or those of one split, in order; a cut last line is ignored.
+
+    With several folders, the folder's name goes before a design's.
+    """
+    folders = [folders] if isinstance(folders, Path) else folders
+    designs: list[Design] = []
+    for folder in folders:
+        prefix = f"{folder.name}/" if len(folders) > 1 else ""
+        with (folder / "index.jsonl").open(encoding="utf-8") as lines:
+            for line in lines:
+                if limit is not None and len(designs) >= limit:
+                    return designs
+                record = json.loads(line) if line.endswith("\n") and line.strip() else None
+                if record is not None and (not split or record.get("split", split) == split):
+                    designs.append(read_design(record, folder, prefix))
     return designs
 
 
@@ -164,6 +169,9 @@ def known_kinds(hot: NDArray[np.float32]) -> NDArray[np.float32]:
     return known
 
 
-def digest(folder: Path) -> str:
-    """sha256 of the index: names the data that a checkpoint was trained on."""
-    return hashlib.sha256((folder / "index.jsonl").read_bytes()).hexdigest()
+def digest(folders: Path | Sequence[Path]) -> str:
+    """sha256 over the indices: names the data that a checkpoint was trained on."""
+    found = hashlib.sha256()
+    for folder in [folders] if isinstance(folders, Path) else folders:
+        found.update((folder / "index.jsonl").read_bytes())
+    return found.hexdigest()

@@ -54,9 +54,9 @@ def load_fusions(path: Path) -> tuple[Fusions, dict[str, Any]]:
     return model.eval(), stored
 
 
-def designs_with_texts(folder: Path, split: str, limit: int | None = None) -> list[Design]:
+def designs_with_texts(folders: list[Path], split: str, limit: int | None = None) -> list[Design]:
     """Designs of a split that a request can be about."""
-    return [design for design in read_designs(folder, limit, split) if design.requests]
+    return [design for design in read_designs(folders, limit, split) if design.requests]
 
 
 def accepted(designs: list[Design]) -> list[frozenset[int]]:
@@ -187,7 +187,7 @@ def run_measure(args: argparse.Namespace) -> None:
         found = measure(fusions, features, held_out_requests(designs), sentences, accepted(designs))
     for name, row in found.items():
         print(f"{name}: {shown(row)}")
-    name = args.photos.name if args.photos else f"{args.data.name}-{args.split}"
+    name = args.photos.name if args.photos else f"{args.data[0].name}-{args.split}"
     (args.out / f"measured-{name}.json").write_text(json.dumps(found, indent=1))
 
 
@@ -200,12 +200,25 @@ STEPS = {
 }
 
 
+def shown_arguments(args: argparse.Namespace) -> str:
+    """The arguments that decide the result, with folders by name: where they lie is nobody's business."""
+    words = []
+    for name in ("data", "val", "start", "limit", "views", "seed", "set"):
+        value = getattr(args, name)
+        if value not in (None, []):
+            values = value if isinstance(value, list) else [value]
+            words += [f"--{name}", *(v.name if isinstance(v, Path) else str(v) for v in values)]
+    return " ".join(words)
+
+
 def main(argv: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m training.design.train", description=__doc__)
     parser.add_argument("step", choices=STEPS)
-    parser.add_argument("--data", type=Path, help="synthetic designs to train on (or to measure)")
-    parser.add_argument("--val", type=Path, help="held-out designs in a folder of their own; default: --data")
+    parser.add_argument("--data", type=Path, nargs="+", help="synthetic designs to train on, or to measure")
+    parser.add_argument(
+        "--val", type=Path, nargs="+", help="held-out designs in a folder of their own; default: --data"
+    )
     parser.add_argument("--split", default="test", help="of --data, for `measure`")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--models", type=Path, default=Path("triton_models"))
@@ -219,13 +232,7 @@ def main(argv: list[str] | None = None) -> None:
         "--set", nargs="*", default=[], metavar="NAME=VALUE", help="change a field of the configuration"
     )
     args = parser.parse_args(argv)
-    shown_args = [
-        f"--{k} {v.name if isinstance(v, Path) else v}"
-        for k, v in vars(args).items()
-        if k in ("data", "val", "limit", "seed", "views") and v is not None
-    ]
-    changes = f" --set {' '.join(args.set)}" if args.set else ""
-    args.command_line = f"python -m training.design.train {args.step} {' '.join(shown_args)}{changes}"
+    args.command_line = f"python -m training.design.train {args.step} {shown_arguments(args)}"
     torch.set_num_threads(args.threads)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     args.out.mkdir(parents=True, exist_ok=True)
