@@ -12,7 +12,7 @@ import argparse
 import json
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,12 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def fit(works: Sequence[Design], seed: int) -> Any:
+def fit(works: Sequence[Design], seed: int, settings: Mapping[str, Any] = SETTINGS) -> Any:
     """A fastText classifier of `works`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "works.txt"
         path.write_text("".join(f"{LABEL}{work.artist} {line(work)}\n" for work in works), encoding="utf-8")
-        return fasttext.train_supervised(str(path), seed=seed, **SETTINGS)
+        return fasttext.train_supervised(str(path), seed=seed, **settings)
 
 
 def quantise(model: Any, works: Sequence[Design], target: Path, cutoff: int = 20_000) -> Any:
@@ -77,14 +77,18 @@ def accuracy(table: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
 
 
 def train(
-    split: Split, seed: int, target: Path, extra: Sequence[Design] = ()
+    split: Split,
+    seed: int,
+    target: Path,
+    extra: Sequence[Design] = (),
+    settings: Mapping[str, Any] = SETTINGS,
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
     """Trains, quantises into `target`; probabilities of val, test and strangers, and figures.
 
     `extra`: works to train on that are in no part of the split.
     """
     works = [*split.train, *(work for work in extra if work.artist in split.artists)]
-    full = fit(works, seed)
+    full = fit(works, seed, settings)
     exact = probabilities(full, split.test, split.artists)
     model = quantise(full, works, target)
     parts = {
