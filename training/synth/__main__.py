@@ -1,4 +1,4 @@
-"""python -m training.synth: write synthetic photos, or a contact sheet."""
+"""python -m training.synth: write synthetic photos, a contact sheet, or (`sample`) the sample catalogue."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import cv2
 
+from training.synth.catalogue import write_catalogue
+from training.synth.scene import KINDS
 from training.synth.sheet import contact_sheet
 from training.synth.writer import write
 
@@ -14,7 +16,8 @@ from training.synth.writer import write
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m training.synth", description=__doc__)
-    parser.add_argument("--kind", default="designs", help="designs, segmentation")
+    parser.add_argument("what", nargs="?", choices=["photos", "sample"], default="photos")
+    parser.add_argument("--kind", default="designs", choices=KINDS)
     parser.add_argument("--n", type=int, default=1000, help="how many photos")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--size", type=int, default=640, help="longer side in pixels")
@@ -26,7 +29,9 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="write a contact sheet of 64 samples here instead")
     parser.add_argument("--marked", action="store_true", help="draw outlines and joints on the sheet")
     args = parser.parse_args()
-    if args.sheet:
+    if args.what == "sample":
+        write_catalogue(args.out or Path("sample"))
+    elif args.sheet:
         page = contact_sheet(args.seed, args.kind, marked=args.marked, backgrounds=args.backgrounds)
         cv2.imwrite(str(args.sheet), page[..., ::-1])
     elif args.out:

@@ -76,11 +76,18 @@ def _cone_depth(x0: int, y0: int, x1: int, y1: int, a: F32, d: F32, ra: float, d
         if dz != 0.0:
             t += np.sqrt(disc) * np.float32(dz / (-2.0 * qa * np.sqrt(dz * dz - qa)))
         np.clip(t, 0, 1, out=t)
-    else:  # seen end on: the nearer of the two spheres
-        start = np.where(qc >= 0, np.sqrt(np.maximum(qc, 0)), FAR)
-        q1 = np.float32(qa) + qb + qc
-        end = np.where(q1 >= 0, np.float32(dz) + np.sqrt(np.maximum(q1, 0)), FAR)
-        t = (end > start).astype(np.float32)
+    else:  # seen end on: the best of the two spheres and, where there is one, the tangent sphere between
+        t, z = np.zeros_like(qb), np.full_like(qb, FAR)
+        between = np.zeros_like(qb)
+        if qa > 1e-6 and dz * dz > qa:
+            root = np.sqrt(np.maximum(qb * qb - np.float32(4.0 * qa) * qc, 0) / np.float32(dz * dz - qa))
+            between = np.clip((-qb - np.float32(dz) * root) / np.float32(2 * qa), 0, 1)
+        for candidate in (between, t, np.ones_like(qb)):
+            q = (np.float32(qa) * candidate + qb) * candidate + qc
+            depth = np.where(q >= 0, a[2] + np.float32(dz) * candidate + np.sqrt(np.maximum(q, 0)), FAR)
+            better = depth > z
+            t, z = np.where(better, candidate, t), np.where(better, depth, z)
+        return z.astype(np.float32, copy=False), t.astype(np.float32, copy=False)
     q = (np.float32(qa) * t + qb) * t + qc
     z = np.where(q >= 0, a[2] + np.float32(dz) * t + np.sqrt(np.maximum(q, 0)), FAR)
     return z.astype(np.float32, copy=False), t

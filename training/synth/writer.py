@@ -7,6 +7,7 @@ workers writes the same files. `index.jsonl` is written last and in order; it ex
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -72,7 +73,9 @@ def write(
                 write_one(job)
                 bar.advance(task)
         else:
-            with ProcessPoolExecutor(workers, initializer=_one_thread) as pool:
+            # fresh processes: a fork would inherit locks of the parent's threads
+            context = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(workers, context, initializer=_one_thread) as pool:
                 for future in as_completed([pool.submit(write_one, job) for job in missing]):
                     future.result()
                     bar.advance(task)

@@ -1,0 +1,164 @@
+"""Texts: true of the design, in two languages, and without what is kept for testing."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from nails.phrases import parse
+from nails.vocabulary import ATTRIBUTES
+from training.synth.artists import ARTISTS, artist, artist_design, artist_of
+from training.synth.designs import PARTS, PATTERNS, PLAIN_COLOURS, holds_out, sample_design
+from training.synth.facts import satisfies
+from training.synth.holdout import (
+    HELD_OUT_WORDS,
+    has_held_out_word,
+    pair_held_out,
+    split_of,
+    template_held_out,
+)
+from training.synth.record import design_attributes
+from training.synth.texts import palette, write_texts
+from training.synth.themes import THEMES
+
+SEEDS = range(100)
+
+
+def texts_of(seed: int, split: str) -> tuple[dict, dict]:  # type: ignore[type-arg]  # records are plain JSON
+    rng = np.random.default_rng(seed)
+    design = sample_design(rng, 0.05, allow_held_out=split == "test")
+    return write_texts(rng, design, split), design_attributes(design)
+
+
+def test_held_out_words_never_occur_in_training_texts() -> None:
+    for seed in SEEDS:
+        written, _ = texts_of(seed, "train")
+        said = [text["text"] for text in written["texts"]]
+        said += [written["title"], written["description"], *written["tags"]]
+        for text in said:
+            assert not has_held_out_word(text), text
+
+
+def test_held_out_words_do_occur_in_test_texts() -> None:
+    said = " ".join(text["text"] for seed in SEEDS for text in texts_of(seed, "test")[0]["texts"]).lower()
+    assert sum(word in said for word in HELD_OUT_WORDS) > 20
+
+
+def test_training_designs_show_no_held_out_pair_of_colours() -> None:
+    kept = 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        assert not holds_out(sample_design(rng, 0.0, allow_held_out=False))
+        kept += holds_out(sample_design(np.random.default_rng(seed), 0.0))
+    assert kept > 5  # drawn freely, some do
+
+
+def test_some_pairs_and_templates_are_held_out_but_few() -> None:
+    pairs = [pair_held_out(a, b) for a in PLAIN_COLOURS for b in PLAIN_COLOURS if a < b]
+    assert 0.02 < np.mean(pairs) < 0.08
+    assert pair_held_out("red", "navy") == pair_held_out("navy", "red")
+    assert 0.02 < np.mean([template_held_out(f"template {i}") for i in range(400)]) < 0.25
+
+
+def test_splits_are_eighty_ten_ten_and_stable() -> None:
+    splits = [split_of(seed) for seed in range(4000)]
+    assert 0.77 < splits.count("train") / 4000 < 0.83
+    assert splits == [split_of(seed) for seed in range(4000)]
+
+
+def test_a_design_fulfils_everything_that_its_own_texts_claim() -> None:
+    for seed in SEEDS:
+        written, attributes = texts_of(seed, "train")
+        for text in written["texts"]:
+            claims = [claim for claim in text["claims"] if claim[1] != "theme"]
+            assert satisfies(attributes, claims), (text, attributes)
+
+
+def test_claims_tell_designs_apart() -> None:
+    everything = [texts_of(seed, "train") for seed in range(60)]
+    wrong = 0
+    for i, (written, _) in enumerate(everything):
+        dense = next(text for text in written["texts"] if text["level"] == "dense" and text["lang"] == "en")
+        wrong += sum(
+            satisfies(attributes, dense["claims"]) for j, (_, attributes) in enumerate(everything) if j != i
+        )
+    assert wrong < 120  # of 3,540 pairs
+
+
+def test_both_languages_and_all_levels_are_written() -> None:
+    levels = {(text["lang"], text["level"]) for seed in SEEDS for text in texts_of(seed, "train")[0]["texts"]}
+    assert levels == {
+        (lang, level) for lang in ("en", "ja") for level in ("dense", "plain", "tags", "abstract")
+    }
+    for seed in range(30):
+        for text in texts_of(seed, "train")[0]["texts"]:
+            assert bool(re.search(r"[\u3040-\u9fff]", text["text"])) == (text["lang"] == "ja")
+
+
+def test_phrases_are_those_of_the_reader_that_serves() -> None:
+    for seed in range(10):
+        for text in texts_of(seed, "train")[0]["texts"]:
+            reading = parse(text["text"])
+            assert (text["mdd"], text["nnp"]) == (reading.mdd, reading.nnp)
+
+
+def test_refusals_name_only_what_is_absent() -> None:
+    refusals = 0
+    for seed in SEEDS:
+        written, attributes = texts_of(seed, "train")
+        for text in written["texts"]:
+            for scope, kind, value in text["claims"]:
+                if scope == "not":
+                    refusals += 1
+                    assert satisfies(attributes, [(scope, kind, value)])
+    assert refusals > 20
+
+
+def test_a_palette_is_ordered_by_weight_and_sums_to_one() -> None:
+    for seed in SEEDS:
+        design = sample_design(np.random.default_rng(seed))
+        entries = palette(design)
+        weights = [entry["weight"] for entry in entries]
+        assert weights == sorted(weights, reverse=True)
+        assert 1 <= len(entries) <= 5
+        if (
+            len({look.colour for look in design.looks} | {a for look in design.looks for a in look.accents})
+            <= 5
+        ):
+            assert sum(weights) == pytest.approx(1, abs=1e-3)
+
+
+def test_themes_and_weights_speak_the_vocabulary() -> None:
+    names = {kind: {term.name for term in terms} for kind, terms in ATTRIBUTES.items()}
+    assert set(THEMES) == names["theme"]
+    assert set(PATTERNS) == names["pattern"]
+    assert set(PARTS) == names["part"]
+    for theme in THEMES.values():
+        assert set(theme.colours) <= names["colour"]
+        assert set(theme.patterns) <= names["pattern"]
+        assert set(theme.parts) <= names["part"]
+        assert set(theme.finishes) <= names["finish"]
+
+
+def test_an_artist_is_always_the_same_and_differs_from_others() -> None:
+    assert artist(3) is artist(3)
+    assert len({repr(sorted(artist(i).colours.items())) for i in range(ARTISTS)}) == ARTISTS
+    assert all(20 <= artist(i).works <= 200 for i in range(ARTISTS))
+
+
+def test_artists_repeat_their_favourites() -> None:
+    def shapes(number: int) -> list[str]:
+        return [artist_design(np.random.default_rng(i), artist(number)).shape for i in range(40)]
+
+    own = [max(shapes(n).count(s) for s in set(shapes(n))) / 40 for n in range(12)]
+    assert np.mean(own) > 0.5  # drawn freely, the commonest shape has a fifth
+
+
+def test_photos_of_a_run_are_shared_among_artists_by_their_works() -> None:
+    found = [artist_of(i, 10).id for i in range(3000)]
+    works = {artist(i).id: artist(i).works for i in range(10)}
+    total = sum(works.values())
+    for name, count in works.items():
+        assert found.count(name) / 3000 == pytest.approx(count / total, abs=0.03)
