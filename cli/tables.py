@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -27,18 +30,21 @@ def swatches(palette: palette_pb2.Palette) -> Text:
     return text
 
 
-def hits_table(response: rank.SearchDesignsResponse, *, title: str, first_rank: int = 1) -> Table:
-    """Hits with the breakdown of each score; the columns of terms add up to the score."""
+def hits_table(response: rank.SearchDesignsResponse, *, title: str, first_rank: int = 1) -> Group:
+    """Hits with the breakdown of each score, and below it why each was found.
+
+    A cell of a channel is "raw → weighted"; the weighted terms of a row add up to its score.
+    """
     channels = [term.channel for term in response.hits[0].terms] if response.hits else []
-    table = Table(title=title, title_justify="left", expand=False)
-    table.add_column("#", justify="right")
-    table.add_column("design")
-    table.add_column("score", justify="right", style="bold")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("design", no_wrap=True)
+    table.add_column("score", justify="right", style="bold", no_wrap=True)
     for channel in channels:
-        table.add_column(f"{channel}\nraw → weighted", justify="right")
-    table.add_column("colours")
-    table.add_column("artist")
-    table.add_column("why", overflow="fold")
+        table.add_column(channel, justify="right", no_wrap=True)
+    table.add_column("colours", no_wrap=True)
+    table.add_column("artist", no_wrap=True)
+    why = Table.grid(padding=(0, 2, 0, 0))
     for position, hit in enumerate(response.hits, start=first_rank):
         terms = {term.channel: term for term in hit.terms}
         table.add_row(
@@ -46,15 +52,15 @@ def hits_table(response: rank.SearchDesignsResponse, *, title: str, first_rank: 
             hit.design.design_id,
             f"{hit.score:.3f}",
             *(
-                f"{terms[name].raw:.3f} → {terms[name].contribution:.3f}"
+                f"{terms[name].raw:.2f} → {terms[name].contribution:.3f}"
                 for name in channels
                 if name in terms
             ),
             swatches(hit.design.palette),
             hit.design.artist_id or "-",
-            hit.explanation,
         )
-    return table
+        why.add_row(f"[dim]{position}[/dim]", f"[dim]{escape(hit.explanation)}[/dim]")
+    return Group(table, why)
 
 
 def timings_line(info: response_info_pb2.ResponseInfo) -> str:
