@@ -44,6 +44,8 @@ class Capabilities:
     bm25: whether full-text search exists; `bm25_analyzer` splits our words at spaces.
     bm25_sign: multiplied with the distance gives a score where larger is better.
     sorted_queries: whether a query with a limit returns the rows with the smallest keys, in order.
+    flush_rows: after so many rows a flush is worth its time. Only what was flushed is indexed: Lite searches
+        the rest ten times as slowly, and a server searches it by a coarse stand-in that misses neighbours.
     serial_writes: whether writers must take turns.
     settle_deletes: whether a session sees its own deletes only after a strong read (pymilvus gets no usable
         timestamp from this server's answer to a delete).
@@ -58,6 +60,7 @@ class Capabilities:
     bm25_analyzer: dict[str, Any]
     bm25_sign: float
     sorted_queries: bool
+    flush_rows: int
     serial_writes: bool
     settle_deletes: bool
 
@@ -75,6 +78,7 @@ class Capabilities:
                 bm25_analyzer={"tokenizer": "standard"},
                 bm25_sign=-1.0,
                 sorted_queries=False,
+                flush_rows=2_000,
                 serial_writes=True,
                 settle_deletes=False,
             )
@@ -91,6 +95,7 @@ class Capabilities:
             bm25_analyzer={"tokenizer": "whitespace"},
             bm25_sign=1.0,
             sorted_queries=True,
+            flush_rows=10_000,
             serial_writes=False,
             settle_deletes=True,
         )

@@ -26,7 +26,7 @@ from pymilvus import MilvusClient, MilvusException
 
 LAUNCHER = Path(".lunula/milvus-venv/bin/milvus-server")
 _ETCD_PORTS = (2379, 2380)
-_START_S = 120.0
+_START_S = 300.0
 _STOP_S = 20.0
 _PR_SET_PDEATHSIG = 1
 

@@ -37,6 +37,7 @@ from services.rank.validation import (
 
 _HITS, _MOST_HITS = 10, 100
 _LISTED, _MOST_LISTED = 50, 1_000
+_WORTH_A_FLUSH = 200
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class RankServicer(pb_grpc.RankServiceServicer):
                 if answered == received:
                     response.info.CopyFrom(response_info())
                 yield response
+        await self._parts.store.flush(version.names, deadline, least_rows=_WORTH_A_FLUSH)
 
     async def SearchDesigns(self, request: pb.SearchDesignsRequest, context: Any) -> pb.SearchDesignsResponse:
         """See the contract."""

@@ -7,23 +7,29 @@ request asks Milvus for more rows than it gives.
 
 from __future__ import annotations
 
+import logging
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from services.kit.deadline import Deadline
-from services.kit.errors import Internal
+from services.kit.errors import Internal, LunulaError
 from services.rank.filters import all_of, id_expression, literal
 from services.rank.milvus import Milvus
 from services.rank.rows import IndexedDesign, spaced_words
 from services.rank.schema import Collections, align_schema, design_schema, indexes
+
+log = logging.getLogger(__name__)
 
 MAX_ROWS = 16_384
 """A Milvus server gives no more rows than this at once."""
 FACTS = "lunula.facts"
 """The collection property that the catalogue keeps its facts in (Lite drops descriptions)."""
 _ID_CHUNK = 1_000
+_SAMPLE = 2_048
+"""More than the longest page."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class Store:
 
     def __init__(self, milvus: Milvus) -> None:
         self._milvus = milvus
+        self._unflushed: Counter[str] = Counter()
 
     async def create(self, names: Collections, facts: str, deadline: Deadline) -> None:
         """Both collections, empty; the first one, which makes the version, last. `load` makes them ready.
@@ -81,6 +88,8 @@ class Store:
                 client.load_collection(name, timeout=timeout)
 
         await self._milvus.call(work, deadline=deadline, write=True)
+        # What was read back from the log after a restart may be many rows; nobody counted them.
+        await self.flush(names, deadline, least_rows=0)
 
     async def upsert(self, names: Collections, designs: Sequence[IndexedDesign], deadline: Deadline) -> None:
         """Write designs, new or changed; durable when this returns. Ids must differ from each other."""
@@ -95,6 +104,26 @@ class Store:
             client.upsert(names.design, rows, timeout=timeout)
 
         await self._milvus.call(work, deadline=deadline, write=True)
+        self._unflushed[names.design] += len(designs)
+        await self.flush(names, deadline, least_rows=can.flush_rows)
+
+    async def flush(self, names: Collections, deadline: Deadline, *, least_rows: int) -> None:
+        """Have indexed what was written, where at least so many rows wait for it.
+
+        For speed only: what `upsert` wrote is durable and is found without it, so it never fails.
+        """
+        if self._unflushed[names.design] < least_rows:
+            return
+        self._unflushed[names.design] = 0
+
+        def work(client: Any, timeout: float) -> None:
+            for name in (names.align, names.design):
+                client.flush(name, timeout=timeout)
+
+        try:
+            await self._milvus.call(work, deadline=deadline, write=True)
+        except LunulaError as error:
+            log.warning("flushing %s failed: %s", names.design, error)
 
     async def read(
         self,
@@ -161,13 +190,26 @@ class Store:
         if can.sorted_queries:
             rows = await self._query(collection, all_of(expression, beyond), fields, limit, deadline)
             return sorted(rows, key=_id)[:limit]
-        # Here any rows may come first, so the ids are sorted by us; at 20,000 designs they are few bytes.
-        every = await self._query(collection, all_of(expression, beyond), ("design_id",), None, deadline)
-        ids = sorted(row["design_id"] for row in every)[:limit]
-        if not ids:
-            return []
-        found = await self.read(collection, ids, fields, deadline)
+        ids = await self._smallest_ids(collection, expression, after, limit, deadline)
+        found = await self.read(collection, ids, fields, deadline) if ids else {}
         return [found[design_id] for design_id in ids if design_id in found]
+
+    async def _smallest_ids(
+        self, collection: str, expression: str, after: str, limit: int, deadline: Deadline
+    ) -> list[str]:
+        """The first `limit` ids after `after` in their order, from queries that give any rows.
+
+        Every full answer bounds from above where the wanted ids are: there are `limit` and more below.
+        """
+        bounds = f"design_id > {literal(after)}"
+        while True:
+            rows = await self._query(
+                collection, all_of(expression, bounds), ("design_id",), _SAMPLE, deadline
+            )
+            ids = sorted(_id(row) for row in rows)
+            if len(ids) < _SAMPLE:
+                return ids[:limit]
+            bounds = f"design_id > {literal(after)} and design_id <= {literal(ids[limit])}"
 
     async def count(self, collection: str, expression: str, deadline: Deadline) -> int:
         """How many designs meet the expression ("" is all)."""

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import grpc
 import pytest
 from pymilvus import MilvusClient
-from rank_doubles import Doubles, Neighbours, neighbours
 
 from lunula.rank.v1.rank_service_pb2_grpc import RankServiceStub
 from services.kit.client import connect
@@ -22,6 +21,7 @@ from services.kit.errors import from_rpc_error
 from services.kit.server import RunningServer, running_server
 from services.rank.build import build
 from services.rank.settings import RankSettings
+from tests.rank_doubles import Doubles, Neighbours, neighbours
 
 
 class Rank(NamedTuple):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from rank_doubles import design, index
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import palette_pb2, photo_pb2
+from tests.rank_doubles import design, index
 
 NAN, INF = float("nan"), float("inf")
 

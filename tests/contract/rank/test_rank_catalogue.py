@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rank_doubles import design, index
+from milvus_lite.server_manager import server_manager_instance as lite_servers
+from pymilvus import MilvusClient
 
 from lunula.rank.v1 import rank_service_pb2 as pb
+from tests.rank_doubles import design, index
 
 
 async def versions(rank: Any) -> dict[str, pb.CatalogueVersion]:
@@ -163,3 +165,16 @@ async def test_a_photo_stays_while_any_version_shows_it(rank: Any, tmp_path: Pat
     assert len(list((tmp_path / "blobs").rglob("*.png"))) == 1
     await rank.stub.DeleteDesigns(pb.DeleteDesignsRequest(design_ids=["d1"], version_id="v2"), timeout=20)
     assert not list((tmp_path / "blobs").rglob("*.png"))
+
+
+async def test_a_version_that_milvus_no_longer_holds_loaded_is_loaded_again(rank: Any, refused: Any) -> None:
+    await index(rank.stub, [design("d1", title="nails")])
+    uri = rank.settings.milvus_uri
+    client = MilvusClient(uri=uri if uri.startswith("http") else lite_servers.start_and_get_uri(uri))
+    client.release_collection(f"{rank.settings.catalogue}_v1")
+    client.close()
+    request = pb.SearchDesignsRequest(text="nails")
+    failure = await refused(rank.stub.SearchDesigns(request, timeout=20))
+    assert (failure.code, failure.reason) == ("UNAVAILABLE", "VERSION_NOT_READY")
+    assert failure.retry_after_s > 0
+    assert len((await rank.stub.SearchDesigns(request, timeout=20)).hits) == 1

@@ -8,11 +8,11 @@ from typing import Any
 
 import grpc
 import pytest
-from rank_doubles import design, embed_server, index, photo
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import photo_pb2
 from services.kit.errors import from_rpc_error
+from tests.rank_doubles import design, embed_server, index, photo
 
 INDEXED, UNCHANGED, FAILED = pb.INDEX_STATE_INDEXED, pb.INDEX_STATE_UNCHANGED, pb.INDEX_STATE_FAILED
 

@@ -6,10 +6,10 @@ import asyncio
 from typing import Any
 
 import grpc
-from rank_doubles import design, index
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from services.kit.errors import from_rpc_error
+from tests.rank_doubles import design, index
 
 
 def searching(rank: Any, timeout: float = 30) -> Any:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rank_doubles import design, index, photo
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import palette_pb2, photo_pb2
+from tests.rank_doubles import design, index, photo
 
 RED, BLUE, GREEN, WHITE = (200, 30, 40), (30, 60, 200), (30, 160, 60), (240, 240, 240)
 

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 
 import grpc
 import pytest
-from rank_doubles import Neighbours, design, neighbours
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.rank.v1.rank_service_pb2_grpc import RankServiceStub
 from services.kit.client import connect, is_serving
+from tests.rank_doubles import Neighbours, design, neighbours
 
 DESIGNS = 120
 
