@@ -25,7 +25,8 @@ _LENGTHS = np.array(
     [[0.47, 0.37, 0.31], [0.47, 0.29, 0.25], [0.52, 0.33, 0.265], [0.48, 0.315, 0.26], [0.37, 0.225, 0.23]]
 )
 _RADII = np.array([0.130, 0.112, 0.115, 0.108, 0.095])
-# Radius along a finger in units of the middle joint's radius: (position, factor, palmar offset of the centre).
+# Radius along a finger in units of the middle joint's radius: (position, factor, palmar offset of the
+# centre).
 # Position counts bones: 0 knuckle, 1 middle joint, 2 last joint, 3 the end of the flesh.
 _PROFILE = (
     (0.0, 1.12, 0.05),
@@ -97,7 +98,10 @@ class Cones:
 
 @dataclass
 class HandShape:
-    """A posed hand: `joints` [21,3], bone frames `axis`, `dorsal`, `lateral` [5,3,3], `tip_radius` [5], cones."""
+    """A posed hand: `joints` [21,3], bone frames `axis`, `dorsal`, `lateral` [5,3,3], `cones`.
+
+    `radius` [5]: of each finger at its middle joint.
+    """
 
     joints: Array
     axis: Array

@@ -1,4 +1,5 @@
-"""Artists: each is a distribution over designs, photo style and wording, and stays recognisable over many works."""
+"""Artists: each is a distribution over designs, photo style and wording, and stays recognisable over many
+works."""
 
 from __future__ import annotations
 
@@ -31,8 +32,10 @@ _ALPHABET = 1_000_003  # artists are drawn from their number and this constant, 
 
 @dataclass(frozen=True)
 class Artist:
-    """One artist. Weights are over names of nails.vocabulary; `surface` is the usual background's name, with the
-    seed of its look; `words` the favourite words by language and "kind:name"; `works` how many works there are."""
+    """One artist. Weights are over names of nails.vocabulary; `surface` is the usual background's name,
+    with the
+    seed of its look; `words` the favourite words by language and "kind:name"; `works` how many works there
+    are."""
 
     id: str
     works: int
@@ -72,11 +75,31 @@ _SIGNATURES = {
     "ja": ("{n}のネイル", "{n}ネイルサロン", "{n}にて施術", "手描き {n}", "作:{n}", "{n}工房"),
 }
 _CLOSINGS = {
-    "en": ("Made to order.", "Ships in two days.", "Ask me about sizes.", "Thank you for looking!", "Hand painted gel.",
-           "Reusable press-ons.", "Cured under a lamp, lasts three weeks.", "One of a kind.", "DM for bookings.", ""),
-    "ja": ("オーダー承ります。", "サイズはご相談ください。", "二日以内に発送します。", "ご覧いただきありがとうございます。", "ジェルで手描きしました。",
-           "繰り返し使えるチップです。", "持ちがよいデザインです。", "一点ものです。", "ご予約お待ちしています。", ""),
-}  # fmt: skip
+    "en": (
+        "Made to order.",
+        "Ships in two days.",
+        "Ask me about sizes.",
+        "Thank you for looking!",
+        "Hand painted gel.",
+        "Reusable press-ons.",
+        "Cured under a lamp, lasts three weeks.",
+        "One of a kind.",
+        "DM for bookings.",
+        "",
+    ),
+    "ja": (
+        "オーダー承ります。",
+        "サイズはご相談ください。",
+        "二日以内に発送します。",
+        "ご覧いただきありがとうございます。",
+        "ジェルで手描きしました。",
+        "繰り返し使えるチップです。",
+        "持ちがよいデザインです。",
+        "一点ものです。",
+        "ご予約お待ちしています。",
+        "",
+    ),
+}
 _SYLLABLES = ("mi", "ra", "no", "el", "sa", "ki", "lu", "na", "ve", "to", "ri", "ha", "yu", "be", "co", "da")
 _KANA = (
     "みらの",

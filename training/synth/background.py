@@ -1,4 +1,5 @@
-"""Procedural surfaces behind the hand: cloth, wood, stone, paper, keyboards, rooms, light spots, plain colour."""
+"""Procedural surfaces behind the hand: cloth, wood, stone, paper, keyboards, rooms, light spots, plain
+colour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Real photos with free licences to stand behind the hands: collected from wallpaper packages, never committed.
+"""Real photos with free licences to stand behind the hands: collected from wallpaper packages, never
+committed.
 
 `python -m training.synth.backgrounds --out DIR [FOLDER ...]` gathers the photos of the given folders, or of
 those where Debian's wallpaper packages (see NOTICE) put theirs, scaled to 1,280 pixels.
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
 
-# Where gnome-backgrounds, mate-backgrounds, ukui-wallpapers, plasma-workspace-wallpapers and lomiri-wallpapers
+# Where gnome-backgrounds, mate-backgrounds, ukui-wallpapers, plasma-workspace-wallpapers and
+# lomiri-wallpapers
 # install their photos.
 FOLDERS = (Path("/usr/share/backgrounds"), Path("/usr/share/wallpapers"))
 _KINDS = {".jpg", ".jpeg", ".png", ".webp"}
@@ -42,7 +44,8 @@ def _load(path: Path) -> NDArray[np.uint8]:
 
 
 def crop(rng: np.random.Generator, folder: Path, h: int, w: int) -> F32:
-    """A random part of a random photo as sRGB [h,w,3] in 0-1, turned, mirrored, recoloured, perhaps out of focus."""
+    """A random part of a random photo as sRGB [h,w,3] in 0-1, turned, mirrored, recoloured, perhaps out of
+    focus."""
     paths = photos(folder)
     image = _load(paths[int(rng.integers(0, len(paths)))])
     turn = int(rng.integers(0, 4)) if rng.random() < 0.4 else 0

@@ -54,7 +54,8 @@ def _classic(shape: str, length: str, main: Look, accent: Look | None) -> Design
 
 
 def catalogue_designs(seed: int) -> list[tuple[Design, int | None]]:
-    """(design, artist's number or None) of the sample: twenty classics, twenty of themes, twenty of artists."""
+    """(design, artist's number or None) of the sample: twenty classics, twenty of themes, twenty of
+    artists."""
     designs: list[tuple[Design, int | None]] = [(_classic(*row), None) for row in _CLASSICS]
     for number, theme in enumerate(THEMES):
         rng = np.random.default_rng([seed, 1, number])
@@ -93,11 +94,19 @@ def _worth(sample: Sample) -> float:
     faded = float(pixels.std(axis=1).mean() < 6)
     clipped = float((pixels.min(axis=1) > 250).mean() + (pixels.max(axis=1) < 14).mean())
     dim = abs(float(pixels.mean()) - 130) / 60
-    return min(fingers, 4) + 22 * min(share, 0.12) - dim - 4 * clipped - 3 * faded - 0.8 * (not sample.record["hands"])
+    return (
+        min(fingers, 4)
+        + 22 * min(share, 0.12)
+        - dim
+        - 4 * clipped
+        - 3 * faded
+        - 0.8 * (not sample.record["hands"])
+    )
 
 
 def write_catalogue(out: Path, seed: int = 11, tries: int = 14, backgrounds: Path | None = None) -> Path:
-    """Write `out`/catalogue.jsonl and `out`/images/; of `tries` photos of each design the clearest is kept."""
+    """Write `out`/catalogue.jsonl and `out`/images/; of `tries` photos of each design the clearest is
+    kept."""
     (out / "images").mkdir(parents=True, exist_ok=True)
     lines = []
     for number, (design, who) in enumerate(catalogue_designs(seed)):
@@ -128,6 +137,12 @@ def _line(name: str, record: dict[str, Any]) -> dict[str, Any]:
     if "part" not in attributes and accent.get("part"):
         attributes["part"] = accent["part"]
     return {
-        "id": name, "image": f"images/{name}.jpg", "title": record["title"], "description": record["description"],
-        "artist": record.get("artist", ""), "tags": record["tags"], "attributes": attributes, "context": record["context"],
-    }  # fmt: skip
+        "id": name,
+        "image": f"images/{name}.jpg",
+        "title": record["title"],
+        "description": record["description"],
+        "artist": record.get("artist", ""),
+        "tags": record["tags"],
+        "attributes": attributes,
+        "context": record["context"],
+    }

@@ -1,4 +1,5 @@
-"""Things that lie about: phones, cups, rings, cables, leaves, sweets, ovals that look like nails but are none."""
+"""Things that lie about: phones, cups, rings, cables, leaves, sweets, ovals that look like nails but are
+none."""
 
 from __future__ import annotations
 

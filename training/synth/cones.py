@@ -1,8 +1,9 @@
 """Depth images of round cones, in closed form.
 
-A round cone is the hull of two spheres. Looking along z, the sphere of the sweep that is nearest to the viewer
-at a pixel solves a concave maximisation with one root, so every pixel costs a few products and one square root;
-the normal is the direction from that sphere's centre.
+A round cone is the hull of two spheres. Looking along z, the sphere of the sweep that is nearest to the
+viewer
+at a pixel solves a concave maximisation with one root, so every pixel costs a few products and one square
+root; the normal is the direction from that sphere's centre.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ FAR = np.float32(-1e9)
 
 @dataclass
 class DepthImage:
-    """`z` [h,w] towards the viewer in pixels (FAR: nothing), `cone` [h,w] index or -1, `t` [h,w] along the cone."""
+    """`z` [h,w] towards the viewer in pixels (FAR: nothing), `cone` [h,w] index or -1, `t` [h,w] along the
+    cone."""
 
     z: F32
     cone: NDArray[np.int32]

@@ -12,16 +12,14 @@ from typing import Final
 
 # One synonym of many terms: the meaning is learnt from the others, the sentence encoder must bridge the word.
 HELD_OUT_WORDS: Final[frozenset[str]] = frozenset(
-    {
-        "scarlet", "tangerine", "aubergine", "espresso", "peacock", "fuchsia", "apricot", "bordeaux", "cobalt",
-        "lilac", "vanilla", "midnight blue", "tiffany blue", "ballerina", "claw", "pointy", "squared", "velvet",
-        "holographic", "magnetic", "polka dot", "cheetah", "gingham", "chevron", "bling", "decals", "spooky",
-        "bridal", "night sky", "minimalist", "cherries", "terrazzo", "fishnet", "seashell", "ribbon",
-        "真紅", "橙色", "ナス色", "こげ茶", "ピーコックグリーン", "フューシャ", "アプリコット", "ボルドー", "ライラック",
-        "象牙色", "濃紺", "バレリーナ", "尖った", "つや消し", "ホログラム", "マグネット", "水玉", "豹柄", "ギンガム",
-        "シェブロン", "ビジュー", "シール", "ブライダル", "夜空", "ミニマル", "さくらんぼ", "テラゾー", "網目", "貝殻", "蝶結び",
-    }
-)  # fmt: skip
+    """scarlet, tangerine, aubergine, espresso, peacock, fuchsia, apricot, bordeaux, cobalt, lilac,
+    vanilla, midnight blue, tiffany blue, ballerina, claw, pointy, squared, velvet, holographic,
+    magnetic, polka dot, cheetah, gingham, chevron, bling, decals, spooky, bridal, night sky,
+    minimalist, cherries, terrazzo, fishnet, seashell, ribbon, 真紅, 橙色, ナス色, こげ茶,
+    ピーコックグリーン, フューシャ, アプリコット, ボルドー, ライラック, 象牙色, 濃紺, バレリーナ,
+    尖った, つや消し, ホログラム, マグネット, 水玉, 豹柄, ギンガム, シェブロン, ビジュー, シール,
+    ブライダル, 夜空, ミニマル, さくらんぼ, テラゾー, 網目, 貝殻, 蝶結び""".replace("\n    ", " ").split(", ")
+)
 
 _PAIR_SHARE: Final = 24  # one pair of colours in 24
 

@@ -1,4 +1,5 @@
-"""Where everything stands: hands placed in the picture in pixels, nails on their fingers, sleeves and rings."""
+"""Where everything stands: hands placed in the picture in pixels, nails on their fingers, sleeves and
+rings."""
 
 from __future__ import annotations
 

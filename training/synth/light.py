@@ -45,7 +45,8 @@ class Light:
 
 
 def _reflections(rng: np.random.Generator, direction: F32) -> F32:
-    """What a mirror ball would show [128,128]: a lamp or window at the key light, weaker ones, a bright rim."""
+    """What a mirror ball would show [128,128]: a lamp or window at the key light, weaker ones, a bright
+    rim."""
     size = 128
     ball = np.full((size, size), 0.0, np.float32)
     half = np.array([direction[0], direction[1], direction[2] + 1])

@@ -122,12 +122,17 @@ def draw_nail(
 
 
 def _look_up(canvas: Canvas, bare: F32, x: F32, y: F32, growth: float) -> tuple[F32, F32]:
-    """Paint over bare nail at nail coordinates: sRGB [n,3] and metal [n]; `growth`: bare half widths at the base."""
-    u = ((x + EDGE) * canvas.unit).astype(np.float32)[None]
-    v = (y * canvas.unit).astype(np.float32)[None]
+    """Paint over bare nail at nail coordinates: sRGB [n,3] and metal [n]; `growth`: bare half widths at
+    the base."""
     layers = np.dstack([canvas.rgb, canvas.cover])
-    rgba = cv2.remap(layers, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0].astype(np.float32)
-    shine = cv2.remap(canvas.metal, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+    # remap takes at most 32,767 columns: long rows of pixels are folded
+    fold = -(-len(x) // 4096)
+    u, v = np.zeros((2, fold * 4096), np.float32)
+    u[: len(x)], v[: len(x)] = (x + EDGE) * canvas.unit, y * canvas.unit
+    u, v = u.reshape(fold, 4096), v.reshape(fold, 4096)
+    linear, repeat = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+    rgba = cv2.remap(layers, u, v, linear, borderMode=repeat).reshape(-1, 4)[: len(x)].astype(np.float32)
+    shine = cv2.remap(canvas.metal, u, v, linear, borderMode=repeat).reshape(-1)[: len(x)]
     rgba *= np.float32(1 / 255)
     cover, metal = rgba[:, 3], shine.astype(np.float32) / 255
     if growth > 0:

@@ -1,6 +1,7 @@
 """Outlines of nails: half the width along the nail, for each shape and length.
 
-Nail coordinates in units of half the nail's width: x across (-1..1 at the bed), y from the cuticle (0) to the end.
+Nail coordinates in units of half the nail's width: x across (-1..1 at the bed), y from the cuticle (0) to
+the end.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _TIPS = {
 
 @dataclass(frozen=True)
 class Outline:
-    """One nail's outline. `length` and `bed` (where the free edge begins) in half widths, `cuticle` its depth."""
+    """One nail's outline. `length` and `bed` (where the free edge begins) in half widths, `cuticle` its
+    depth."""
 
     shape: str
     length: float

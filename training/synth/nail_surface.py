@@ -35,7 +35,8 @@ class Plate:
         return self.origin + 0.5 * self.outline.length * self.half_width * self.axis
 
     def window(self, width: int, height: int, margin: float) -> tuple[int, int, int, int]:
-        """Pixels x0, y0, x1, y1 that can see the plate or its surroundings (`margin` half widths), clipped."""
+        """Pixels x0, y0, x1, y1 that can see the plate or its surroundings (`margin` half widths),
+        clipped."""
         length = self.outline.length + margin
         corners = []
         for along in (-margin, length):
@@ -53,8 +54,8 @@ class Plate:
 class PlateView:
     """What the rays through a window see of a plate: arrays [h,w] (normals [h,w,3]).
 
-    `x`, `y`: nail coordinates in half widths; `inside`: signed distance to the outline in pixels; `front`: the
-    upper side faces the viewer; `z`: depth in pixels.
+    `x`, `y`: nail coordinates in half widths; `inside`: signed distance to the outline in pixels; `front`:
+    the upper side faces the viewer; `z`: depth in pixels.
     """
 
     x: F32
@@ -66,7 +67,8 @@ class PlateView:
 
 
 def view_plate(plate: Plate, window: tuple[int, int, int, int], back: bool = False) -> PlateView | None:
-    """Intersect the rays of a window with the plate's outer (or, with `back`, inner) side; None if edge on."""
+    """Intersect the rays of a window with the plate's outer (or, with `back`, inner) side; None if edge
+    on."""
     x0, y0, x1, y1 = window
     axis, dorsal, lateral = (v.astype(np.float32) for v in (plate.axis, plate.dorsal, plate.lateral))
     centre = (plate.origin - plate.radius * plate.dorsal).astype(np.float32)

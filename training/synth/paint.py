@@ -19,7 +19,8 @@ F32 = NDArray[np.float32]
 
 
 class Bottles:
-    """What all nails of one photo share: the exact shade of each colour, the hand of the painter, the time since.
+    """What all nails of one photo share: the exact shade of each colour, the hand of the painter, the time
+    since.
 
     `growth`: half widths of bare nail that have grown at the base.
     """
@@ -112,7 +113,8 @@ _SHINE = {
 def shade_nail(
     rng: np.random.Generator, finish: str, albedo: F32, metal: F32, normal: F32, light: Light, lit: F32
 ) -> F32:
-    """Colour [n,3] leaving painted pixels: `albedo` [n,3] and result squared (about linear), `metal` and `lit` [n].
+    """Colour [n,3] leaving painted pixels: `albedo` [n,3] and result squared (about linear), `metal` and
+    `lit` [n].
 
     `lit` is the share of the key light that arrives.
     """

@@ -14,8 +14,8 @@ def expose(rng: np.random.Generator, image: F32) -> F32:
     """Colour temperature, exposure, contrast, saturation and vignette of an sRGB image [h,w,3] in 0-1."""
     warm, tint = rng.normal(0, 0.07), rng.normal(0, 0.025)
     gain = np.array([1 + warm, 1 + tint, 1 - warm]) * 2 ** np.clip(rng.normal(-0.03, 0.22), -0.7, 0.28)
-    contrast = rng.uniform(0.85, 1.2)
-    saturation = 0.0 if rng.random() < 0.02 else rng.uniform(0.75, 1.25)
+    contrast = rng.uniform(0.85, 1.13)
+    saturation = 0.0 if rng.random() < 0.02 else rng.uniform(0.75, 1.15)
     grey = np.array([[0.299, 0.587, 0.114]] * 3)
     mix = grey + (np.eye(3) - grey) * saturation  # all of it is one affine map of the colours
     matrix = np.hstack([contrast * mix * gain, np.full((3, 1), 0.45 * (1 - contrast))])

@@ -1,4 +1,5 @@
-"""Ways people hold their hands for a nail photo, as distributions over joint angles and viewing directions."""
+"""Ways people hold their hands for a nail photo, as distributions over joint angles and viewing
+directions."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ MANNERS = {
 
 @dataclass(frozen=True)
 class View:
-    """Hand to camera: degrees about the hand's length (`yaw`), across it (`pitch`) and in the picture (`roll`)."""
+    """Hand to camera: degrees about the hand's length (`yaw`), across it (`pitch`) and in the picture
+    (`roll`)."""
 
     yaw: float
     pitch: float

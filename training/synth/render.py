@@ -24,7 +24,8 @@ F32 = NDArray[np.float32]
 
 @dataclass
 class Rendered:
-    """`image` [h,w,3] sRGB 0-1 float, `mask` u8 [h,w] instances, the nails in instance order, depth and hand index."""
+    """`image` [h,w,3] sRGB 0-1 float, `mask` u8 [h,w] instances, the nails in instance order, depth and
+    hand index."""
 
     image: F32
     mask: NDArray[np.uint8]

@@ -29,7 +29,8 @@ _BARE_SHARE = {"segmentation": 0.42, "designs": 0.05}
 
 @dataclass
 class Sample:
-    """`image` u8 [h,w,3] RGB, `mask` u8 [h,w] nail instances (0: none), `record`: see training.synth.record."""
+    """`image` u8 [h,w,3] RGB, `mask` u8 [h,w] nail instances (0: none), `record`: see
+    training.synth.record."""
 
     image: NDArray[np.uint8]
     mask: NDArray[np.uint8]

@@ -80,7 +80,8 @@ class SkinStyle:
         self.edge_colour = (white * (0.9 if self.tone > 6 else 1.0)).astype(np.float32)
 
     def folds_at(self, finger: NDArray[np.int64], s: F32, sine: F32, cosine: F32, bend: F32) -> F32:
-        """Depth of the folds [n] at joints 1 and 2: several fine lines on the back, a single one on the palm side.
+        """Depth of the folds [n] at joints 1 and 2: several fine lines on the back, a single one on the
+        palm side.
 
         `bend` [5,2] in radians: a bent joint stretches the back's folds away.
         """

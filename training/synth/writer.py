@@ -17,6 +17,7 @@ from typing import Any
 import cv2
 import simplejpeg
 
+from training.synth.facts import accepted
 from training.synth.scene import draw
 
 
@@ -81,9 +82,12 @@ def write(
                     bar.advance(task)
     index = out / "index.jsonl"
     draft = out / "index.jsonl.part"
+    records = [json.loads(_record_path(job).read_text(encoding="utf-8")) for job in jobs]
+    for record, others in zip(records, accepted(records), strict=True):
+        if "texts" in record:
+            record["accepts"] = others
     with draft.open("w", encoding="utf-8") as lines:
-        for job in jobs:
-            lines.write(_record_path(job).read_text(encoding="utf-8"))
+        lines.writelines(json.dumps(r, ensure_ascii=False, separators=(",", ":")) + "\n" for r in records)
     draft.replace(index)
     return index
 

@@ -113,3 +113,9 @@ def test_most_nails_of_the_segmentation_kind_wear_no_paint_or_some() -> None:
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown kind"):
         draw(1, "toes")
+
+
+def test_a_nail_that_fills_the_picture_can_be_drawn() -> None:
+    """Seed 90028 shows a nail of more than 32,767 pixels, OpenCV's limit for one row."""
+    sample = draw(90028, "segmentation", 1600)
+    assert max((nail["area"] for nail in sample.record["nails"]), default=0) > 0

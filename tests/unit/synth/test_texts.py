@@ -11,7 +11,7 @@ from nails.phrases import parse
 from nails.vocabulary import ATTRIBUTES
 from training.synth.artists import ARTISTS, artist, artist_design, artist_of
 from training.synth.designs import PARTS, PATTERNS, PLAIN_COLOURS, holds_out, sample_design
-from training.synth.facts import satisfies
+from training.synth.facts import accepted, satisfies
 from training.synth.holdout import (
     HELD_OUT_WORDS,
     has_held_out_word,
@@ -162,3 +162,17 @@ def test_photos_of_a_run_are_shared_among_artists_by_their_works() -> None:
     total = sum(works.values())
     for name, count in works.items():
         assert found.count(name) / 3000 == pytest.approx(count / total, abs=0.03)
+
+
+def test_accepted_photos_fulfil_the_request_and_are_others() -> None:
+    records = []
+    for seed in range(200):
+        written, attributes = texts_of(seed, "train")
+        records.append({"id": str(seed), "attributes": attributes, "texts": written["texts"]})
+    by_id = {record["id"]: record for record in records}
+    lists = accepted(records)
+    assert any(lists)
+    for record, others in zip(records, lists, strict=True):
+        assert record["id"] not in others
+        dense = next(text for text in record["texts"] if text["level"] == "dense" and text["lang"] == "en")
+        assert all(satisfies(by_id[other]["attributes"], dense["claims"]) for other in others)
