@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="needs the training environment")
 fasttext = pytest.importorskip("fasttext", reason="needs the training environment")
 
 from tests.training.designs import write_designs  # noqa: E402  # after the skip
-from training.artist.artist_image import ArtistHead, ArtistImage, description_size  # noqa: E402
+from training.artist.artist_image import ArtistHead, ArtistImage  # noqa: E402
 from training.artist.calibrate import (  # noqa: E402
     calibration_error,
     confidence_logit,
@@ -70,7 +70,7 @@ def test_a_head_learns_separable_descriptions() -> None:
 def test_the_artist_model_gives_logits_for_each_artist_whatever_the_batch() -> None:
     torch.manual_seed(0)
     encoders = Encoders(EfficientNetLite0())
-    model = ArtistImage(encoders, ArtistHead(description_size(encoders), 5)).eval()
+    model = ArtistImage(encoders, ArtistHead(5)).eval()
     images = example_images(3)
     with torch.no_grad():
         logits, embedding = model(images)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.artist.artist_image import EMBEDDING, ArtistHead, ArtistImage, description_size
+from training.artist.artist_image import EMBEDDING, ArtistHead, ArtistImage
 from training.artist.calibrate import (
     calibration_error,
     confidence_logit,
@@ -167,7 +167,7 @@ def main(argv: list[str] | None = None) -> None:
     parameters = {name: f"{value:.6g}" for name, value in calibration.items()}
 
     encoders = load_encoders(args.encoders)[0]
-    head = ArtistHead(description_size(encoders), len(split.artists))
+    head = ArtistHead(len(split.artists))
     head.load_state_dict(stored["state"])
     card = ModelCard(
         name="artist_image",

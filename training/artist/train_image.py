@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.artist.artist_image import ArtistHead, ArtistImage, description_size
+from training.artist.artist_image import ArtistHead, ArtistImage
 from training.artist.works import Split, read_works, split_works
 from training.design.encoders import Encoders, Schedule
 from training.design.features import SIZE, onnx_runner
@@ -88,7 +88,7 @@ def train_head(
     """A head trained on descriptions f16 [N,V,D] with labels i64 [N]; eval mode."""
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    head = ArtistHead(descriptions.shape[2], artists).train()
+    head = ArtistHead(artists, descriptions.shape[2]).train()
     optimiser = torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     count, views = descriptions.shape[:2]
     batch = min(config.batch, count)
@@ -157,7 +157,7 @@ def main(argv: list[str] | None = None) -> None:
     config = ArtistConfig(seed=args.seed, views=args.views)
     encoders: Encoders = load_encoders(args.encoders)[0]
     works = read_works(args.data)
-    model = ArtistImage(encoders, ArtistHead(description_size(encoders), 2)).eval()
+    model = ArtistImage(encoders, ArtistHead(2)).eval()
     described = describe_works(model, works, config)
     table = {work.name: row for work, row in zip(works, described, strict=True)}
     _, parts, metrics = train(table, split_works(works, seed=args.seed, strangers=args.strangers), config)

@@ -48,7 +48,9 @@ class EncoderConfig:
     large_share: float = 0.15
     epochs: float = 4.0
     batch: int = 32
+    texts: int = 4  # of a design in a step: cheap, and a view is not
     bank: int = 1024  # further texts to tell apart
+    scale: float = 40.0  # inverse temperature at the start: sentences on one subject lie close together
     crop_share: float = 0.6  # of views that show the crop
     frozen_blocks: int = 3  # of the backbone, after the stem
     lr_backbone: float = 4e-4
@@ -74,8 +76,8 @@ class Encoders(nn.Module):
         self.style_attributes = nn.Linear(self.style.hidden.out_features, len(SLOTS))
         self.align_palette = nn.Linear(self.align.hidden.out_features, len(COLOURS))
         self.style_palette = nn.Linear(STYLE_DIM, len(COLOURS))
-        self.temperature = Temperature()
-        self.style_temperature = Temperature()
+        self.temperature = Temperature(ceiling=100)
+        self.style_temperature = Temperature(ceiling=100)
 
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """images f32 [N,3,S,S] -> align f32 [N,512], style f32 [N,256], both unit."""
@@ -159,20 +161,19 @@ def step_loss(
     align_hidden, align = model.align(align_description)
     style_hidden, style = model.style(style_description)
 
-    own = np.array([rng.integers(corpus.first[row], corpus.first[row + 1]) for row in rows])
-    chosen = np.concatenate([own, rng.integers(0, len(corpus.texts), config.bank)])
-    texts = torch.from_numpy(corpus.texts[chosen])
-    ignored = torch.from_numpy(corpus.ignored(rows, chosen))
+    said = functional.normalize(model.style_to_text(style), dim=1)
+    terms = {"align": torch.zeros(()), "style": torch.zeros(())}
+    for _ in range(config.texts):
+        own = rng.integers(corpus.first[rows], corpus.first[rows + 1])
+        chosen = np.concatenate([own, rng.integers(0, len(corpus.texts), config.bank)])
+        texts = torch.from_numpy(corpus.texts[chosen])
+        ignored = torch.from_numpy(corpus.ignored(rows, chosen))
+        align_lost = text_contrast(align, texts, ignored, model.temperature())
+        style_lost = text_contrast(said, texts, ignored, model.style_temperature())
+        terms["align"] = terms["align"] + align_lost / config.texts
+        terms["style"] = terms["style"] + config.weight_style * style_lost / config.texts
     hot, known = torch.from_numpy(corpus.hot[rows]), torch.from_numpy(corpus.known[rows])
     palette = torch.from_numpy(corpus.palette[rows])
-
-    terms = {
-        "align": text_contrast(align, texts, ignored, model.temperature()),
-        "style": config.weight_style
-        * text_contrast(
-            functional.normalize(model.style_to_text(style), dim=1), texts, ignored, model.style_temperature()
-        ),
-    }
     attributes = torch.zeros(())
     for logits in (model.align_attributes(align_hidden), model.style_attributes(style_hidden)):
         each = functional.binary_cross_entropy_with_logits(logits, hot, reduction="none")
@@ -195,6 +196,8 @@ def train_encoders(model: Encoders, corpus: Corpus, config: EncoderConfig, views
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
     freeze(model, config.frozen_blocks)
+    for temperature in (model.temperature, model.style_temperature):
+        nn.init.constant_(temperature.log_scale, math.log(config.scale))
     model.train().to(memory_format=torch.channels_last)
     backbone = [p for p in model.backbone.parameters() if p.requires_grad]
     chosen = {id(p) for p in backbone}
