@@ -9,6 +9,7 @@ take turns, in the order in which they came.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from services.rank.store import Store
 from services.rank.validation import check_design
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 class _Lookup(NamedTuple):
@@ -113,7 +115,7 @@ class Ingest:
             )
             if rows:
                 await self._store.delete(version.names, list(rows), deadline)
-        await self._photos.drop_unused([str(row["photo"]) for row in rows.values()], self._photo_users)
+        await self._drop([str(row["photo"]) for row in rows.values()])
         unique = list(dict.fromkeys(design_ids))
         return [name for name in unique if name in rows], [name for name in unique if name not in rows]
 
@@ -131,7 +133,8 @@ class Ingest:
         async with self._photos.kept(photo) as key:
             if there is not None and (there["digest"], there["fingerprint"]) == (digest, fingerprint):
                 return pb.INDEX_STATE_UNCHANGED
-            crop = await self._peers.crop(photo.data, "design.photo", deadline, self._limits.backoff)
+            cropped = await self._peers.crop(photo.data, "design.photo", deadline, self._limits.backoff)
+            crop = cropped.result
             vectors = await self._embed(version, text, photo, crop, deadline)
             design = IndexedDesign(
                 text=text,
@@ -148,7 +151,7 @@ class Ingest:
                 write = _Write(version, design)
                 await self._persistently(lambda: self._writes.submit(write), deadline)
         if there is not None and there["photo"] != key:
-            await self._photos.drop_unused([str(there["photo"])], self._photo_users)
+            await self._drop([str(there["photo"])])
         return pb.INDEX_STATE_INDEXED
 
     async def _embed(
@@ -181,6 +184,13 @@ class Ingest:
         )
         check_fingerprint(made.align.fingerprint, version.space.align_fingerprint, "The crop's vector")
         return made
+
+    async def _drop(self, photos: Sequence[str]) -> None:
+        """Drops photos that no design refers to. What was asked for is done by now, so this never fails."""
+        try:
+            await self._photos.drop_unused(photos, self._photo_users)
+        except LunulaError as error:
+            log.warning("photos that may be unused were kept: %s", error)
 
     async def _look_up(self, lookups: Sequence[_Lookup]) -> list[Mapping[str, Any] | None]:
         version = lookups[0].version

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
-from milvus_lite.server_manager import server_manager_instance as lite_servers
 from pymilvus import MilvusClient, MilvusException
 
 from services.kit.deadline import Deadline
@@ -206,6 +205,9 @@ class Milvus:
             return self._client
 
     def _start_lite(self) -> str:
+        # Imported only where it runs: it brings an index library and seventy megabytes.
+        from milvus_lite.server_manager import server_manager_instance as lite_servers
+
         Path(self._uri).resolve().parent.mkdir(parents=True, exist_ok=True)
         uri = lite_servers.start_and_get_uri(str(Path(self._uri).resolve()))
         if uri is None:
@@ -227,6 +229,8 @@ class Milvus:
                 self._client.close()
                 self._client = None
                 if self.embedded:
+                    from milvus_lite.server_manager import server_manager_instance as lite_servers
+
                     lite_servers.release_server(str(Path(self._uri).resolve()))
 
 

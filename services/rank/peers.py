@@ -40,6 +40,14 @@ _RETRY_AFTER_S = 1.0
 
 
 @dataclass(frozen=True)
+class CroppedPhoto:
+    """Nails, crop and palette of a photo, and the models that found them."""
+
+    result: crop_pb.CropResult
+    models: tuple[response_info_pb2.ModelVersion, ...]
+
+
+@dataclass(frozen=True)
 class EmbeddedDesign:
     """Vectors of a design and the models that made them."""
 
@@ -80,10 +88,14 @@ class Peers:
         self._asking = asyncio.Lock()
         self._space: Space | None = None
         self._asked_at = -float("inf")
+        self._models: dict[str, response_info_pb2.ModelVersion] = {}
 
-    async def crop(
-        self, photo: bytes, field: str, deadline: Deadline, backoff: Backoff
-    ) -> crop_pb.CropResult:
+    @property
+    def models(self) -> list[response_info_pb2.ModelVersion]:
+        """The models that took part in the latest answers about designs, by their names."""
+        return [self._models[name] for name in sorted(self._models)]
+
+    async def crop(self, photo: bytes, field: str, deadline: Deadline, backoff: Backoff) -> CroppedPhoto:
         """Nails, crop and palette of a photo; errors name `field`."""
         request = crop_pb.CropImagesRequest(photos=[photo_pb2.Photo(data=photo)])
         with stage("crop"):
@@ -92,7 +104,8 @@ class Peers:
             )
         item = _only(response.items)
         if item.WhichOneof("outcome") == "result":
-            return item.result
+            self._seen(response.info)
+            return CroppedPhoto(item.result, tuple(response.info.models))
         raise _relocated(from_item_error(item.error), {"photos[0]": field})
 
     async def embed_design(
@@ -113,6 +126,7 @@ class Peers:
         item = _only(response.items)
         if item.WhichOneof("outcome") != "embedding":
             raise _relocated(from_item_error(item.error), moved)
+        self._seen(response.info)
         return EmbeddedDesign(item.embedding.design, item.embedding.align, tuple(response.info.models))
 
     async def embed_query(
@@ -156,6 +170,9 @@ class Peers:
             )
             self._asked_at = self._clock()
             return self._space
+
+    def _seen(self, info: response_info_pb2.ResponseInfo) -> None:
+        self._models.update({model.name: model for model in info.models})
 
     async def _call(
         self,

@@ -166,7 +166,8 @@ class Search:
         if request.reference_photo is None:
             return None, ()
         photo = await self._photos.read(request.reference_photo, "reference_photo", deadline)
-        crop = await self._peers.crop(photo.data, "reference_photo", deadline, _BACKOFF)
+        cropped = await self._peers.crop(photo.data, "reference_photo", deadline, _BACKOFF)
+        crop = cropped.result
         made = await self._peers.embed_design(
             embed_pb.DesignInput(
                 photo=photo_pb2.Photo(data=photo.data),
@@ -180,7 +181,7 @@ class Search:
         check_fingerprint(
             made.align.fingerprint, version.space.align_fingerprint, "The vector of the reference photo"
         )
-        return tuple(made.align.values), made.models
+        return tuple(made.align.values), cropped.models + made.models
 
     async def _stored_reference(
         self, version: Version, design_id: str, deadline: Deadline

@@ -10,7 +10,7 @@ from typing import Any
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.rank.v1 import rank_service_pb2_grpc as pb_grpc
 from services.intake.items import run_stream, settle
-from services.intake.texts import MAX_CONTEXT, check_text
+from services.intake.texts import check_text
 from services.kit.client import Backoff
 from services.kit.deadline import Deadline
 from services.kit.errors import LunulaError, NotFound, Unavailable, to_item_error
@@ -19,19 +19,18 @@ from services.kit.timings import stage
 from services.rank.catalogue import Catalogue, Version
 from services.rank.filters import expression
 from services.rank.ingest import Ingest
+from services.rank.messages import hit_message, read_search
 from services.rank.page_tokens import PagePosition, PageTokens, request_digest
 from services.rank.peers import Peers, check_fingerprint
 from services.rank.photos import Photos
 from services.rank.rows import FULL_FIELDS, design_message
-from services.rank.search import Hit, Page, Request, Search
+from services.rank.search import Search
 from services.rank.store import Store
 from services.rank.validation import (
     MAX_DELETED,
     MAX_NOTE,
     check_design_id,
     page_size,
-    read_palette,
-    read_weights,
     wrong,
 )
 
@@ -92,7 +91,7 @@ class RankServicer(pb_grpc.RankServiceServicer):
                 answered += 1
                 # An answer with nothing else under way may be the last.
                 if answered == received:
-                    response.info.CopyFrom(response_info())
+                    response.info.CopyFrom(response_info(self._parts.peers.models))
                 yield response
         await self._parts.store.flush(version.names, deadline, least_rows=_WORTH_A_FLUSH)
 
@@ -101,7 +100,7 @@ class RankServicer(pb_grpc.RankServiceServicer):
         del context
         deadline = current_deadline()
         size = page_size(request.page_size, default=_HITS, largest=_MOST_HITS)
-        wanted = self._read_search(request)
+        wanted = read_search(request, self._parts.weights)
         digest = request_digest(request)
         position = self._position(request.page_token, digest, request.version_id)
         version = await self._parts.catalogue.resolve(position.version, deadline)
@@ -112,8 +111,14 @@ class RankServicer(pb_grpc.RankServiceServicer):
                 version, wanted, offset=position.offset, size=size, deadline=deadline
             )
         following = PagePosition(version.version_id, offset=position.offset + size)
-        return self._search_response(
-            version, page, self._parts.tokens.encode(following, digest) if page.more else ""
+        return pb.SearchDesignsResponse(
+            hits=[hit_message(hit, self._design(hit.row)) for hit in page.hits],
+            next_page_token=self._parts.tokens.encode(following, digest) if page.more else "",
+            version_id=version.version_id,
+            phrases=page.phrases,
+            palette=page.palette,
+            unavailable_channels=page.unavailable,
+            info=response_info(page.models),
         )
 
     async def GetDesign(self, request: pb.GetDesignRequest, context: Any) -> pb.GetDesignResponse:
@@ -272,57 +277,8 @@ class RankServicer(pb_grpc.RankServiceServicer):
             response.state = outcome
         return response
 
-    def _read_search(self, request: pb.SearchDesignsRequest) -> Request:
-        check_text(request.text, "text")
-        check_text(request.context, "context", max_characters=MAX_CONTEXT)
-        text = request.text if request.text.strip() else ""
-        palette = tuple(read_palette(request.palette))
-        reference = request.WhichOneof("reference")
-        if not text and not palette and reference is None:
-            raise wrong("REQUEST_EMPTY", "text", "or palette or a reference must be given")
-        if reference == "reference_design_id":
-            check_design_id(request.reference_design_id, "reference_design_id")
-        weights = read_weights(request.weights) if request.HasField("weights") else self._parts.weights
-        return Request(
-            text=text,
-            palette=palette,
-            reference_photo=request.reference_photo if reference == "reference_photo" else None,
-            reference_design_id=request.reference_design_id,
-            context=request.context,
-            expression=expression(request.filters),
-            weights=weights,
-        )
-
     def _position(self, token: str, digest: str, version_id: str) -> PagePosition:
         return self._parts.tokens.decode(token, digest) if token else PagePosition(version_id)
-
-    def _search_response(self, version: Version, page: Page, token: str) -> pb.SearchDesignsResponse:
-        return pb.SearchDesignsResponse(
-            hits=[self._hit(hit) for hit in page.hits],
-            next_page_token=token,
-            version_id=version.version_id,
-            phrases=page.phrases,
-            palette=page.palette,
-            unavailable_channels=page.unavailable,
-            info=response_info(page.models),
-        )
-
-    def _hit(self, hit: Hit) -> pb.Hit:
-        return pb.Hit(
-            design=self._design(hit.row),
-            score=hit.score,
-            terms=[
-                pb.ScoreTerm(
-                    channel=term.channel,
-                    raw=term.raw,
-                    normalised=term.normalised,
-                    weight=term.weight,
-                    contribution=term.contribution,
-                )
-                for term in hit.terms
-            ],
-            explanation=hit.explanation,
-        )
 
     def _design(self, row: Mapping[str, Any], photo: bytes | None = None) -> pb.Design:
         return design_message(row, photo_uri=self._parts.photos.uri(str(row["photo"])), photo=photo)

@@ -89,6 +89,7 @@ async def test_answers_carry_the_position_and_the_last_one_the_account(rank: Any
         answers.append(answer)
     assert sorted(answer.sequence for answer in answers) == list(range(5))
     assert {answer.design_id: answer.sequence for answer in answers} == {f"d{n}": n for n in range(5)}
+    assert [model.fingerprint for model in answers[-1].info.models] == [rank.doubles.design_fingerprint]
     assert {"crop", "embed", "write"} <= {timing.stage for timing in answers[-1].info.timings}
 
 

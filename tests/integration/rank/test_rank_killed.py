@@ -142,11 +142,13 @@ async def rounds(root: Path, tmp_path: Path, milvus_uri: str, count: int) -> Non
             await check(running, designs, set(states))
 
 
+@pytest.mark.timeout(400)
 async def test_five_kills_lose_nothing_acknowledged_on_milvus_lite(root: Path, tmp_path: Path) -> None:
     await rounds(root, tmp_path, str(tmp_path / "milvus.db"), 5)
 
 
 @pytest.mark.milvus_server
+@pytest.mark.timeout(600)
 async def test_two_kills_lose_nothing_acknowledged_on_a_milvus_server(
     root: Path, tmp_path: Path, milvus_server: str
 ) -> None:
