@@ -1,8 +1,10 @@
 """hand_pose's network: a SimCC head (Li et al., 2022) on EfficientNet-Lite0, as RTMPose cuts it.
 
-Each joint is read from its own map, sees the other joints through one attention layer, and is placed by two
-classifications, over 512 bins of x and of y (two bins a pixel). A third output says whether the joint is in
-the picture at all; it scales the served scores, so that a joint that is not there scores near 0.
+Each joint is placed by two classifications, over 512 bins of x and of y (two bins a pixel). They start from
+the joint's own map, summed over rows or columns, so that a place in the picture is a place in the bins from
+the first step on; one attention layer over the joints then corrects what the others know better. A third
+output says whether the joint is in the picture at all; it scales the served scores, so that a joint that is
+not there scores near 0.
 
 The served graph halves its 256 pixels first: a joint is a place inside a finger, not an edge, and the
 network is four times cheaper for it.
@@ -12,14 +14,16 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training.backbone import PYRAMID_CHANNELS, EfficientNetLite0, fold_batch_norm, freeze, imagenet_backbone
-from training.hand.detect_model import HALF, halved
+from training.hand.detect_model import halved
 from training.seg.model import Separable, Up
 
 JOINTS = 21
 BINS = 512
 SIZE = 256
+MAP_SIDE = 32  # of the joints' maps: half the served side at stride 4
 # The contract's normalisation (paper N) to the backbone's own, (x - 127) / 128.
 POSE_MEAN = (123.675, 116.28, 103.53)
 POSE_STD = (58.395, 57.12, 57.375)
@@ -55,21 +59,32 @@ class HandPose(nn.Module):
         self.context = Separable(PYRAMID_CHANNELS[32], PYRAMID_CHANNELS[32])
         self.up16 = Up(PYRAMID_CHANNELS[32], PYRAMID_CHANNELS[16], width)
         self.up8 = Up(width, PYRAMID_CHANNELS[8], width)
-        self.maps = nn.Conv2d(width, JOINTS, 1)
-        cells = (SIZE // HALF // 8) ** 2
-        self.embed = nn.Linear(cells, joint_width)
+        self.up4 = Up(width, PYRAMID_CHANNELS[4], width // 2)
+        self.maps = nn.Conv2d(width // 2, JOINTS, 1)
+        self.embed = nn.Linear((MAP_SIDE // 2) ** 2, joint_width)
         self.joint = nn.Parameter(torch.zeros(JOINTS, joint_width))
         self.attention = JointAttention(joint_width)
         self.norm = nn.LayerNorm(joint_width)
         self.to_x, self.to_y = nn.Linear(joint_width, BINS), nn.Linear(joint_width, BINS)
         self.to_presence = nn.Linear(joint_width, 1)
+        for correction in (self.to_x, self.to_y):
+            nn.init.zeros_(correction.weight)
+            nn.init.zeros_(correction.bias)
 
     def forward(self, hands: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         levels = self.backbone.levels(hands * self.gain + self.shift)
         features = self.up8(self.up16(self.context(levels[32]), levels[16]), levels[8])
-        joints = self.embed(self.maps(features).flatten(2)) + self.joint  # [N,21,D]
+        maps = self.maps(self.up4(features, levels[4]))  # [N,21,32,32]
+        joints = self.embed(functional.avg_pool2d(maps, 2).flatten(2)) + self.joint  # [N,21,D]
         joints = self.norm(self.attention(joints))
-        return self.to_x(joints), self.to_y(joints), self.to_presence(joints).squeeze(-1)
+        x = spread(maps.logsumexp(dim=2)) + self.to_x(joints)
+        y = spread(maps.logsumexp(dim=3)) + self.to_y(joints)
+        return x, y, self.to_presence(joints).squeeze(-1)
+
+
+def spread(cells: Tensor) -> Tensor:
+    """Logits of map cells f32 [N,21,32] to bins f32 [N,21,512], linear between the cells' middles."""
+    return functional.interpolate(cells, scale_factor=BINS / MAP_SIDE, mode="linear", align_corners=False)
 
 
 class ServedPose(nn.Module):

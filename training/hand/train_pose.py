@@ -35,7 +35,7 @@ class PoseConfig:
     batch: int = 24
     validate_every: int = 250
     validation_photos: int = 150
-    schedule: Schedule = field(default_factory=lambda: Schedule(rate=1e-3))
+    schedule: Schedule = field(default_factory=lambda: Schedule(rate=2e-3))
 
 
 @torch.no_grad()
