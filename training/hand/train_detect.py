@@ -129,10 +129,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=Schedule.steps)
     parser.add_argument("--start", type=Path, help="run whose weights to start from")
+    parser.add_argument(
+        "--negative", type=float, default=DetectConfig.negative, help="share of clutter alone"
+    )
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    config = DetectConfig(seed=given.seed)
+    config = DetectConfig(seed=given.seed, negative=given.negative)
     config = replace(config, schedule=replace(config.schedule, steps=given.steps))
     train(config, given.data, given.clutter, given.out, start=given.start)
 
