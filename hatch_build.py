@@ -45,7 +45,7 @@ def generate(root: Path) -> None:
 class ProtoBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     """Runs `generate` before the files of the package are collected."""
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - the hook's signature
         generate(Path(self.root))
         build_data["artifacts"].append("lunula/**")
 
