@@ -137,7 +137,7 @@ def _finger_frames(finger: int, pose: Pose) -> Array:
     return np.array(frames)
 
 
-def pose_hand(pose: Pose, build: Build, side: str = "right", forearm: float = 2.6) -> HandShape:
+def pose_hand(pose: Pose, build: Build, side: str = "right", forearm: float = 6.0) -> HandShape:
     """Pose a hand. `side` is "left" or "right"; `forearm` is its length in hand units (0: none)."""
     knuckles = _KNUCKLES * np.array([build.palm_width, 1, 1])
     lengths = _LENGTHS * build.finger_length
@@ -232,19 +232,11 @@ def _forearm_cones(wrist: tuple[float, float], length: float, build: Build) -> l
     for x in (-0.1, 0.1):
         a = start + x * right
         b = start + 0.45 * axis + x * 0.9 * right
-        c = start + length * axis + x * 1.6 * right
-        rows.append((a, b, 0.19 * build.thickness, 0.205 * build.thickness, 6, 0.0, 0.45, up, right))
-        rows.append(
-            (
-                b,
-                c,
-                0.205 * build.thickness,
-                (0.2 + 0.06 * length) * build.thickness,
-                6,
-                0.45,
-                length,
-                up,
-                right,
-            )
-        )
+        c = start + min(length, 2.6) * axis + x * 1.6 * right
+        d = start + length * axis + x * 2.0 * right
+        thick = build.thickness
+        rows.append((a, b, 0.19 * thick, 0.205 * thick, 6, 0.0, 0.45, up, right))
+        rows.append((b, c, 0.205 * thick, 0.35 * thick, 6, 0.45, 2.6, up, right))
+        if length > 2.6:
+            rows.append((c, d, 0.35 * thick, 0.42 * thick, 6, 2.6, length, up, right))
     return rows

@@ -25,28 +25,21 @@ def dress(
     if len(arm) and rng.random() < 0.5:
         cut = rng.uniform(0.1, 1.1)
         materials[SLEEVE] = colour(rng, 0.6)
-        for i in arm[1::2]:
-            run = (cones.b[i] - cones.a[i]) / np.linalg.norm(cones.b[i] - cones.a[i])
-            loose = rng.uniform(0.03, 0.12)
-            rows.append(
-                (
-                    cones.a[i] + run * cut,
-                    cones.b[i] + run,
-                    cones.ra[i] + loose,
-                    cones.rb[i] + 1.5 * loose,
-                    SLEEVE,
-                    0.0,
-                    2.0,
-                    cones.dorsal[i],
-                    cones.lateral[i],
-                )
-            )
+        loose = rng.uniform(0.03, 0.12)
+        for i in arm[1::3]:  # the part above the wrist; after it comes the part up to the elbow
+            share = cut / np.linalg.norm(cones.b[i] - cones.a[i])
+            start = cones.a[i] + (cones.b[i] - cones.a[i]) * share
+            r = cones.ra[i] + (cones.rb[i] - cones.ra[i]) * share + loose
+            frame = (cones.dorsal[i], cones.lateral[i])
+            rows.append((start, cones.b[i], r, cones.rb[i] + 1.5 * loose, SLEEVE, 0.0, 2.0, *frame))
+            wide = (cones.rb[i] + 1.5 * loose, cones.rb[i + 1] + 2 * loose)
+            rows.append((cones.b[i], cones.b[i + 1], *wide, SLEEVE, 2.0, 5.0, *frame))
     if len(arm) and rng.random() < 0.18:
         materials[BAND] = np.array(
             rng.choice([[0.8, 0.66, 0.3], [0.75, 0.76, 0.78], [0.1, 0.1, 0.1], [0.35, 0.2, 0.12]]), np.float32
         )
         at, wide = rng.uniform(0.15, 0.5), rng.uniform(0.01, 0.12)
-        for i in arm[1::2]:
+        for i in arm[1::3]:
             run = (cones.b[i] - cones.a[i]) / np.linalg.norm(cones.b[i] - cones.a[i])
             p = cones.a[i] + run * (at - 0.45)
             rows.append(

@@ -103,18 +103,24 @@ def _free_hand(
 LOOSE_SHARE = 0.04  # press-on sets without a hand
 ARRANGEMENTS = {"one": 0.72, "side_by_side": 0.08, "stacked": 0.14, "facing": 0.06}
 FRAMINGS = {"whole": 0.30, "fingers": 0.34, "nails": 0.30, "wide": 0.06}
+CLOSE_FRAMINGS = {"whole": 0.24, "fingers": 0.43, "nails": 0.33}
 ASPECTS = ((3, 4), (3, 4), (4, 3), (1, 1), (9, 16), (16, 9), (2, 3), (4, 5))
 
 
-def sample_layout(rng: np.random.Generator, size: int, design: Design, tone: int | None = None) -> Layout:
-    """Draw hands and place them in a picture whose longer side is `size`; `tone` (0-9) fixes the skin."""
+def sample_layout(
+    rng: np.random.Generator, size: int, design: Design, tone: int | None = None, close: bool = False
+) -> Layout:
+    """Draw hands and place them in a picture whose longer side is `size`; `tone` (0-9) fixes the skin.
+
+    `close`: without the photos from far away, in which designs are too small to tell.
+    """
     aw, ah = ASPECTS[int(rng.integers(0, len(ASPECTS)))]
     width, height = (size, round(size * ah / aw)) if aw >= ah else (round(size * aw / ah), size)
     if rng.random() < LOOSE_SHARE:
         loose = sample_set(rng, design.shape, design.length, width, height)
         return Layout(width, height, [], "set", "nails", loose)
     arrangement = _pick(rng, ARRANGEMENTS)
-    framing = _pick(rng, FRAMINGS)
+    framing = _pick(rng, CLOSE_FRAMINGS if close else FRAMINGS)
     free = _arrange(rng, arrangement)
     frame = _frame(rng, free, framing, width, height)
     build_nails = _NailSizes(rng)

@@ -33,28 +33,28 @@ def expose(rng: np.random.Generator, image: F32) -> F32:
 def capture(rng: np.random.Generator, image: F32) -> U8:
     """Blur, noise, sharpening, overlays and JPEG of an image [h,w,3] in 0-1; returns u8 of the same size."""
     h, w = image.shape[:2]
+    result = cv2.convertScaleAbs(np.maximum(image, 0, out=image), alpha=255.0)
     draw = rng.random()
     if draw < 0.55:
-        image = cv2.GaussianBlur(image, (3, 3), rng.uniform(0.3, 0.7))
+        result = cv2.GaussianBlur(result, (3, 3), rng.uniform(0.3, 0.7))
     elif draw < 0.8:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.6, 1.5))
+        result = cv2.GaussianBlur(result, (0, 0), rng.uniform(0.6, 1.5))
     elif draw < 0.88:
         n = int(rng.integers(3, 10))
         kernel = np.zeros((n, n), np.float32)
         cv2.line(kernel, (0, int(rng.integers(0, n))), (n - 1, int(rng.integers(0, n))), 1.0)
-        image = cv2.filter2D(image, -1, kernel / kernel.sum())
+        result = cv2.filter2D(result, -1, kernel / kernel.sum())
     elif draw < 0.95:  # a small picture made large
         f = rng.uniform(0.35, 0.7)
-        small = cv2.resize(image, (int(w * f), int(h * f)), interpolation=cv2.INTER_AREA)
-        image = cv2.resize(small, (w, h), interpolation=cv2.INTER_CUBIC)
-    strength = rng.choice([0.004, 0.010, 0.022], p=[0.45, 0.4, 0.15]) * rng.uniform(0.5, 1.5)
+        small = cv2.resize(result, (int(w * f), int(h * f)), interpolation=cv2.INTER_AREA)
+        result = cv2.resize(small, (w, h), interpolation=cv2.INTER_CUBIC)
+    strength = rng.choice([1.0, 2.5, 5.5], p=[0.45, 0.4, 0.15]) * rng.uniform(0.5, 1.5)
     # a small tile of noise, repeated: as good as a large one at this strength and much cheaper
-    tile = rng.standard_normal((64, 96, 3), np.float32)
+    tile = rng.standard_normal((64, 96, 3), np.float32) * np.float32(strength)
     if rng.random() < 0.5:
         tile = cv2.GaussianBlur(tile, (3, 3), 0.7) * 1.6
-    grain = np.tile(tile, (h // 64 + 1, w // 96 + 1, 1))[:h, :w]
-    image = image + grain * np.float32(strength)
-    result = (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
+    grain = np.tile(np.rint(tile).astype(np.int16), (h // 64 + 1, w // 96 + 1, 1))[:h, :w]
+    result = cv2.add(result, np.ascontiguousarray(grain), dtype=cv2.CV_8U)
     if rng.random() < 0.25:
         soft = cv2.GaussianBlur(result, (0, 0), 1.2)
         result = cv2.addWeighted(result, 1.6, soft, -0.6, 0)

@@ -71,7 +71,7 @@ def compose(
     """Photograph a given design."""
     tone = None if who is None or rng.random() < 0.4 else who.tone
     for _ in range(8):
-        layout = sample_layout(rng, size, design, tone)
+        layout = sample_layout(rng, size, design, tone, close=kind != "segmentation")
         if kind == "segmentation" or layout.nails_in_view() >= 3:
             break
     if kind == "segmentation" and rng.random() < 0.06:
