@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -19,7 +20,9 @@ from services.kit.errors import LunulaError
 
 T = TypeVar("T")
 
-console = Console()
+# What is piped into a file is not cut to the width of a terminal that is not there.
+_PIPED_WIDTH = 120
+console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 errors = Console(stderr=True)
 
 # 1: the work failed; 2: what was asked for cannot be read.

@@ -26,7 +26,7 @@ def swatches(palette: palette_pb2.Palette) -> Text:
     """A coloured block per colour."""
     text = Text()
     for item in palette.colors:
-        text.append("██", style=hex_of(item.color))
+        text.append("█", style=hex_of(item.color))
     return text
 
 
@@ -36,7 +36,7 @@ def hits_table(response: rank.SearchDesignsResponse, *, title: str, first_rank: 
     A cell of a channel is "raw → weighted"; the weighted terms of a row add up to its score.
     """
     channels = [term.channel for term in response.hits[0].terms] if response.hits else []
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("design", no_wrap=True)
     table.add_column("score", justify="right", style="bold", no_wrap=True)
@@ -52,7 +52,7 @@ def hits_table(response: rank.SearchDesignsResponse, *, title: str, first_rank: 
             hit.design.design_id,
             f"{hit.score:.3f}",
             *(
-                f"{terms[name].raw:.2f} → {terms[name].contribution:.3f}"
+                f"{terms[name].raw:.2f} → {terms[name].contribution:.3f}".replace(" → 0.", " → .")
                 for name in channels
                 if name in terms
             ),

@@ -18,8 +18,8 @@ CARD = ModelCard(
     description="Nail and nail-interior maps of a photo: U-Net on EfficientNet-Lite0, drawn photos only",
     inputs=(TensorCard("images", "f32", (3, SIZE, SIZE)),),
     outputs=(TensorCard("maps", "f32", (2, SIZE // 2, SIZE // 2)),),
-    max_batch_size=8,
-    preferred=(2, 4),
+    max_batch_size=2,  # activations at 512 px are large, and a larger batch is no faster on a CPU
+    preferred=(2,),
     parameters={"decoder": "interior"},
 )
 
