@@ -33,7 +33,8 @@ from training.design.encoders import Encoders  # noqa: E402
 from training.design.export import example_images  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
-SMALL = {**SETTINGS, "dim": 16, "bucket": 2_000, "minCount": 1}
+# fastText reports NaN at random where its table of word pairs has only a few thousand rows
+SMALL = {**SETTINGS, "dim": 16, "bucket": 20_000, "minCount": 1}
 
 
 @pytest.fixture(scope="module")
