@@ -92,7 +92,7 @@ def _worth(sample: Sample) -> float:
     share = sum(nail["area"] for nail in whole) / (height * width)
     pixels = sample.image.reshape(-1, 3)[::7].astype(np.float32)
     faded = float(pixels.std(axis=1).mean() < 6)
-    clipped = float((pixels.min(axis=1) > 250).mean() + (pixels.max(axis=1) < 14).mean())
+    clipped = float((pixels.min(axis=1) > 225).mean() + (pixels.max(axis=1) < 14).mean())
     dim = abs(float(pixels.mean()) - 130) / 60
     return (
         min(fingers, 4)
