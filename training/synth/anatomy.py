@@ -232,8 +232,8 @@ def _forearm_cones(wrist: tuple[float, float], length: float, build: Build) -> l
     for x in (-0.1, 0.1):
         a = start + x * right
         b = start + 0.45 * axis + x * 0.9 * right
-        c = start + min(length, 2.6) * axis + x * 1.6 * right
-        d = start + length * axis + x * 2.0 * right
+        c = start + min(length, 2.6) * axis + x * 1.1 * right
+        d = start + length * axis + x * 0.6 * right
         thick = build.thickness
         rows.append((a, b, 0.19 * thick, 0.205 * thick, 6, 0.0, 0.45, up, right))
         rows.append((b, c, 0.205 * thick, 0.35 * thick, 6, 0.45, 2.6, up, right))

@@ -39,7 +39,7 @@ def shade_hands(
     normal, s = surface(cones, cone, t, xs.astype(np.float32), ys.astype(np.float32), depth.z.ravel()[where])
     finger, who = part.ravel()[where].astype(np.int64), owner.ravel()[where]
     scale = layout.hands[0].scale
-    soft = np.where(finger == 5, 1.0, np.where(finger < 5, np.clip((0.62 - s) / 0.4, 0, 0.85), 0.6))
+    soft = np.where(finger == 5, 1.0, np.where(finger < 5, np.clip((0.62 - s) / 0.4, 0, 0.85), 0.9))
     normal = _smooth_normals(normal, ys, xs, where, soft.astype(np.float32), (height, width), 0.17 * scale)
     grain = max(2.0, float(rng.uniform(0.012, 0.03)) * scale)
     relief = layout.hands[0].skin.relief * grain * noise(rng, height, width, grain, 2)
