@@ -49,6 +49,7 @@ lint: $(VENV)/.ready ## Style, types, who may import whom, declared dependencies
 	@$(BIN)/deptry . --no-ansi
 	@$(BIN)/buf lint
 	@$(BIN)/buf format --diff --exit-code
+	@if [ -d .git ]; then $(BIN)/buf breaking --against '.git#ref=HEAD'; fi
 
 format: $(VENV)/.ready ## Put code and contract in shape
 	@$(BIN)/ruff format .
