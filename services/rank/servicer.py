@@ -105,6 +105,8 @@ class RankServicer(pb_grpc.RankServiceServicer):
         position = self._position(request.page_token, digest, request.version_id)
         version = await self._parts.catalogue.resolve(position.version, deadline)
         if version is None:
+            if request.reference_design_id:
+                raise _no_design(request.reference_design_id, "reference_design_id")
             return pb.SearchDesignsResponse(info=response_info())
         async with self._parts.catalogue.using(version):
             page = await self._parts.search.page(
@@ -135,12 +137,7 @@ class RankServicer(pb_grpc.RankServiceServicer):
                 )
             row = rows.get(request.design_id)
         if row is None:
-            raise NotFound(
-                f"There is no design {request.design_id}.",
-                reason="DESIGN_NOT_FOUND",
-                fields=[("design_id", "must be a design of the catalogue version")],
-                resource=("design", request.design_id),
-            )
+            raise _no_design(request.design_id, "design_id")
         photo = await self._parts.photos.get(str(row["photo"])) if request.include_photo else None
         return pb.GetDesignResponse(design=self._design(row, photo), info=response_info())
 
@@ -294,3 +291,12 @@ class RankServicer(pb_grpc.RankServiceServicer):
         )
         message.create_time.FromMilliseconds(version.create_time_ms)
         return message
+
+
+def _no_design(design_id: str, field: str) -> NotFound:
+    return NotFound(
+        f"There is no design {design_id}.",
+        reason="DESIGN_NOT_FOUND",
+        fields=[(field, "must be a design of the catalogue version")],
+        resource=("design", design_id),
+    )

@@ -25,6 +25,10 @@ ALIGN = ModelCard(
     description="EfficientNet-Lite0 whose image embedding lies in the space of text_encode; tokens",
     inputs=(IMAGES,),
     outputs=(TensorCard("embedding", "f32", (ALIGN_DIM,)), TensorCard("tokens", "f16", (49, TOKEN_DIM))),
+    # One photo at a time: a batch is no faster on a CPU, and the head divides by small variances, so the
+    # rounding of a batch's other summation order would show (3e-5) where a design must not depend on others.
+    max_batch_size=1,
+    preferred=(),
 )
 STYLE = ModelCard(
     name="image_style",

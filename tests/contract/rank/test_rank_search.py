@@ -320,6 +320,12 @@ async def test_an_empty_catalogue_has_no_hits(rank: Any) -> None:
     assert (len(response.hits), response.next_page_token) == (0, "")
 
 
+async def test_an_empty_catalogue_does_not_have_the_reference_either(rank: Any, refused: Any) -> None:
+    request = pb.SearchDesignsRequest(text="anything", reference_design_id="nobody")
+    failure = await refused(rank.stub.SearchDesigns(request, timeout=30))
+    assert (failure.code, failure.reason) == ("NOT_FOUND", "DESIGN_NOT_FOUND")
+
+
 async def test_new_models_are_never_compared_with_old_vectors(filled: Any, refused: Any) -> None:
     filled.doubles.generation = "b"
     for given in ({"text": "nails"}, {"reference_photo": CATALOGUE[0].photo}, {"palette": palette(LAB_RED)}):
