@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from cli import indexing, searching, tables
 from cli.console import console, errors, errors_as_exit_codes, progress, run
@@ -108,20 +109,21 @@ def search(
     show(response, title=searching.describe(request))
     for path in (html, png):
         if path is not None:
-            console.print(f"wrote {path}")
+            console.print(f"wrote {path}", markup=False)
 
 
 def show(response: rank.SearchDesignsResponse, *, title: str) -> None:
     """Print an answer: hits, what was read out of the request, timings, what could not be served."""
     if response.phrases:
         read = ", ".join(
-            f"{'no ' if phrase.negated else ''}{phrase.name or phrase.text} [dim]({phrase.kind})[/dim]"
+            f"{'no ' if phrase.negated else ''}{escape(phrase.name or phrase.text)} "
+            f"[dim]({phrase.kind})[/dim]"
             for phrase in response.phrases
         )
         console.print(f"understood: {read}")
     console.print(tables.hits_table(response, title=title))
     for channel, reason in response.unavailable_channels.items():
-        console.print(f"[yellow]{channel} was left out:[/yellow] {reason}")
+        console.print(f"[yellow]{channel} was left out:[/yellow] {escape(reason)}")
     if response.next_page_token:
         console.print(f"next page: --page-token {response.next_page_token}", highlight=False, soft_wrap=True)
     console.print(f"[dim]{tables.timings_line(response.info)}[/dim]")

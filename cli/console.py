@@ -46,6 +46,12 @@ def errors_as_exit_codes() -> Iterator[None]:
     except (RecordError, RequestError) as error:
         errors.print(f"[red]error:[/red] {escape(str(error))}")
         raise typer.Exit(_EXIT_USAGE) from error
+    except OSError as error:
+        errors.print(f"[red]error:[/red] {escape(str(error))}")
+        raise typer.Exit(_EXIT_FAILED) from error
+    except UnicodeEncodeError as error:
+        errors.print(f"[red]error:[/red] not Unicode text: {escape(str(error))}")
+        raise typer.Exit(_EXIT_USAGE) from error
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -93,7 +93,7 @@ async def _use(addresses: Addresses, records: tuple[Record, ...], out: Path) -> 
             f"({outcome.acknowledged / spent:.1f} a second), {len(outcome.failed)} failed"
         )
         for design_id, error in outcome.failed.items():
-            console.print(f"[red]{design_id}: {error.message}[/red]")
+            console.print(f"{design_id}: {error.message}", style="red", markup=False)
         answers: list[Answer] = []
         for label, request in requests():
             console.rule(label)

@@ -17,7 +17,8 @@ from rich.table import Table
 from cli.console import console, errors
 
 Repository = Annotated[Path, typer.Option("--repository", help="The model repository.")]
-DEFAULT_REPOSITORY = Path("triton_models")
+DEFAULT_REPOSITORY = Path(__file__).resolve().parents[1] / "triton_models"
+"""Of this checkout, wherever the command is run."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from cli import tables
 from cli.console import console, errors, errors_as_exit_codes, run
@@ -45,8 +46,12 @@ def crop(
 ) -> None:
     """Find nails and hands, apply the crop rules, and draw what was found."""
     with errors_as_exit_codes():
+        stems = [path.stem for path in photos]
+        twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+        if twice:
+            raise RequestError(f"photos of the same name would overwrite each other: {', '.join(twice)}")
         files = [(path, _read(path)) for path in photos]
-    out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
 
     async def work() -> list[crop_pb.CropItem]:
         items: list[crop_pb.CropItem] = []
@@ -69,19 +74,20 @@ def crop(
             errors.print(f"{path}: {error.message} [{error.reason}]", markup=False)
             continue
         found = item.result
-        (out / f"{path.stem}.crop.png").write_bytes(found.crop)
-        (out / f"{path.stem}.overlay.png").write_bytes(found.overlay)
+        with errors_as_exit_codes():
+            (out / f"{path.stem}.crop.png").write_bytes(found.crop)
+            (out / f"{path.stem}.overlay.png").write_bytes(found.overlay)
         flags = ", ".join(
             crop_pb.QualityFlag.Name(flag).removeprefix("QUALITY_FLAG_").lower()
             for flag in found.quality_flags
         )
         console.print(
-            f"{path.name}: {len(found.nails)} nails, {len(found.hands)} hands, "
+            f"{escape(path.name)}: {len(found.nails)} nails, {len(found.hands)} hands, "
             f"rule {crop_pb.CropRule.Name(found.rule).removeprefix('CROP_RULE_').lower()} ",
             tables.swatches(found.palette),
             f"[yellow]{flags}[/yellow]" if flags else "",
         )
-    console.print(f"wrote {2 * (len(files) - failed)} pictures to {out}/")
+    console.print(f"wrote {2 * (len(files) - failed)} pictures to {out}/", markup=False)
     if failed:
         raise typer.Exit(1)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
+_LONGEST_ID = 128
 _ID_FORBIDDEN = re.compile(r"[^A-Za-z0-9._:-]+")
 
 
@@ -62,8 +65,16 @@ def find(source: Path) -> tuple[Record, ...]:
 
 
 def design_id_of(path: Path) -> str:
-    """An id for a photo without one: its relative path, less the suffix, in characters that ids may have."""
-    return _ID_FORBIDDEN.sub("-", path.with_suffix("").as_posix())[-128:]
+    """An id for a photo without one: its relative path, less the suffix, in characters that ids may have.
+
+    Where that changes or cuts the name, a hash of the path is added: different photos keep different ids.
+    """
+    name = path.with_suffix("").as_posix()
+    plain = _ID_FORBIDDEN.sub("-", name)
+    if plain in {name, name.replace("/", "-")} and len(plain) <= _LONGEST_ID:
+        return plain
+    digest = hashlib.sha256(os.fsencode(path.as_posix())).hexdigest()[:8]
+    return f"{plain[-(_LONGEST_ID - 9) :].lstrip('-')}-{digest}".lstrip("-")
 
 
 def _from_folder(folder: Path) -> Iterator[Record]:
@@ -73,7 +84,11 @@ def _from_folder(folder: Path) -> Iterator[Record]:
 
 
 def _from_lines(listing: Path) -> Iterator[Record]:
-    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = listing.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise RecordError(f"{listing}: not JSON lines: {error}") from error
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         where = f"{listing}:{number}"
@@ -115,4 +130,8 @@ def _text(fields: dict[str, Any], name: str, where: str) -> str:
     value = fields.get(name, "")
     if not isinstance(value, str):
         raise RecordError(f"{where}: {name}: not a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise RecordError(f"{where}: {name}: not Unicode text: {error}") from error
     return value

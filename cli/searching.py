@@ -15,6 +15,7 @@ from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from lunula.type.v1 import palette_pb2, photo_pb2
 from nails.color import srgb_to_lab
 from services.kit.client import call
+from services.kit.errors import NotFound
 
 _HEX = re.compile(r"#?([0-9a-fA-F]{6})")
 _OPERATORS = {
@@ -103,17 +104,19 @@ async def search(
 
 
 async def photos_of(
-    stub: rank_grpc.RankServiceAsyncStub, hits: Sequence[rank.Hit], *, timeout_s: float = 30.0
+    stub: rank_grpc.RankServiceAsyncStub, found: rank.SearchDesignsResponse, *, timeout_s: float = 30.0
 ) -> dict[str, bytes]:
-    """The photos of the hits, encoded, by design id."""
+    """The photos of the hits, encoded, by design id; of the version that was searched, less those deleted."""
 
     async def one(design_id: str) -> tuple[str, bytes]:
-        response: rank.GetDesignResponse = await call(
-            stub.GetDesign, rank.GetDesignRequest(design_id=design_id, include_photo=True), timeout=timeout_s
-        )
+        request = rank.GetDesignRequest(design_id=design_id, version_id=found.version_id, include_photo=True)
+        try:
+            response: rank.GetDesignResponse = await call(stub.GetDesign, request, timeout=timeout_s)
+        except NotFound:
+            return design_id, b""
         return design_id, response.design.photo.data
 
-    return dict(await asyncio.gather(*(one(hit.design.design_id) for hit in hits)))
+    return dict(await asyncio.gather(*(one(hit.design.design_id) for hit in found.hits)))
 
 
 def describe(request: rank.SearchDesignsRequest) -> str:
@@ -134,4 +137,4 @@ async def answer(
 ) -> Answer:
     """Search and fetch the photos of the hits."""
     response = await search(stub, request)
-    return Answer(describe(request), response, await photos_of(stub, response.hits), note)
+    return Answer(describe(request), response, await photos_of(stub, response), note)

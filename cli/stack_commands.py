@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-import threading
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -39,14 +39,16 @@ def up(
 ) -> None:
     """Run the four services, one process each, until Ctrl-C or SIGTERM."""
     options = StackOptions(state, repository, default_addresses(), triton=triton, milvus_uri=milvus_uri)
-    stop = threading.Event()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signal_number, lambda *_: stop.set())
-    with errors_as_exit_codes(), Stack(options, report=console.print) as stack:
-        console.print(f"ready; logs in {state / 'logs'}; Ctrl-C stops everything")
-        while not stop.wait(1.0):
-            stack.check()
-        console.print("stopping")
+    # Both signals interrupt, so that a stack that is still starting stops as well.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with errors_as_exit_codes(), Stack(options, report=console.print) as stack:
+            console.print(f"ready; logs in {state / 'logs'}; Ctrl-C stops everything", markup=False)
+            while True:
+                stack.check()
+                time.sleep(1.0)
+    except KeyboardInterrupt:
+        console.print("stopped")
 
 
 def demo(

@@ -36,7 +36,9 @@ def hits_table(response: rank.SearchDesignsResponse, *, title: str, first_rank: 
     A cell of a channel is "raw → weighted"; the weighted terms of a row add up to its score.
     """
     channels = [term.channel for term in response.hits[0].terms] if response.hits else []
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table = Table(
+        title=escape(title), title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0)
+    )
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("design", no_wrap=True)
     table.add_column("score", justify="right", style="bold", no_wrap=True)
@@ -57,7 +59,7 @@ def hits_table(response: rank.SearchDesignsResponse, *, title: str, first_rank: 
                 if name in terms
             ),
             swatches(hit.design.palette),
-            hit.design.artist_id or "-",
+            escape(hit.design.artist_id or "-"),
         )
         why.add_row(f"[dim]{position}[/dim]", f"[dim]{escape(hit.explanation)}[/dim]")
     return Group(table, why)
@@ -75,7 +77,7 @@ def artists_table(identification: classify.Identification) -> Table:
         table.add_column(name, justify="left" if name == "artist" else "right")
     for candidate in identification.candidates:
         table.add_row(
-            candidate.artist_id,
+            escape(candidate.artist_id),
             f"{candidate.probability:.3f}",
             f"{candidate.image_probability:.3f}",
             f"{candidate.text_probability:.3f}",

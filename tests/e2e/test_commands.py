@@ -52,6 +52,7 @@ def test_a_service_that_is_away_is_a_clear_error() -> None:
         (["search", "x", "--weights", "luck=1"], "unknown channel"),
         (["index", "no/such/folder"], "no such file or folder"),
         (["crop", "no-such-photo.jpg"], "No such file"),
+        (["crop", "a/x.jpg", "b/x.jpg"], "would overwrite"),
         (["eval", "retrieval", "--data", "no/such/folder"], "no such file"),
     ],
 )
@@ -59,6 +60,19 @@ def test_what_cannot_be_understood_is_said_before_any_call(arguments: list[str],
     result = run(*arguments)
     assert result.returncode == 2
     assert complaint in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_what_looks_like_markup_is_shown_as_it_is() -> None:
+    result = run("search", "red [/foo] nails", "--rank", "127.0.0.1:1")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+
+
+def test_a_state_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run("up", "--state", str(tmp_path / "file" / "state"))
+    assert result.returncode == 1
     assert "Traceback" not in result.stderr
 
 

@@ -18,7 +18,7 @@ def write_listing(folder: Path, *lines: Any) -> Path:
 
 def test_a_folder_of_photos_gives_ids_from_the_file_names(tmp_path: Path) -> None:
     (tmp_path / "summer").mkdir()
-    for name in ("b.JPG", "a.png", "summer/red nails.jpeg", "notes.txt"):
+    for name in ("b.JPG", "a.png", "summer/red-nails.jpeg", "notes.txt"):
         (tmp_path / name).write_bytes(b"")
     assert [record.design_id for record in find(tmp_path)] == ["a", "b", "summer-red-nails"]
 
@@ -83,3 +83,33 @@ def test_nothing_to_index_is_refused(tmp_path: Path, name: str) -> None:
 def test_ids_made_from_paths_hold_only_allowed_characters() -> None:
     made = design_id_of(Path("été/爪 1.jpg"))
     assert all(character.isascii() and (character.isalnum() or character in "._:-") for character in made)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("春.jpg", "夏.jpg"), ("a b.jpg", "a-b.jpg"), ("x" * 300 + "1.jpg", "y" * 300 + "1.jpg")],
+)
+def test_different_photos_keep_different_ids(one: str, other: str) -> None:
+    assert design_id_of(Path(one)) != design_id_of(Path(other))
+    assert all(1 <= len(design_id_of(Path(name))) <= 128 for name in (one, other))
+
+
+def test_line_separators_within_a_text_and_a_byte_order_mark_are_no_line_ends(tmp_path: Path) -> None:
+    listing = write_listing(
+        tmp_path, json.dumps({"image": "photo.jpg", "title": "a\u2028b"}, ensure_ascii=False)
+    )
+    listing.write_bytes(b"\xef\xbb\xbf" + listing.read_bytes())
+    assert [record.title for record in find(listing)] == ["a\u2028b"]
+
+
+def test_a_photo_in_the_place_of_a_listing_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"\xff\xd8\xff\xe0")
+    with pytest.raises(RecordError, match="not JSON lines"):
+        find(path)
+
+
+def test_half_a_character_is_refused(tmp_path: Path) -> None:
+    listing = write_listing(tmp_path, {"image": "photo.jpg", "title": "\ud800"})
+    with pytest.raises(RecordError, match="title: not Unicode"):
+        find(listing)
