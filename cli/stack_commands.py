@@ -54,7 +54,7 @@ def up(
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the pages.")] = Path("reports/demo"),
     repository: Annotated[Path, typer.Option(help="The model repository.")] = DEFAULT_REPOSITORY,
-    catalogue: Annotated[Path, typer.Option(help="What to index.")] = Path("sample"),
+    catalogue: Annotated[Path, typer.Option(help="What to index.")] = DEFAULT_REPOSITORY.parent / "sample",
     triton: Triton = False,
 ) -> None:
     """Start everything, index the sample catalogue, search it in two languages and by colour, stop."""
