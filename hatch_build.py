@@ -42,7 +42,7 @@ def generate(root: Path) -> None:
     (out / "py.typed").touch()
 
 
-class ProtoBuildHook(BuildHookInterface):  # type: ignore[type-arg]
+class ProtoBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # generic in its stubs only
     """Runs `generate` before the files of the package are collected."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - the hook's signature

@@ -11,9 +11,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the training environment")
 fasttext = pytest.importorskip("fasttext", reason="needs the training environment")
 
-from tests.training.designs import write_designs  # noqa: E402  # after the skip
-from training.artist.artist_image import ArtistHead, ArtistImage  # noqa: E402
-from training.artist.calibrate import (  # noqa: E402
+from tests.training.designs import write_designs
+from training.artist.artist_image import ArtistHead, ArtistImage
+from training.artist.calibrate import (
     calibration_error,
     confidence_logit,
     fit_temperature,
@@ -23,14 +23,14 @@ from training.artist.calibrate import (  # noqa: E402
     softmax,
     tempered,
 )
-from training.artist.export import export_text, fit  # noqa: E402
-from training.artist.train_image import ArtistConfig, train_head  # noqa: E402
-from training.artist.train_text import SETTINGS  # noqa: E402
-from training.artist.train_text import train as train_text  # noqa: E402
-from training.artist.works import line, read_works, split_works  # noqa: E402
-from training.backbone import EfficientNetLite0  # noqa: E402
-from training.design.encoders import Encoders  # noqa: E402
-from training.design.export import example_images  # noqa: E402
+from training.artist.export import export_text, fit
+from training.artist.train_image import ArtistConfig, train_head
+from training.artist.train_text import SETTINGS
+from training.artist.train_text import train as train_text
+from training.artist.works import line, read_works, split_works
+from training.backbone import EfficientNetLite0
+from training.design.encoders import Encoders
+from training.design.export import example_images
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 # The product's table sizes: with smaller ones this fastText reports NaN at random and does not repeat.

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training.backbone import (  # noqa: E402  (after the skip)
+from training.backbone import (
     POOLED_CHANNELS,
     PYRAMID_CHANNELS,
     EfficientNetLite0,

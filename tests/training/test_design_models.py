@@ -9,17 +9,17 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the training environment")
 
-from nails.color import srgb_to_lab as reference_lab  # noqa: E402  # after the skip
-from nails.vocabulary import COLOURS  # noqa: E402
-from training.backbone import EfficientNetLite0  # noqa: E402
-from training.design.design_fuse import INPUTS, DesignFuse  # noqa: E402
-from training.design.encoders import Encoders  # noqa: E402
-from training.design.export import cut_backbone, design_example, example_images, query_example  # noqa: E402
-from training.design.folded import fold_backbone  # noqa: E402
-from training.design.image_align import ImageAlign  # noqa: E402
-from training.design.image_style import ImageStyle  # noqa: E402
-from training.design.nail_colour import NamedColourBins, srgb_to_lab  # noqa: E402
-from training.design.query_fuse import QueryFuse  # noqa: E402
+from nails.color import srgb_to_lab as reference_lab
+from nails.vocabulary import COLOURS
+from training.backbone import EfficientNetLite0
+from training.design.design_fuse import INPUTS, DesignFuse
+from training.design.encoders import Encoders
+from training.design.export import cut_backbone, design_example, example_images, query_example
+from training.design.folded import fold_backbone
+from training.design.image_align import ImageAlign
+from training.design.image_style import ImageStyle
+from training.design.nail_colour import NamedColourBins, srgb_to_lab
+from training.design.query_fuse import QueryFuse
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 

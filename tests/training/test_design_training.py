@@ -10,19 +10,19 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the training environment")
 
-from tests.training.designs import write_designs  # noqa: E402  # after the skip
-from training.backbone import EfficientNetLite0  # noqa: E402
-from training.design.corpus import Corpus, build_corpus  # noqa: E402
-from training.design.encoders import EncoderConfig, Encoders, train_encoders  # noqa: E402
-from training.design.export import export_encoders, export_fusions  # noqa: E402
-from training.design.features import Features, embed_designs  # noqa: E402
-from training.design.fusions import FusionConfig, Fusions, tabulate, train_fusions  # noqa: E402
-from training.design.judge import asked, confidence  # noqa: E402
-from training.design.ranking import best_ranks, figures  # noqa: E402
-from training.design.records import SLOT_INDEX, Request, read_designs  # noqa: E402
-from training.design.sentences import Sentences  # noqa: E402
-from training.design.views import PLAIN, ViewConfig, distorted_view, plain_view, read_mask, read_photo  # noqa: E402
-from training.export import Provenance  # noqa: E402
+from tests.training.designs import write_designs
+from training.backbone import EfficientNetLite0
+from training.design.corpus import Corpus, build_corpus
+from training.design.encoders import EncoderConfig, Encoders, train_encoders
+from training.design.export import export_encoders, export_fusions
+from training.design.features import Features, embed_designs
+from training.design.fusions import FusionConfig, Fusions, tabulate, train_fusions
+from training.design.judge import asked, confidence
+from training.design.ranking import best_ranks, figures
+from training.design.records import SLOT_INDEX, Request, read_designs
+from training.design.sentences import Sentences
+from training.design.views import PLAIN, ViewConfig, distorted_view, plain_view, read_mask, read_photo
+from training.export import Provenance
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 PROVENANCE = Provenance(command="a test", data="drawn ellipses", seed=0, licence_of_origin="Apache-2.0")

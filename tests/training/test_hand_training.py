@@ -9,14 +9,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from tests.training.drawn_photos import write_drawn_photos  # noqa: E402  (after the skip)
-from training.hand.data import DetectViews, PoseViews, served_pose_view, turned_box  # noqa: E402
-from training.hand.detect_loss import centre_targets, detect_loss, generalised_iou  # noqa: E402
-from training.hand.detect_model import hand_detector  # noqa: E402
-from training.hand.pose_loss import bin_targets, pose_loss  # noqa: E402
-from training.hand.pose_model import hand_pose  # noqa: E402
-from training.photos import read_drawn  # noqa: E402
-from training.run import Schedule, optimiser, take_step  # noqa: E402
+from tests.training.drawn_photos import write_drawn_photos
+from training.hand.data import DetectViews, PoseViews, served_pose_view, turned_box
+from training.hand.detect_loss import centre_targets, detect_loss, generalised_iou
+from training.hand.detect_model import hand_detector
+from training.hand.pose_loss import bin_targets, pose_loss
+from training.hand.pose_model import hand_pose
+from training.photos import read_drawn
+from training.run import Schedule, optimiser, take_step
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 

@@ -10,12 +10,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training.export import ExportError, Provenance, export_model, run_onnx  # noqa: E402  (after the skip)
-from training.hand.detect_model import ServedDetector, halved, hand_detector  # noqa: E402
-from training.hand.export import DETECT_CARD, POSE_CARD  # noqa: E402
-from training.hand.pose_model import ServedPose, hand_pose  # noqa: E402
-from training.seg.export import CARD as SEG_CARD  # noqa: E402
-from training.seg.model import NailMaps, nail_seg  # noqa: E402
+from training.export import ExportError, Provenance, export_model, run_onnx
+from training.hand.detect_model import ServedDetector, halved, hand_detector
+from training.hand.export import DETECT_CARD, POSE_CARD
+from training.hand.pose_model import ServedPose, hand_pose
+from training.seg.export import CARD as SEG_CARD
+from training.seg.model import NailMaps, nail_seg
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 PROVENANCE = Provenance(command="none", data="none", seed=0, licence_of_origin="none")

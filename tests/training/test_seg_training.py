@@ -10,12 +10,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from tests.training.drawn_photos import write_drawn_photos  # noqa: E402  (after the skip)
-from training.photos import Clutter, read_drawn, split  # noqa: E402
-from training.run import Schedule, load_checkpoint, optimiser, take_step  # noqa: E402
-from training.seg.data import SegViews, ViewConfig, interior_of, target_maps  # noqa: E402
-from training.seg.loss import seg_loss  # noqa: E402
-from training.seg.train import SegConfig, build, train  # noqa: E402
+from tests.training.drawn_photos import write_drawn_photos
+from training.photos import Clutter, read_drawn, split
+from training.run import Schedule, load_checkpoint, optimiser, take_step
+from training.seg.data import SegViews, ViewConfig, interior_of, target_maps
+from training.seg.loss import seg_loss
+from training.seg.train import SegConfig, build, train
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 SMALL = ViewConfig(sizes=(64,), size_chances=(1.0,), batch=4, negative=0.0, collage=0.0, model_size=96)
