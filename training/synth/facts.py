@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import reduce
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 # (scope, kind, value): scope "main", "accent", "set", "finger" or "not"
 Claim = tuple[str, str, str]
+_COLOUR_KEYS = ("colour", "pattern_colours", "part_colour")
 
 
 @dataclass
@@ -28,31 +32,50 @@ def satisfies(attributes: dict[str, Any], claims: Sequence[Sequence[str]]) -> bo
     return all(_holds(attributes, scope, kind, value) for scope, kind, value in claims)
 
 
-def accepted(records: Sequence[dict[str, Any]], most: int = 20) -> list[list[str]]:
-    """For each record the ids of at most `most` other records that fulfil its dense English request."""
-    by_colour: dict[str, list[int]] = {}
-    for index, record in enumerate(records):
-        for colour in _values(record["attributes"], "colour"):
-            by_colour.setdefault(colour, []).append(index)
+def accepted(records: Sequence[dict[str, Any]], most: int = 50) -> list[list[tuple[list[str], int]]]:
+    """For each text of each record: the ids of other records of the same split that fulfil it, and how many
+    there are.
+
+    Of more than `most`, that many are named, spread evenly over the run.
+    """
+    splits = np.array([record.get("split", "") for record in records])
+    attributes = [record["attributes"] for record in records]
+    ids = [record["id"] for record in records]
+    holding: dict[Claim, NDArray[np.bool_]] = {}
+
+    def who_holds(claim: Claim) -> NDArray[np.bool_]:
+        if claim not in holding:
+            holding[claim] = np.array([_holds(a, *claim) for a in attributes], bool)
+        return holding[claim]
+
+    same_split = {name: splits == name for name in set(splits.tolist())}
     found = []
     for index, record in enumerate(records):
-        dense = [t for t in record.get("texts", ()) if t["level"] == "dense" and t["lang"] == "en"]
-        claims = dense[0]["claims"] if dense else []
-        colour = next((value for scope, kind, value in claims if (scope, kind) == ("main", "colour")), None)
-        others = by_colour.get(colour, []) if colour else []  # without a colour a request says too little
-        ids = (records[i]["id"] for i in others if i != index and satisfies(records[i]["attributes"], claims))
-        found.append(list(islice(ids, most)))
+        own = []
+        for text in record.get("texts", ()):
+            claims = [(str(scope), str(kind), str(value)) for scope, kind, value in text["claims"]]
+            if claims:
+                fulfil = reduce(np.logical_and, map(who_holds, claims), same_split[splits[index]])
+                others = [int(i) for i in np.flatnonzero(fulfil) if i != index]
+            else:
+                others = []
+            step = max(1, -(-len(others) // most))
+            own.append(([ids[i] for i in others[::step]], len(others)))
+        found.append(own)
     return found
 
 
 def _holds(attributes: dict[str, Any], scope: str, kind: str, value: str) -> bool:
     accent = attributes.get("accent") or {}
     if scope == "not":
-        return value not in _values(attributes, kind) and value not in _values(accent, kind)
+        keys = _COLOUR_KEYS if kind == "colour" else (kind,)
+        return not any(value in _values(look, key) for look in (attributes, accent) for key in keys)
     if scope == "finger":
         return value in attributes.get("accent_fingers", ())
     if scope == "accent":
         return value in _values(accent, kind)
+    if kind == "theme":
+        return value in (attributes.get("theme"), attributes.get("mood"))
     return value in _values(attributes, kind)
 
 

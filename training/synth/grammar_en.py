@@ -10,6 +10,24 @@ from training.synth.wording import Words
 
 # Terms whose words are adjectives or nouns that stand before "nails".
 _FINISH_NOUNS = {"glitter": "glitter", "chrome": "chrome", "cat_eye": "cat-eye", "aurora": "aurora"}
+# Occasions that take an article, by the word for them.
+_ARTICLES = {
+    "wedding": "a",
+    "party": "a",
+    "birthday": "a",
+    "summer festival": "a",
+    "night out": "a",
+    "coming-of-age ceremony": "a",
+    "holiday trip": "a",
+    "bride": "a",
+    "interview": "an",
+    "office": "the",
+    "beach": "the",
+    "ocean": "the",
+    "sea": "the",
+    "new year": "the",
+    "club": "the",
+}
 
 
 def look_phrase(look: Look, words: Words, claims: Claims, scope: str) -> str:
@@ -132,21 +150,47 @@ def refusal(absent: list[tuple[str, str]], words: Words, claims: Claims) -> str:
     ).format(x=" and no ".join(said))
 
 
+def every_colour(design: Design, words: Words, claims: Claims) -> str:
+    """The colours of nails that all differ, such as "red, navy, mint, white and pink", and their finish."""
+    names = list(dict.fromkeys(look.colour for look in design.looks))
+    said = []
+    for name in names:
+        said.append(words.term("colour", name))
+        claims.add("main", "colour", name)
+    text = ", ".join(said[:-1]) + f" and {said[-1]}" if len(said) > 1 else said[0]
+    if design.main.finish != "gloss":
+        claims.add("main", "finish", design.main.finish)
+        text += f", {words.term('finish', design.main.finish)}"
+    return text
+
+
+def occasion(word: str) -> str:
+    """A theme's word as it stands after "for", such as "a wedding"."""
+    return f"{_ARTICLES[word]} {word}" if word in _ARTICLES else word
+
+
+def articles(text: str) -> str:
+    """The text with "an" where "a" stands before a vowel, and single blanks."""
+    return re.sub(r"\b([Aa]) (?=[aeio])", r"\1n ", re.sub(r"  +", " ", text)).strip()
+
+
 def plain(design: Design, words: Words, claims: Claims) -> str:
     """One sentence."""
-    look = look_phrase(design.main, words, claims, "main")
+    return articles(_plain(design, words, claims))
+
+
+def _plain(design: Design, words: Words, claims: Claims) -> str:
     shape = set_words(design, words, claims, 0.5)
-    if design.main.bare:
-        return words.template("{s} {l}", "{l}, {s}", "{s}, {l}").format(s=shape or "short", l=look)
     if design.arrangement == "every":
-        return (
-            words.template(
-                "{s} nails, each in a different colour",
-                "rainbow {s} nails, every finger its own colour",
-                "{s} skittle nails, one colour a finger",
-            )
-            .format(s=shape or "plain")
-            .replace("  ", " ")
+        return words.template(
+            "{s} nails, each in a different colour: {c}",
+            "rainbow {s} nails, every finger its own colour, {c}",
+            "{s} skittle nails, one colour a finger, {c}",
+        ).format(s=shape, c=every_colour(design, words, claims))
+    look = look_phrase(design.main, words, claims, "main")
+    if design.main.bare:
+        return words.template("{s} {l}", "{l}, {s}", "{s}, {l}").format(
+            s=shape or _short(design, words, claims), l=look
         )
     text = words.template(
         "{s} nails in {l}", "{l} on {s} nails", "{s} {l} nails", "{l} nails, {s}", "a {s} manicure: {l}"
@@ -158,64 +202,80 @@ def plain(design: Design, words: Words, claims: Claims) -> str:
         )
         for finger in design.accent_fingers:
             claims.add("finger", "accent_fingers", finger)
+    if design.accent is not None and words.chance(0.6) and design.arrangement == "alternating":
+        accent = look_phrase(design.accent, words, claims, "accent")
+        text += words.template(
+            ", alternating with {a}", ", every other nail {a}", ", in turn with {a}"
+        ).format(a=accent)
     return text
+
+
+def _short(design: Design, words: Words, claims: Claims) -> str:
+    claims.add("set", "length", design.length)
+    return words.term("length", design.length)
 
 
 def dense(design: Design, absent: list[tuple[str, str]], words: Words, claims: Claims) -> str:
     """A request of several sentences with references, a refusal and an occasion."""
     shape = set_words(design, words, claims, 0.85)
-    look = look_phrase(design.main, words, claims, "main")
-    opening = words.template(
-        "I am looking for {s} nails in {l}.",
-        "I would like {s} nails: {l}.",
-        "Please show me {s} nails with {l}.",
-        "{s} nails, {l}.",
-        "Do you have {s} nails in {l}?",
-        "My next set should be {s}, {l}.",
-        "Looking for a {s} set in {l}.",
-        "Find {s} nails that are {l}.",
-    ).format(s=shape or "nice", l=look)
-    if design.main.bare:
-        opening = words.template("I want {s} {l}.", "{s} {l}, nothing painted.", "Show me {s} {l}.").format(
-            s=shape or "short", l=look
-        )
     if design.arrangement == "every":
         opening = words.template(
-            "I want {s} nails, every finger in another colour.", "{s} nails, one colour for each finger."
-        ).format(s=shape)
+            "I want {s} nails, every finger in another colour: {c}.",
+            "{s} nails, one colour for each finger, {c}.",
+            "Every nail different please, {c}, on {s} nails.",
+            "{s} nails with five colours, {c}, one a finger.",
+        ).format(s=shape, c=every_colour(design, words, claims))
+    elif design.main.bare:
+        look = look_phrase(design.main, words, claims, "main")
+        opening = words.template("I want {s} {l}.", "{s} {l}, nothing painted.", "Show me {s} {l}.").format(
+            s=shape or _short(design, words, claims), l=look
+        )
+    else:
+        look = look_phrase(design.main, words, claims, "main")
+        opening = words.template(
+            "I am looking for {s} nails in {l}.",
+            "I would like {s} nails: {l}.",
+            "Please show me {s} nails with {l}.",
+            "{s} nails, {l}.",
+            "Do you have {s} nails in {l}?",
+            "My next set should be {s}, {l}.",
+            "Looking for a {s} set in {l}.",
+            "Find {s} nails that are {l}.",
+        ).format(s=shape or "nice", l=look)
     parts = [opening, accent_sentence(design, words, claims)]
     if words.chance(0.4):
         parts.append(refusal(absent, words, claims))
     if design.theme and words.chance(0.7):
         claims.add("set", "theme", design.theme)
+        theme = words.term("theme", design.theme)
         parts.append(
             words.template(
-                "Something for {t}.",
-                "It should feel like {t}.",
-                "Perfect for {t}.",
+                "Something for {o}.",
+                "It should feel like {o}.",
+                "Perfect for {o}.",
                 "A {t} mood.",
-                "For {t}, please.",
-            ).format(t=words.term("theme", design.theme))
+                "For {o}, please.",
+            ).format(t=theme, o=occasion(theme))
         )
-    text = re.sub(
-        r"\b([Aa]) (?=[aeio])", r"\1n ", " ".join(part for part in parts if part).replace("  ", " ")
-    )
+    text = articles(" ".join(part for part in parts if part))
     return ". ".join(sentence[0].upper() + sentence[1:] for sentence in text.split(". ") if sentence)
 
 
 def tags(design: Design, words: Words, claims: Claims) -> list[str]:
     """Keywords."""
     main = design.main
-    found = [
-        words.term("shape", design.shape),
-        words.term("length", design.length),
-        words.term("colour", main.colour),
-    ]
+    found = [words.term("shape", design.shape), words.term("length", design.length)]
     claims.add("set", "shape", design.shape)
     claims.add("set", "length", design.length)
-    claims.add("main", "colour", main.colour)
     if main.bare:
-        found = [*found[:2], "natural nails"]
+        found.append("natural nails")
+        claims.add("main", "bare", "true")
+    elif design.arrangement == "every":
+        found.append(words.template("rainbow", "skittle nails", "multicoloured"))
+        claims.add("set", "arrangement", "every")
+    else:
+        found.append(words.term("colour", main.colour))
+        claims.add("main", "colour", main.colour)
     for look, scope in ((main, "main"), (design.accent, "accent")):
         if look is None or look.bare:
             continue
@@ -225,22 +285,30 @@ def tags(design: Design, words: Words, claims: Claims) -> list[str]:
                 claims.add(scope, kind, name)
     if design.theme:
         found.append(words.term("theme", design.theme))
+        claims.add("set", "theme", design.theme)
     return list(dict.fromkeys(found))
 
 
 def abstract(mood: str, context: str, words: Words, claims: Claims) -> str:
     """A request that names an occasion or a mood and no detail."""
     claims.add("set", "theme", mood)
-    theme = words.term("theme", mood)
     if context and words.chance(0.4):
         return words.template(
-            "{c}. Which nails?", "Nails for this: {c}.", "{c}. Something that fits."
+            "{c}. Which nails?",
+            "Nails for this: {c}.",
+            "{c}. Something that fits.",
+            "{c}. What should I wear on my nails?",
+            "I need nails for this: {c}.",
         ).format(c=context)
-    return words.template(
-        "something for {t}",
+    text = words.template(
+        "something for {o}",
         "{t} nails",
         "nails with a {t} feeling",
         "I need a {t} look",
         "a set that says {t}",
-        "what would suit {t}?",
-    ).format(t=theme)
+        "what would suit {o}?",
+        "ideas for {o}, surprise me",
+        "{t} vibes on my nails",
+    )
+    theme = words.term("theme", mood)
+    return articles(text.format(t=theme, o=occasion(theme)))

@@ -101,16 +101,31 @@ def refusal(absent: list[tuple[str, str]], words: Words, claims: Claims) -> str:
     return ""
 
 
+def every_colour(design: Design, words: Words, claims: Claims) -> str:
+    """The colours of nails that all differ, and their finish."""
+    said = []
+    for name in dict.fromkeys(look.colour for look in design.looks):
+        said.append(words.term("colour", name))
+        claims.add("main", "colour", name)
+    text = "と".join(said) if words.chance(0.3) else "・".join(said)
+    if design.main.finish != "gloss":
+        claims.add("main", "finish", design.main.finish)
+        text += f"の{words.term('finish', design.main.finish)}"
+    return text
+
+
 def plain(design: Design, words: Words, claims: Claims) -> str:
     """One sentence."""
-    look = look_phrase(design.main, words, claims, "main")
     shape = set_words(design, words, claims, 0.5)
+    if design.arrangement == "every":
+        return words.template(
+            "{s}、一本ずつ色の違うネイル、{c}",
+            "全部の指が違う色の{s}ネイル({c})",
+            "{c}、指ごとに色を変えた{s}ネイル",
+        ).format(s=shape or "シンプルな", c=every_colour(design, words, claims))
+    look = look_phrase(design.main, words, claims, "main")
     if design.main.bare:
         return f"{shape}の{look}" if shape else look
-    if design.arrangement == "every":
-        return words.template("{s}、一本ずつ色の違うネイル", "全部の指が違う色の{s}ネイル").format(
-            s=shape or "シンプルな"
-        )
     text = words.template("{l}の{s}ネイル", "{s}ネイル、{l}", "{s}で{l}のデザイン", "{l}、{s}").format(
         s=shape or "きれいな", l=look
     )
@@ -119,27 +134,39 @@ def plain(design: Design, words: Words, claims: Claims) -> str:
         text += f"、{fingers_phrase(design, words)}だけ{accent}"
         for finger in design.accent_fingers:
             claims.add("finger", "accent_fingers", finger)
+    if design.accent is not None and words.chance(0.6) and design.arrangement == "alternating":
+        accent = look_phrase(design.accent, words, claims, "accent")
+        text += words.template("、交互に{a}", "、一本おきに{a}", "と{a}を交互に").format(a=accent)
     return text
 
 
 def dense(design: Design, absent: list[tuple[str, str]], words: Words, claims: Claims) -> str:
     """A request of several sentences with references, a refusal and an occasion."""
     shape = set_words(design, words, claims, 0.85)
-    look = look_phrase(design.main, words, claims, "main")
-    opening = words.template(
-        "{s}ネイルを探しています。{l}。",
-        "{l}の{s}ネイルにしたいです。",
-        "{s}で、{l}のデザインを見せてください。",
-        "{s}ネイル。{l}でお願いします。",
-        "次は{s}で{l}にする予定です。",
-        "{l}の{s}ネイルはありますか。",
-    ).format(s=shape or "きれいな", l=look)
-    if design.main.bare:
-        opening = words.template("{s}で{l}がいいです。", "{s}の{l}を探しています。").format(
-            s=shape or "ショート", l=look
-        )
     if design.arrangement == "every":
-        opening = f"{shape or 'ショート'}で、指ごとに違う色のネイルにしたいです。"
+        opening = words.template(
+            "{s}で、指ごとに違う色のネイルにしたいです。{c}。",
+            "{s}ネイルを一本ずつ違う色で。{c}でお願いします。",
+            "{c}を一本ずつ塗った{s}ネイルを探しています。",
+        ).format(s=shape or "シンプル", c=every_colour(design, words, claims))
+    elif design.main.bare:
+        look = look_phrase(design.main, words, claims, "main")
+        if not shape:
+            shape = words.term("length", design.length)
+            claims.add("set", "length", design.length)
+        opening = words.template(
+            "{s}で{l}がいいです。", "{s}の{l}を探しています。", "{s}で、{l}を見せてください。", "{s}、{l}。"
+        ).format(s=shape, l=look)
+    else:
+        look = look_phrase(design.main, words, claims, "main")
+        opening = words.template(
+            "{s}ネイルを探しています。{l}。",
+            "{l}の{s}ネイルにしたいです。",
+            "{s}で、{l}のデザインを見せてください。",
+            "{s}ネイル。{l}でお願いします。",
+            "次は{s}で{l}にする予定です。",
+            "{l}の{s}ネイルはありますか。",
+        ).format(s=shape or "きれいな", l=look)
     parts = [opening, accent_sentence(design, words, claims)]
     if words.chance(0.4):
         parts.append(refusal(absent, words, claims))
@@ -156,16 +183,18 @@ def dense(design: Design, absent: list[tuple[str, str]], words: Words, claims: C
 def tags(design: Design, words: Words, claims: Claims) -> list[str]:
     """Keywords."""
     main = design.main
-    found = [
-        words.term("shape", design.shape),
-        words.term("length", design.length),
-        words.term("colour", main.colour),
-    ]
+    found = [words.term("shape", design.shape), words.term("length", design.length)]
     claims.add("set", "shape", design.shape)
     claims.add("set", "length", design.length)
-    claims.add("main", "colour", main.colour)
     if main.bare:
-        found = [*found[:2], "素爪"]
+        found.append("素爪")
+        claims.add("main", "bare", "true")
+    elif design.arrangement == "every":
+        found.append(words.template("一本ずつ違う色", "レインボー", "マルチカラー"))
+        claims.add("set", "arrangement", "every")
+    else:
+        found.append(words.term("colour", main.colour))
+        claims.add("main", "colour", main.colour)
     for look, scope in ((main, "main"), (design.accent, "accent")):
         if look is None or look.bare:
             continue
@@ -175,21 +204,27 @@ def tags(design: Design, words: Words, claims: Claims) -> list[str]:
                 claims.add(scope, kind, name)
     if design.theme:
         found.append(words.term("theme", design.theme))
+        claims.add("set", "theme", design.theme)
     return list(dict.fromkeys(found))
 
 
 def abstract(mood: str, context: str, words: Words, claims: Claims) -> str:
     """A request that names an occasion or a mood and no detail."""
     claims.add("set", "theme", mood)
-    theme = words.term("theme", mood)
     if context and words.chance(0.4):
-        return words.template("{c}。どんなネイルがいい?", "{c}ときのネイル", "{c}。それに合うネイル").format(
-            c=context
-        )
+        return words.template(
+            "{c}。どんなネイルがいい?",
+            "「{c}」に合うネイル",
+            "{c}。それに合うネイル",
+            "{c}、そんな日のネイル",
+            "{c}。おすすめは?",
+        ).format(c=context)
     return words.template(
         "{t}っぽいネイル",
         "{t}に合うネイル",
         "{t}の雰囲気のもの",
         "{t}のイメージで",
         "{t}にぴったりのデザインは?",
-    ).format(t=theme)
+        "{t}らしいデザイン、おまかせで",
+        "{t}気分のネイル",
+    ).format(t=words.term("theme", mood))

@@ -1,14 +1,21 @@
-"""What training texts never contain: words, pairs of colours and sentence templates kept for val and test.
+"""What training texts never contain: words, pairs of colours, sentence templates, sentences and stories kept
+for testing.
 
-A photo belongs to a split by a hash of its seed. Train photos draw no held-out pair and say no held-out word;
-test photos may draw anything, and their texts prefer what was held out.
+A photo belongs to a split by a hash of its seed, or of its group's where photos belong together. Train and
+val photos draw no held-out pair and say no held-out word, template or sentence; every sentence of a test
+photo says at least one of them, so no test sentence occurs in training. `listing` says which.
 """
 
 from __future__ import annotations
 
+import ast
 import zlib
 from functools import cache
-from typing import Final
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Final
+
+from nails.vocabulary import COLOURS
 
 # One synonym of many terms: the meaning is learnt from the others, the sentence encoder must bridge the word.
 HELD_OUT_WORDS: Final[frozenset[str]] = frozenset(
@@ -21,7 +28,11 @@ HELD_OUT_WORDS: Final[frozenset[str]] = frozenset(
     ブライダル, 夜空, ミニマル, さくらんぼ, テラゾー, 網目, 貝殻, 蝶結び""".replace("\n    ", " ").split(", ")
 )
 
+# Themes that no training story wants; photos of the kind "contexts" show them in test stories alone.
+HELD_OUT_THEMES: Final[frozenset[str]] = frozenset({"cherry_blossom", "galaxy", "retro"})
+
 _PAIR_SHARE: Final = 24  # one pair of colours in 24
+_SENTENCE_SHARE: Final = 4  # one sentence in 4
 
 
 def split_of(seed: int) -> str:
@@ -42,7 +53,49 @@ def template_held_out(template: str) -> bool:
     return zlib.crc32(f"template:{template}".encode()) % 8 == 0
 
 
+def sentence_held_out(text: str) -> bool:
+    """Whether a whole sentence is kept from training, whatever it is made of."""
+    return zlib.crc32(f"sentence:{text}".encode()) % _SENTENCE_SHARE == 0
+
+
 def has_held_out_word(text: str) -> bool:
     """Whether a text says a held-out word."""
     lowered = text.lower()
     return any(word in lowered for word in HELD_OUT_WORDS)
+
+
+@cache
+def templates(module: str) -> tuple[tuple[str, ...], ...]:
+    """The groups of templates from which a module of this folder chooses, read from its source.
+
+    A group is the arguments of one call of `Words.template`.
+    """
+    source = (Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8")
+    groups = []
+    for node in ast.walk(ast.parse(source)):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "template"
+        ):
+            texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+            if texts:
+                groups.append(tuple(str(text) for text in texts))
+    return tuple(groups)
+
+
+def listing() -> dict[str, Any]:
+    """Everything that is held out: words, pairs of colours, templates by module, themes, and the rule for
+    sentences."""
+    names = [colour.name for colour in COLOURS]
+    modules = ("grammar_en", "grammar_ja", "texts")
+    return {
+        "words": sorted(HELD_OUT_WORDS),
+        "colour_pairs": [list(pair) for pair in combinations(names, 2) if pair_held_out(*pair)],
+        "templates": {
+            name: [text for group in templates(name) for text in group if template_held_out(text)]
+            for name in modules
+        },
+        "story_themes": sorted(HELD_OUT_THEMES),
+        "sentences": f"those whose CRC-32, after 'sentence:', is divisible by {_SENTENCE_SHARE}",
+    }

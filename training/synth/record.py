@@ -9,6 +9,7 @@ import numpy as np
 from nails.crop_rules import crop_nails
 from training.synth.anatomy import FINGERS
 from training.synth.designs import Design, Look
+from training.synth.fit import mood_of
 from training.synth.layout import Layout
 from training.synth.render import Rendered
 
@@ -92,7 +93,10 @@ def look_attributes(look: Look) -> dict[str, Any]:
 
 
 def design_attributes(design: Design) -> dict[str, Any]:
-    """Attributes of the whole set: those of the main look, and of the accent."""
+    """Attributes of the whole set: those of the main look, and of the accent.
+
+    `theme` is what a set was designed for, `mood` the theme that it suits although nobody asked for it.
+    """
     out = {
         "shape": design.shape,
         "length": design.length,
@@ -101,6 +105,8 @@ def design_attributes(design: Design) -> dict[str, Any]:
     }
     if design.theme:
         out["theme"] = design.theme
+    elif mood := mood_of(design):
+        out["mood"] = mood
     if design.accent is not None:
         out["accent"] = look_attributes(design.accent)
         out["accent_fingers"] = list(design.accent_fingers)

@@ -10,11 +10,14 @@ import numpy as np
 from nails.phrases import parse
 from nails.vocabulary import COLOUR_BY_NAME
 from training.synth import grammar_en, grammar_ja
-from training.synth.designs import NUDES, PARTS, Design
+from training.synth.designs import PARTS, Design
 from training.synth.facts import Claims
+from training.synth.fit import mood_of
+from training.synth.holdout import has_held_out_word, sentence_held_out
 from training.synth.themes import THEMES
 from training.synth.wording import Words
 
+LEVELS = ("dense", "plain", "tags", "abstract")
 _GRAMMAR = {"en": grammar_en, "ja": grammar_ja}
 
 
@@ -34,24 +37,12 @@ def write_texts(
     absent = _absent(rng, design)
     texts = []
     for lang in ("en", "ja"):
-        grammar = _GRAMMAR[lang]
         words = Words(rng, lang, split, favourites.get(lang))
-        context = ""
-        if design.theme:
-            contexts = THEMES[design.theme].contexts
-            context = contexts[int(rng.integers(0, len(contexts)))][lang == "ja"]
-        for level in ("dense", "plain", "tags", "abstract"):
-            claims = Claims()
-            if level == "dense":
-                text = grammar.dense(design, absent, words, claims)
-            elif level == "plain":
-                text = grammar.plain(design, words, claims)
-            elif level == "tags":
-                text = (" " if lang == "ja" else ", ").join(grammar.tags(design, words, claims))
-            else:
-                if not mood:
-                    continue
-                text = grammar.abstract(mood, context, words, claims)
+        for level in LEVELS:
+            found = _request(level, design, absent, mood, words)
+            if found is None:
+                continue
+            text, claims = found
             reading = parse(text)
             texts.append(
                 {"lang": lang, "level": level, "text": text, "mdd": reading.mdd, "nnp": reading.nnp,
@@ -60,10 +51,6 @@ def write_texts(
     lang = language or ("ja" if rng.random() < 0.5 else "en")
     words = Words(rng, lang, split, favourites.get(lang))
     grammar = _GRAMMAR[lang]
-    context = ""
-    if design.theme:
-        contexts = THEMES[design.theme].contexts
-        context = contexts[int(rng.integers(0, len(contexts)))][lang == "ja"]
     return {
         "split": split,
         "texts": texts,
@@ -73,9 +60,44 @@ def write_texts(
         if rng.random() < 0.5
         else grammar.plain(design, words, Claims()),
         "tags": grammar.tags(design, words, Claims()),
-        "context": context,
+        "context": _context(rng, design.theme, lang),
         "palette": palette(design),
     }
+
+
+def _request(
+    level: str, design: Design, absent: list[tuple[str, str]], mood: str, words: Words
+) -> tuple[str, Claims] | None:
+    """A sentence of a level that belongs to the split, and its claims; None where there is none to be found.
+
+    Train and val take sentences that are not held out; test takes those that are, or that say a held-out word
+    or template.
+    """
+    grammar = _GRAMMAR[words.lang]
+    if level == "abstract" and not mood:
+        return None
+    for _ in range(24):
+        claims, words.novel = Claims(), False
+        if level == "dense":
+            text = grammar.dense(design, absent, words, claims)
+        elif level == "plain":
+            text = grammar.plain(design, words, claims)
+        elif level == "tags":
+            text = (" " if words.lang == "ja" else ", ").join(grammar.tags(design, words, claims))
+        else:
+            text = grammar.abstract(mood, _context(words.rng, design.theme, words.lang), words, claims)
+        kept = words.novel or has_held_out_word(text) or sentence_held_out(text)
+        if kept == (words.split == "test"):
+            return text, claims
+    return None
+
+
+def _context(rng: np.random.Generator, theme: str, lang: str) -> str:
+    """A short story that leads to a theme, "" without one."""
+    if not theme:
+        return ""
+    contexts = THEMES[theme].contexts
+    return contexts[int(rng.integers(0, len(contexts)))][lang == "ja"]
 
 
 def title(design: Design, words: Words) -> str:
@@ -99,12 +121,13 @@ def title(design: Design, words: Words) -> str:
 
 
 def palette(design: Design) -> list[dict[str, Any]]:
-    """Colours of the paint with their weights over the five nails, heaviest first, at most five."""
+    """Colours of the paint with their weights over the five nails, heaviest first, at most five.
+
+    A bare nail counts as "clear". Weights are shares of the nails' area by design, not by what is seen.
+    """
     weights: dict[str, float] = {}
     for look in design.looks:
         share = 1.0 / len(design.looks)
-        if look.bare:
-            continue
         second = 0.35 if look.accents else 0.0
         weights[look.colour] = weights.get(look.colour, 0) + share * (1 - second)
         for name in look.accents:
@@ -114,28 +137,6 @@ def palette(design: Design) -> list[dict[str, Any]]:
         {"lab": list(COLOUR_BY_NAME[name].lab), "weight": round(weight, 4), "name": name}
         for name, weight in heaviest
     ]
-
-
-def mood_of(design: Design) -> str:
-    """The mood that a design without a theme gives, or ""."""
-    main = design.main
-    if main.bare or (main.colour in NUDES and main.pattern == "plain" and not main.part):
-        return "natural"
-    colours = {look.colour for look in design.looks} | {
-        name for look in design.looks for name in look.accents
-    }
-    best, score = "", 0.0
-    for name, theme in THEMES.items():
-        inside = len(colours & set(theme.colours)) / len(colours)
-        value = (
-            inside
-            + 0.4 * (main.pattern in theme.patterns and main.pattern != "plain")
-            + 0.2 * (main.part in theme.parts)
-        )
-        value += 0.15 * (main.finish in theme.finishes and main.finish != "gloss")
-        if value > score:
-            best, score = name, value
-    return best if score >= 1.2 else ""
 
 
 def _absent(rng: np.random.Generator, design: Design) -> list[tuple[str, str]]:
@@ -149,6 +150,11 @@ def _absent(rng: np.random.Generator, design: Design) -> list[tuple[str, str]]:
         ("pattern", name)
         for name in ("french", "floral", "dots", "leopard", "hearts")
         if name not in patterns
+    ]
+    colours = {look.colour for look in design.looks} | {c for look in design.looks for c in look.accents}
+    colours |= {look.part_colour for look in design.looks}
+    candidates += [
+        ("colour", name) for name in ("red", "pink", "black", "gold", "white") if name not in colours
     ]
     order = rng.permutation(len(candidates))
     return [candidates[i] for i in order[:2]]

@@ -13,7 +13,8 @@ from training.synth.holdout import has_held_out_word, template_held_out
 class Words:
     """Words of one language ("en" or "ja") for one photo's split. A test photo prefers held-out words.
 
-    `favourites`: an artist's own choice of words, by (kind, name).
+    `favourites`: an artist's own choice of words, by (kind, name). `novel`: whether a held-out template
+    was chosen since it was last set to False.
     """
 
     def __init__(
@@ -23,6 +24,7 @@ class Words:
         self.lang = lang
         self.split = split
         self.favourites = favourites or {}
+        self.novel = False
 
     def term(self, kind: str, name: str) -> str:
         """A word for a term of nails.vocabulary."""
@@ -37,10 +39,11 @@ class Words:
     def template(self, *templates: str) -> str:
         """One of several sentence templates; held-out ones only for test photos."""
         kept = [t for t in templates if template_held_out(t)]
-        free = [t for t in templates if not template_held_out(t)] or list(templates[:1])
+        free = [t for t in templates if not template_held_out(t)]
         if self.split == "test" and kept and self.rng.random() < 0.5:
-            return str(self.rng.choice(kept))
-        return str(self.rng.choice(free))
+            self.novel = True
+            return kept[int(self.rng.integers(0, len(kept)))]
+        return free[int(self.rng.integers(0, len(free)))]
 
     def chance(self, share: float) -> bool:
         """True with probability `share`."""

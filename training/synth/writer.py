@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 import simplejpeg
 
-from training.synth.facts import accepted
+from training.synth.run_facts import complete
 from training.synth.scene import draw
 
 
@@ -83,9 +83,7 @@ def write(
     index = out / "index.jsonl"
     draft = out / "index.jsonl.part"
     records = [json.loads(_record_path(job).read_text(encoding="utf-8")) for job in jobs]
-    for record, others in zip(records, accepted(records), strict=True):
-        if "texts" in record:
-            record["accepts"] = others
+    complete(records)
     with draft.open("w", encoding="utf-8") as lines:
         lines.writelines(json.dumps(r, ensure_ascii=False, separators=(",", ":")) + "\n" for r in records)
     draft.replace(index)

@@ -8,18 +8,30 @@ import numpy as np
 import pytest
 
 from nails.phrases import parse
-from nails.vocabulary import ATTRIBUTES
+from nails.vocabulary import ATTRIBUTES, COLOUR_BY_NAME
 from training.synth.artists import ARTISTS, artist, artist_design, artist_of
-from training.synth.designs import PARTS, PATTERNS, PLAIN_COLOURS, holds_out, sample_design
+from training.synth.designs import (
+    PARTS,
+    PATTERNS,
+    PLAIN_COLOURS,
+    Design,
+    Look,
+    holds_out,
+    sample_design,
+)
 from training.synth.facts import accepted, satisfies
+from training.synth.grammar_en import articles, occasion
 from training.synth.holdout import (
     HELD_OUT_WORDS,
     has_held_out_word,
+    listing,
     pair_held_out,
     split_of,
     template_held_out,
+    templates,
 )
 from training.synth.record import design_attributes
+from training.synth.run_facts import complete
 from training.synth.texts import palette, write_texts
 from training.synth.themes import THEMES
 
@@ -164,15 +176,115 @@ def test_photos_of_a_run_are_shared_among_artists_by_their_works() -> None:
         assert found.count(name) / 3000 == pytest.approx(count / total, abs=0.03)
 
 
-def test_accepted_photos_fulfil_the_request_and_are_others() -> None:
+def run_of(count: int) -> list[dict]:  # type: ignore[type-arg]  # records are plain JSON
     records = []
-    for seed in range(200):
-        written, attributes = texts_of(seed, "train")
-        records.append({"id": str(seed), "attributes": attributes, "texts": written["texts"]})
-    by_id = {record["id"]: record for record in records}
-    lists = accepted(records)
-    assert any(lists)
-    for record, others in zip(records, lists, strict=True):
-        assert record["id"] not in others
-        dense = next(text for text in record["texts"] if text["level"] == "dense" and text["lang"] == "en")
-        assert all(satisfies(by_id[other]["attributes"], dense["claims"]) for other in others)
+    for seed in range(count):
+        split = split_of(seed)
+        written, attributes = texts_of(seed, split)
+        records.append({"id": str(seed), "split": split, "attributes": attributes, "texts": written["texts"]})
+    return records
+
+
+def test_accepted_photos_are_exactly_the_others_of_the_split_that_fulfil_the_request() -> None:
+    records = run_of(120)
+    found = accepted(records, most=1000)
+    assert any(ids for own in found for ids, _ in own)
+    for record, own in zip(records, found, strict=True):
+        for text, (ids, total) in zip(record["texts"], own, strict=True):
+            fulfil = [
+                other["id"]
+                for other in records
+                if other is not record
+                and other["split"] == record["split"]
+                and text["claims"]
+                and satisfies(other["attributes"], text["claims"])
+            ]
+            assert (ids, total) == (fulfil, len(fulfil))
+
+
+def test_of_many_accepted_photos_some_are_named_and_all_are_counted() -> None:
+    records = run_of(250)
+    complete(records)
+    texts = [text for record in records for text in record["texts"]]
+    few = accepted(records, most=3)
+    assert all(len(ids) <= 3 <= max(3, total) for own in few for ids, total in own)
+    assert max(text["accepts_total"] for text in texts) > 3
+    assert all(len(text["accepts"]) == min(text["accepts_total"], 50) for text in texts)
+    for record in records:
+        dense = [t for t in record["texts"] if (t["lang"], t["level"]) == ("en", "dense")]
+        assert record["accepts"] == (dense[0]["accepts"] if dense else [])
+
+
+def test_a_refused_colour_is_absent_from_base_pattern_and_part() -> None:
+    refused = [("not", "colour", "red")]
+    assert satisfies({"colour": "pink"}, refused)
+    assert not satisfies({"colour": "red"}, refused)
+    assert not satisfies({"colour": "white", "pattern_colours": ["gold", "red"]}, refused)
+    assert not satisfies({"colour": "white", "accent": {"colour": "white", "part_colour": "red"}}, refused)
+
+
+def test_no_sentence_of_a_test_photo_occurs_in_training() -> None:
+    said: dict[str, set[str]] = {"train": set(), "test": set()}
+    for split, texts in said.items():
+        for seed in range(150):
+            texts.update(text["text"] for text in texts_of(seed, split)[0]["texts"])
+    assert len(said["test"]) > 800
+    assert not said["train"] & said["test"]
+
+
+def test_every_choice_of_templates_leaves_some_for_training() -> None:
+    groups = [group for module in ("grammar_en", "grammar_ja") for group in templates(module)]
+    assert len(groups) > 40
+    for group in groups:
+        assert any(not template_held_out(text) for text in group), group
+
+
+def test_the_list_of_what_is_held_out_names_what_the_rules_hold_out() -> None:
+    found = listing()
+    assert set(found["words"]) == HELD_OUT_WORDS
+    assert all(pair_held_out(*pair) for pair in found["colour_pairs"])
+    assert all(template_held_out(text) for texts in found["templates"].values() for text in texts)
+    assert len(found["templates"]["grammar_en"]) > 5 < len(found["templates"]["grammar_ja"])
+
+
+def test_every_colour_that_a_text_names_is_in_the_attributes_and_the_palette() -> None:
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        design = sample_design(rng, 0.1)
+        written = write_texts(rng, design, "train")
+        attributes = design_attributes(design)
+        looks = [attributes, attributes.get("accent", {})]
+        shown = {name for look in looks for name in look.get("pattern_colours", [])}
+        shown |= {
+            name
+            for look in looks
+            for name in ([look["colour"]] if isinstance(look.get("colour"), str) else look.get("colour", []))
+        }
+        named = {entry["name"] for entry in written["palette"]}
+        assert named <= shown
+        assert shown <= named or len(named) == 5
+        for text in written["texts"]:
+            claimed = {
+                v for scope, k, v in text["claims"] if scope != "not" and k in ("colour", "pattern_colours")
+            }
+            assert claimed <= shown, text
+
+
+def test_nails_that_all_differ_are_described_colour_by_colour() -> None:
+    looks = tuple(Look(colour) for colour in ("red", "navy", "mint", "white", "pink"))
+    written = write_texts(np.random.default_rng(1), Design("oval", "long", looks, (), "", "every"), "train")
+    for text in written["texts"]:
+        if text["level"] in ("dense", "plain"):
+            said = {value for _, kind, value in text["claims"] if kind == "colour"}
+            assert said == {"red", "navy", "mint", "white", "pink"}
+            assert sum(any(w in text["text"].lower() for w in COLOUR_BY_NAME[c].en + COLOUR_BY_NAME[c].ja)
+                       for c in said) == 5  # fmt: skip
+
+
+def test_articles_agree_with_the_word_that_follows() -> None:
+    assert (
+        articles("I need a autumn look, a  oval set, a party")
+        == "I need an autumn look, an oval set, a party"
+    )
+    assert occasion("wedding") == "a wedding"
+    assert occasion("christmas") == "christmas"
