@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 
 from training.synth.catalogue import write_catalogue
+from training.synth.ingredients import INGREDIENTS
 from training.synth.scene import KINDS
 from training.synth.sheet import contact_sheet
 from training.synth.writer import write
@@ -28,14 +29,39 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder to fill; a run that was interrupted goes on")
     parser.add_argument("--sheet", type=Path, help="write a contact sheet of 64 samples here instead")
     parser.add_argument("--marked", action="store_true", help="draw outlines and joints on the sheet")
+    parser.add_argument("--beside", type=Path, help="folder of real photos for every other row of the sheet")
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=list(INGREDIENTS),
+        metavar="NAME",
+        help=f"leave an ingredient out (repeatable): {', '.join(INGREDIENTS)}",
+    )
     args = parser.parse_args()
     if args.what == "sample":
         write_catalogue(args.out or Path("sample"))
     elif args.sheet:
-        page = contact_sheet(args.seed, args.kind, marked=args.marked, backgrounds=args.backgrounds)
+        page = contact_sheet(
+            args.seed,
+            args.kind,
+            marked=args.marked,
+            backgrounds=args.backgrounds,
+            beside=args.beside,
+            without=args.without,
+        )
         cv2.imwrite(str(args.sheet), page[..., ::-1])
     elif args.out:
-        write(args.out, args.n, args.seed, args.kind, args.workers, args.size, backgrounds=args.backgrounds)
+        write(
+            args.out,
+            args.n,
+            args.seed,
+            args.kind,
+            args.workers,
+            args.size,
+            backgrounds=args.backgrounds,
+            without=args.without,
+        )
     else:
         parser.error("give --out or --sheet")
 

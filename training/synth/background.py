@@ -4,6 +4,7 @@ colour."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -25,6 +26,27 @@ def noise(
         total += cv2.resize(coarse, (w, h), interpolation=cv2.INTER_CUBIC) * (0.6**octave)
         norm += 0.36**octave
     return total / np.float32(np.sqrt(norm))
+
+
+@lru_cache(maxsize=1)
+def _tile() -> F32:
+    """One large field of noise with features of 4 pixels, from which `grain` takes its parts."""
+    return noise(np.random.default_rng(20), 1024, 1024, 4.0, 3)
+
+
+def grain(rng: np.random.Generator, h: int, w: int, cell: float, stretch: float = 1.0) -> F32:
+    """Noise [h,w] like `noise`, several times faster: a part of one tile, turned, scaled and shifted.
+
+    Features of `cell` pixels, `stretch` times as long in one random direction; good up to about 20 pixels.
+    """
+    tile = _tile()
+    angle, zoom = rng.uniform(0, 2 * np.pi), 4.0 / max(cell, 1.0)
+    cos, sin = np.cos(angle) * zoom, np.sin(angle) * zoom
+    shift = rng.uniform(0, 1024, 2)
+    matrix = np.array([[cos / stretch, -sin / stretch, shift[0]], [sin, cos, shift[1]]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    part: F32 = cv2.warpAffine(tile, matrix, (w, h), flags=flags, borderMode=cv2.BORDER_REFLECT)
+    return part
 
 
 def colour(rng: np.random.Generator, saturation: float = 0.5) -> F32:

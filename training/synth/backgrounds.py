@@ -60,8 +60,11 @@ def crop(rng: np.random.Generator, folder: Path, h: int, w: int) -> F32:
     part = np.ascontiguousarray(image[y : y + ch, x : x + cw])
     part = cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA if share > 1 else cv2.INTER_LINEAR)
     out = part.astype(np.float32) * np.float32(1 / 255)
-    if rng.random() < 0.3:
+    if rng.random() < 0.15:
         out = np.ascontiguousarray(out[..., rng.permutation(3)])
+    if rng.random() < 0.6:  # wallpapers are more colourful than desks and rooms
+        grey = out.mean(axis=2, keepdims=True)
+        out = grey + (out - grey) * np.float32(rng.uniform(0.05, 0.8))
     if rng.random() < 0.4:
         out = cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.8, 6)))
     gain, gamma = rng.uniform(0.6, 1.3), rng.uniform(0.7, 1.4)

@@ -3,13 +3,17 @@ none."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from training.synth.background import colour, noise
+from training.synth.backgrounds import crop
 from training.synth.colours import named
 from training.synth.designs import PLAIN_COLOURS
+from training.synth.like_nails import LIKE_NAILS
 from training.synth.skin import tone_colour
 
 F32 = NDArray[np.float32]
@@ -20,11 +24,17 @@ def _rgb(values: F32) -> Colour:
     return float(values[0]), float(values[1]), float(values[2])
 
 
-def scatter(rng: np.random.Generator, image: F32, count: int) -> F32:
-    """Draw `count` random things on a background [h,w,3] in 0-1; returns the image."""
-    kinds = (_phone, _cup, _ring, _cable, _leaf, _sweets, _skin_blob, _book, _flower)
+def scatter(rng: np.random.Generator, image: F32, count: int, real: Path | None = None) -> F32:
+    """Draw `count` random things on a background [h,w,3] in 0-1; returns the image.
+
+    `real`: a folder of photos from which shapes are cut and laid down as further things.
+    """
+    kinds = (_phone, _cup, _ring, _cable, _leaf, _sweets, _skin_blob, _book, _flower, _text, *LIKE_NAILS)
     for _ in range(count):
-        kinds[int(rng.integers(0, len(kinds)))](rng, image)
+        if real is not None and rng.random() < 0.3:
+            _cut_out(rng, image, real)
+        else:
+            kinds[int(rng.integers(0, len(kinds)))](rng, image)
     if rng.random() < 0.35:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.6, 3.5))
     return image
@@ -130,7 +140,7 @@ def _sweets(rng: np.random.Generator, image: F32) -> None:
 def _skin_blob(rng: np.random.Generator, image: F32) -> None:
     """Legs, arms, faces out of focus: skin without nails."""
     h, w = image.shape[:2]
-    centre, size, angle = _place(rng, image, 0.2, 0.8)
+    centre, size, angle = _place(rng, image, 0.1, 0.8)
     mask = np.zeros((h, w), np.float32)
     cv2.ellipse(mask, (centre, (size * 0.4, size), angle), 1.0, -1)
     mask = cv2.GaussianBlur(mask, (0, 0), rng.uniform(1, 14))
@@ -163,3 +173,52 @@ def _flower(rng: np.random.Generator, image: F32) -> None:
     cv2.circle(
         image, (int(centre[0]), int(centre[1])), int(size * 0.3), _rgb(colour(rng) * 0.5), -1, cv2.LINE_AA
     )
+
+
+def _text(rng: np.random.Generator, image: F32) -> None:
+    """Lines of letters and digits: labels, screens, prints on clothes."""
+    h, w = image.shape[:2]
+    font = int(
+        rng.choice([cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_SCRIPT_COMPLEX])
+    )
+    size, c = float(rng.uniform(0.3, 3.5)) * max(h, w) / 640, colour(rng, 0.8)
+    x, y = int(rng.uniform(-0.2, 0.8) * w), int(rng.uniform(0, h))
+    letters = list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghiklmnorstuvwyz0123456789&!?%")
+    ink = np.zeros((h, w), np.uint8)
+    for _ in range(int(rng.integers(1, 6))):
+        word = "".join(rng.choice(letters, int(rng.integers(2, 14))))
+        thick = max(1, int(size * rng.uniform(1, 4)))
+        cv2.putText(ink, word, (x, y), font, size, 255, thick, cv2.LINE_AA)
+        y += int(34 * size)
+    inked = ink > 0
+    image[inked] += (c - image[inked]) * (ink[inked].astype(np.float32) / 255)[:, None]
+
+
+def _cut_out(rng: np.random.Generator, image: F32, real: Path) -> None:
+    """A shape cut from a real photo, with a soft shadow: a thing of real colour and texture."""
+    h, w = image.shape[:2]
+    centre, size, _ = _place(rng, image, 0.08, 0.5)
+    sides = int(rng.integers(3, 9))
+    around = np.sort(rng.uniform(0, 2 * np.pi, sides))
+    reach = size * rng.uniform(0.5, 1.0, sides)
+    points = np.stack([centre[0] + reach * np.cos(around), centre[1] + reach * np.sin(around)], axis=1)
+    x0, y0 = np.clip(np.floor(points.min(0)).astype(int), 0, [w, h])
+    x1, y1 = np.clip(np.ceil(points.max(0)).astype(int) + 1, 0, [w, h])
+    if x1 - x0 < 12 or y1 - y0 < 12:
+        return
+    mask = np.zeros((y1 - y0, x1 - x0), np.float32)
+    outline = np.rint(points - [x0, y0]).astype(np.int32)
+    if rng.random() < 0.5:
+        cv2.fillPoly(mask, [outline], 1.0, cv2.LINE_8)
+    else:
+        cv2.ellipse(mask, cv2.fitEllipse(_hull(points - [x0, y0])), 1.0, -1)
+    mask = cv2.GaussianBlur(mask, (3, 3), 0.8)[..., None]
+    part = image[y0:y1, x0:x1]
+    part += (crop(rng, real, y1 - y0, x1 - x0) - part) * mask
+
+
+def _hull(points: NDArray[np.float64]) -> NDArray[np.float32]:
+    """At least five points around the given ones."""
+    low, high = points.min(0), points.max(0)
+    corners = np.array([[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]])
+    return np.concatenate([points, corners]).astype(np.float32)

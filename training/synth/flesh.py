@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synth.anatomy import Cones
-from training.synth.background import noise
+from training.synth.background import grain, noise
 from training.synth.cones import DepthImage, surface
 from training.synth.dress import BAND, HELD, RING, SLEEVE
 from training.synth.layout import Layout, PlacedHand
 from training.synth.light import Light
 from training.synth.skin import SkinStyle
+from training.synth.skin_lines import hand_lines
 
 F32 = NDArray[np.float32]
 
@@ -41,13 +42,23 @@ def shade_hands(
     scale = layout.hands[0].scale
     soft = np.where(finger == 5, 1.0, np.where(finger < 5, np.clip((0.62 - s) / 0.4, 0, 0.85), 0.9))
     normal = _smooth_normals(normal, ys, xs, where, soft.astype(np.float32), (height, width), 0.17 * scale)
-    grain = max(2.0, float(rng.uniform(0.012, 0.03)) * scale)
-    relief = layout.hands[0].skin.relief * grain * noise(rng, height, width, grain, 2)
-    patches = noise(rng, height, width, max(4.0, 0.12 * scale), 3)
+    cell = max(1.5, float(rng.uniform(0.006, 0.024)) * scale)
+    fine = grain(rng, height, width, cell, float(rng.uniform(1.0, 2.5)))
+    relief = layout.hands[0].skin.relief * min(cell, 9.0) * fine
+    patches = noise(rng, height, width, max(4.0, 0.12 * scale), 2)
+    blood = noise(rng, height, width, max(6.0, float(rng.uniform(0.1, 0.4)) * scale), 2)
     relief += layout.hands[0].skin.bumps * 0.12 * scale * patches
+    grooves = np.zeros((height, width), np.float32)
+    vessels = np.zeros((height, width), np.float32)
+    for index, hand in enumerate(layout.hands):
+        mine_too = (owner == index) & ((part == 5) | (part == 6))
+        hand_lines(rng, hand, mine_too, relief, grooves, vessels)
     slope_x = cv2.Sobel(relief, cv2.CV_32F, 1, 0, scale=0.125).ravel()[where]
     slope_y = cv2.Sobel(relief, cv2.CV_32F, 0, 1, scale=0.125).ravel()[where]
-    mottle = patches.ravel()[where]
+    mottle = (0.7 * patches + 0.5 * fine).ravel()[where]
+    blood_here = blood.ravel()[where]
+    wavy = 0.012 * patches.ravel()[where] + 0.006 * fine.ravel()[where]
+    grooves_here, vessels_here = grooves.ravel()[where], vessels.ravel()[where]
     light_here, groove_here = lit.ravel()[where], groove.ravel()[where]
     dorsal, lateral = cones.dorsal.astype(np.float32), cones.lateral.astype(np.float32)
     flat = image.reshape(-1, 3)
@@ -55,13 +66,15 @@ def shade_hands(
         mine = np.flatnonzero(who == index) if len(layout.hands) > 1 else slice(None)
         n, f, position, c = normal[mine], finger[mine], s[mine], cone[mine]
         cosine = np.einsum("ij,ij->i", n, dorsal[c])
-        on_finger = np.flatnonzero((f < 5) & (np.abs(position - 1.5) < 0.8))
+        on_finger = np.flatnonzero((f < 5) & (position > 0.3) & (position < 2.45))
         folds = np.zeros(len(f), np.float32)
         if len(on_finger):
             sine = np.einsum("ij,ij->i", n[on_finger], lateral[c[on_finger]])
             folds[on_finger] = hand.skin.folds_at(
-                f[on_finger], position[on_finger], sine, cosine[on_finger], hand.bend
+                f[on_finger], position[on_finger] + wavy[mine][on_finger], sine, cosine[on_finger], hand.bend
             )
+            folds *= 1 + 9 * wavy[mine]
+        folds += grooves_here[mine]
         n[:, 0] -= slope_x[mine]
         n[:, 1] -= slope_y[mine]
         colour = _shade_skin(
@@ -73,6 +86,8 @@ def shade_hands(
             folds,
             cosine,
             mottle[mine],
+            blood_here[mine],
+            vessels_here[mine],
             light_here[mine],
             groove_here[mine],
             light,
@@ -115,6 +130,8 @@ def _shade_skin(
     folds: F32,
     cosine: F32,
     mottle: F32,
+    blood: F32,
+    vessels: F32,
     lit: F32,
     groove: F32,
     light: Light,
@@ -122,8 +139,11 @@ def _shade_skin(
     """Squared colour [n,3] of skin, sleeves, bands and rings."""
     red = skin.redness(s, finger)
     palm = np.clip(cosine * (-1.5 * (0.25 if skin.tone < 5 else 0.75)), 0, 0.25 if skin.tone < 5 else 0.75)
+    red += skin.blotch * 2.5 * blood + np.float32(1.2) * palm
     shade = 1 + skin.mottle * mottle
     dark = 1 - groove
+    away = np.clip(1 - normal[:, 2], 0, 1)
+    away *= np.sqrt(away) * np.float32(skin.sides)
     diffuse = light.diffuse(normal, 0.3)
     direct = diffuse * lit
     # light that passes through skin is red: shadow borders are warm
@@ -136,7 +156,8 @@ def _shade_skin(
         albedo += skin.colour[i]
         pale = min(float(skin.colour[i]) * (1.1, 1.0, 0.98)[i] + 0.06, 1.0)
         albedo += (pale - albedo) * palm
-        albedo *= shade
+        albedo *= shade * (1 - away * np.float32((0.7, 1.0, 1.05)[i]))
+        albedo *= 1 - vessels * np.float32((0.3, 0.14, 0.06)[i])
         albedo *= (1 - np.float32(fold) * folds) * (1 - np.float32((0.8, 1.05, 1.1)[i]) * dark)
         albedo *= albedo
         albedo *= by_channel[i] * np.float32(1.06 * light.key * light.key_colour[i]) + np.float32(

@@ -102,17 +102,24 @@ def _free_hand(
 
 LOOSE_SHARE = 0.04  # press-on sets without a hand
 ARRANGEMENTS = {"one": 0.72, "side_by_side": 0.08, "stacked": 0.14, "facing": 0.06}
-FRAMINGS = {"whole": 0.30, "fingers": 0.34, "nails": 0.30, "wide": 0.06}
+# "macro": one to three nails fill the picture; "skin": knuckles, palm or wrist do.
+FRAMINGS = {"whole": 0.26, "fingers": 0.28, "nails": 0.23, "macro": 0.11, "skin": 0.05, "wide": 0.07}
 CLOSE_FRAMINGS = {"whole": 0.24, "fingers": 0.43, "nails": 0.33}
 ASPECTS = ((3, 4), (3, 4), (4, 3), (1, 1), (9, 16), (16, 9), (2, 3), (4, 5))
 
 
 def sample_layout(
-    rng: np.random.Generator, size: int, design: Design, tone: int | None = None, close: bool = False
+    rng: np.random.Generator,
+    size: int,
+    design: Design,
+    tone: int | None = None,
+    close: bool = False,
+    without: frozenset[str] = frozenset(),
 ) -> Layout:
     """Draw hands and place them in a picture whose longer side is `size`; `tone` (0-9) fixes the skin.
 
-    `close`: without the photos from far away, in which designs are too small to tell.
+    `close`: without the photos from far away, in which designs are too small to tell, and without views that
+    show no nail on purpose. `without`: see training.synth.ingredients.
     """
     aw, ah = ASPECTS[int(rng.integers(0, len(ASPECTS)))]
     width, height = (size, round(size * ah / aw)) if aw >= ah else (round(size * aw / ah), size)
@@ -120,14 +127,23 @@ def sample_layout(
         loose = sample_set(rng, design.shape, design.length, width, height)
         return Layout(width, height, [], "set", "nails", loose)
     arrangement = _pick(rng, ARRANGEMENTS)
-    framing = _pick(rng, CLOSE_FRAMINGS if close else FRAMINGS)
-    free = _arrange(rng, arrangement)
+    framing = _pick(rng, _framings(close, without))
+    free = _arrange(rng, arrangement, "hard_negatives" not in without)
     frame = _frame(rng, free, framing, width, height)
     build_nails = _NailSizes(rng)
     drawn = int(rng.choice(10, p=[0.15, 0.15, 0.14, 0.13, 0.13, 0.08, 0.07, 0.06, 0.05, 0.04]))
-    skin = SkinStyle(rng, drawn if tone is None else tone)
+    skin = SkinStyle(rng, drawn if tone is None else tone, "skin_detail" not in without)
     hands = [_place(rng, hand, frame, skin, design, build_nails) for hand in free]
     return Layout(width, height, hands, arrangement, framing)
+
+
+def _framings(close: bool, without: frozenset[str]) -> dict[str, float]:
+    shares = dict(CLOSE_FRAMINGS if close else FRAMINGS)
+    for ingredient, names in (("close_ups", ("nails", "macro")), ("hard_negatives", ("skin",))):
+        if ingredient in without:
+            for name in names:
+                shares.pop(name, None)
+    return shares
 
 
 def _pick(rng: np.random.Generator, weights: dict[str, float]) -> str:
@@ -135,13 +151,15 @@ def _pick(rng: np.random.Generator, weights: dict[str, float]) -> str:
     return list(weights)[int(rng.choice(len(p), p=p / p.sum()))]
 
 
-def _arrange(rng: np.random.Generator, arrangement: str) -> list[_Free]:
+def _arrange(rng: np.random.Generator, arrangement: str, negatives: bool = True) -> list[_Free]:
     build = _build(rng)
     side = "left" if rng.random() < 0.6 else "right"
     other = "right" if side == "left" else "left"
     zero = np.zeros(3)
     if arrangement == "one":
-        manner = _pick(rng, MANNERS)
+        manner = _pick(
+            rng, MANNERS if negatives else {k: v for k, v in MANNERS.items() if k not in ("fist", "palm")}
+        )
         visible = 0 if manner in ("fist", "palm") else 3
         return [_free_hand(rng, build, side, manner, zero, None, visible)]
     calm = str(rng.choice(["flat", "relaxed"]))
@@ -210,6 +228,17 @@ def _frame(rng: np.random.Generator, hands: list[_Free], framing: str, width: in
     elif framing == "fingers":
         target = np.concatenate([j[[4, 8, 12, 16, 20, 6, 10, 14, 18, 5, 17]] for j in joints])
         share = rng.uniform(0.7, 1.15)
+    elif framing == "skin":  # around one or two joints that are no fingertip
+        j = joints[int(rng.integers(0, len(joints)))]
+        middle = j[rng.choice([0, 1, 5, 6, 9, 10, 10, 13, 14, 17, 18, 2])]
+        target = np.array([middle - 0.25, middle + 0.25])
+        share = rng.uniform(0.25, 0.9)
+    elif framing == "macro":
+        j = joints[-1]
+        first = int(rng.integers(0, 5))
+        fingers = range(first, min(first + int(rng.choice([1, 1, 1, 2, 3])), 5))
+        target = np.concatenate([j[4 + 4 * f] + np.array([[-0.09, -0.09], [0.09, 0.09]]) for f in fingers])
+        share = rng.uniform(0.4, 1.05)
     else:  # two to five fingertips fill the picture
         j = joints[-1]
         count = int(rng.integers(2, 6))
@@ -218,7 +247,7 @@ def _frame(rng: np.random.Generator, hands: list[_Free], framing: str, width: in
         target = j[[k for f in fingers for k in (3 + 4 * f, 4 + 4 * f)]]
         share = rng.uniform(0.55, 0.95)
     low, high = target.min(0), target.max(0)
-    extent = np.maximum(high - low, 0.45)
+    extent = np.maximum(high - low, 0.15 if framing == "macro" else 0.45)
     scale = float(share * min(width / extent[0], height / extent[1]))
     spare = np.abs(np.array([width, height]) - extent * scale) * 0.5
     shift = np.array([width, height]) / 2 - (low + high) / 2 * scale + rng.uniform(-0.55, 0.55, 2) * spare
@@ -229,11 +258,13 @@ class _NailSizes:
     """One person's nails: how wide, long and curved they are."""
 
     def __init__(self, rng: np.random.Generator) -> None:
-        self.width = rng.uniform(0.78, 0.95)
-        self.bed = rng.uniform(1.55, 2.15)
-        self.curve = rng.uniform(0.82, 1.15)
+        self.width = rng.uniform(0.7, 0.96)
+        self.bed = rng.uniform(1.35, 2.35)
+        self.curve = rng.uniform(0.82, 1.2)
         self.slope = rng.normal(5, 3)
-        self.arch = rng.uniform(0.25, 0.95)
+        self.arch = rng.uniform(0.12, 0.85)
+        # how far before the end of the flesh the bed ends, in finger radii: bitten nails end early
+        self.inset = rng.uniform(0.02, 0.16) if rng.random() < 0.8 else rng.uniform(0.16, 0.42)
 
 
 def _place(
@@ -277,7 +308,7 @@ def _place(
             turn(v[finger, 2][None])[0] for v in (shape.axis, shape.dorsal, shape.lateral)
         )
         length = np.linalg.norm(tip - last) * near
-        start = max(length - (0.1 * r + bed * half_width), 0.12 * length)
+        start = max(length - (sizes.inset * r + bed * half_width), 0.12 * length)
         base = frame.points(last[None])[0] + axis * start + dorsal * (0.945 * r)
         slope = np.deg2rad(np.clip(sizes.slope + rng.normal(0, 1.5), -3, 14))
         forward = axis * np.cos(slope) - dorsal * np.sin(slope)

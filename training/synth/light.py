@@ -61,12 +61,25 @@ def _reflections(rng: np.random.Generator, direction: F32) -> F32:
         w, h = (rng.uniform(2, 9), rng.uniform(4, 45)) if rng.random() < 0.7 else rng.uniform(10, 34, 2)
         turn = rng.normal(0, 12) if rng.random() < 0.6 else rng.uniform(0, 180)
         box = cv2.boxPoints(((px, py), (w, h), float(turn)))
-        cv2.fillConvexPoly(layer, np.rint(box).astype(np.int32), float(power if w < 10 else power * 0.6))
-        ball += cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.8, 3.5))
+        if rng.random() < 0.1:  # a ring light
+            cv2.circle(
+                layer, (int(px), int(py)), int(rng.uniform(6, 18)), float(power), int(rng.uniform(2, 6))
+            )
+        else:
+            cv2.fillConvexPoly(layer, np.rint(box).astype(np.int32), float(power if w < 10 else power * 0.6))
+        if w >= 10 and rng.random() < 0.5:  # a window's bars
+            bars = [(box[0] + box[1], box[2] + box[3]), (box[1] + box[2], box[3] + box[0])]
+            for p, q in bars[: int(rng.integers(1, 3))]:
+                cv2.line(layer, _pixel(p / 2), _pixel(q / 2), 0.0, 1)
+        ball += cv2.GaussianBlur(layer, (0, 0), rng.choice([0.6, rng.uniform(0.8, 3.5)]))
     yy, xx = np.mgrid[0:size, 0:size].astype(np.float32) / (size / 2) - 1
     rim = np.clip((xx * xx + yy * yy - 0.55) / 0.45, 0, 1) ** 2
     ball += rim * np.float32(rng.uniform(0.05, 0.3))
     return np.minimum(ball, 1.3)
+
+
+def _pixel(point: NDArray[np.float32]) -> tuple[int, int]:
+    return int(point[0]), int(point[1])
 
 
 def shadows(z: F32, light: Light, ground: float, reach: float) -> F32:

@@ -46,7 +46,8 @@ def see_nail(
     owner: NDArray[np.int8],
     part: NDArray[np.int8],
     groove: F32,
-    crease: float,
+    skin: SkinStyle | None,
+    light: Light,
 ) -> NailView | None:
     height, width = depth.z.shape
     window = plate.window(width, height, 0.5)
@@ -71,17 +72,37 @@ def see_nail(
         cover = np.where(under, np.clip(back.inside + 0.5, 0, 1), cover)
     if cover.max() < 0.5:
         return None
-    # the fold of skin around the nail: a dark groove, then a ridge that catches light
-    outside = np.clip(-front.inside / plate.half_width, 0, 3)
-    dark = crease * np.exp(-((outside / 0.055) ** 2)) * (outside > 0)
-    ridge = 0.045 * np.exp(-(((outside - 0.17) / 0.09) ** 2))
-    bed = front.y < plate.outline.bed * 1.02
-    np.copyto(
-        groove[y0:y1, x0:x1],
-        groove[y0:y1, x0:x1] * (1 - dark + ridge),
-        where=own & bed & (front.normal[..., 2] > 0),
-    )
+    if skin is not None:
+        bed = front.y < plate.outline.bed * 1.02
+        fold = _fold(plate, front, skin, light)
+        np.copyto(
+            groove[y0:y1, x0:x1],
+            groove[y0:y1, x0:x1] * fold,
+            where=own & bed & (front.normal[..., 2] > 0),
+        )
     return NailView(hand, finger, window, front, cover.astype(np.float32), plate, under)
+
+
+def _fold(plate: Plate, front: PlateView, skin: SkinStyle, light: Light) -> F32:
+    """What the fold of skin around a nail does to the light [h,w].
+
+    A thin dark line that comes and goes, a bulge lit on the lamp's side, a pale rim at the base.
+    """
+    outside = np.clip(-front.inside / np.float32(plate.half_width), 0, 3)
+    beside = (outside > 0) & (outside < 0.8)
+    turn = np.arctan2(front.x, plate.outline.bed * 0.5 - front.y)
+    comes_and_goes = 0.6 + 0.4 * np.sin(2 * turn + skin.bed_pale[0] * 40) * np.sin(
+        3 * turn + skin.ridges * 200
+    )
+    line = skin.crease * comes_and_goes * np.exp(-((outside / np.float32(0.05)) ** 2))
+    gx = cv2.Sobel(front.inside, cv2.CV_32F, 1, 0, scale=0.125)
+    gy = cv2.Sobel(front.inside, cv2.CV_32F, 0, 1, scale=0.125)
+    towards = -(gx * light.direction[0] + gy * light.direction[1])  # outwards against the lamp's direction
+    up, down = np.exp(-(((outside - 0.12) / 0.09) ** 2)), np.exp(-(((outside - 0.36) / 0.13) ** 2))
+    bulge = np.float32(skin.bulge) * np.clip(towards, -1.2, 1.2) * (down - up) * 0.35
+    rim = np.where(front.y < 0.3, skin.cuticle, 0.02) * np.exp(-(((outside - 0.1) / 0.07) ** 2))
+    fold: F32 = np.where(beside, np.clip(1 - line + bulge + rim, 0.3, 1.25), 1).astype(np.float32)
+    return fold
 
 
 def draw_nail(
@@ -93,13 +114,17 @@ def draw_nail(
     light: Light,
     lit: F32,
     bottles: Bottles,
+    see_through: bool = True,
 ) -> None:
+    """Draw a nail over `image` [h,w,3]; `see_through`: what lies behind a clear free edge is seen."""
     x0, y0, x1, y1 = nail.window
     view, plate = nail.view, nail.plate
     rows, cols = np.nonzero(nail.cover > 0)
     x, y, normal = view.x[rows, cols], view.y[rows, cols], view.normal[rows, cols]
     here = lit[y0:y1, x0:x1][rows, cols]
-    bare = bare_nail(skin, plate, x, y) if skin else np.full((len(x), 3), 0.88, np.float32)
+    bare = bare_nail(skin, plate, x, y, see_through) if skin else np.full((len(x), 3), 0.88, np.float32)
+    normal = _uneven(rng, normal, x, y)
+    painted = np.zeros_like(x)
     if look.bare:
         finish, albedo, metal = ("gloss" if look.finish == "gloss" else "pearl_sheen"), bare, np.zeros_like(x)
     else:
@@ -108,22 +133,50 @@ def draw_nail(
         canvas = paint_nail(
             bottles.stream(look, nail.hand * 5 + nail.finger), look, plate.outline, unit, bottles
         )
-        albedo, metal = _look_up(canvas, bare, x, y, bottles.growth)
+        albedo, metal, painted = _look_up(canvas, bare, x, y, bottles.growth)
     below = nail.under[rows, cols]  # the free edge seen from below is dull
     albedo[below] = albedo[below] * 0.6 + 0.2
-    inner = np.clip(view.inside[rows, cols] / max(0.07 * plate.half_width, 0.8), 0, 1)
+    inner = np.clip(view.inside[rows, cols] / max(bottles.rim_width * plate.half_width, 0.8), 0, 1)
     colour = shade_nail(rng, finish, albedo.astype(np.float32) ** 2, metal, normal, light, here)
     if look.bare:
-        colour = colour * np.float32(0.92)
-    colour *= (0.72 + 0.28 * inner)[:, None]  # paint thins and turns away at its border
-    alpha = nail.cover[rows, cols][:, None]
+        colour = colour * np.float32(bottles.gain)
+    colour *= (1 - bottles.rim * (1 - inner))[:, None]  # paint thins and turns away at its border
+    end = np.clip((y - plate.outline.length) / 0.07 + 1.3, 0, 1) * (view.inside[rows, cols] > 0)
+    colour *= (1 + bottles.end * end)[:, None]  # the thickness of the tip
+    alpha = nail.cover[rows, cols]
+    if see_through and skin is not None:
+        clear = np.clip((y - _smile(skin, plate, x)) / skin.edge_sharp + 0.5, 0, 1)
+        clear *= skin.edge_clear * (1 - painted) * inner
+        alpha = alpha * (1 - clear)
+        shine = clear[:, None] * np.maximum(colour - albedo**2, 0)  # what is clear still mirrors lamps
+        colour = colour + 0.5 * shine
+    alpha = alpha[:, None]
     patch = image[y0:y1, x0:x1]
     patch[rows, cols] = patch[rows, cols] * (1 - alpha) + np.sqrt(np.clip(colour, 0, 1.3)) * alpha
 
 
-def _look_up(canvas: Canvas, bare: F32, x: F32, y: F32, growth: float) -> tuple[F32, F32]:
-    """Paint over bare nail at nail coordinates: sRGB [n,3] and metal [n]; `growth`: bare half widths at
-    the base."""
+def _uneven(rng: np.random.Generator, normal: F32, x: F32, y: F32) -> F32:
+    """Tilt a nail and make its surface a little uneven, so that no two nails mirror a lamp alike."""
+    tilt, waves = rng.normal(0, 0.07, 2), rng.normal(0, 0.035, 4)
+    phase = rng.uniform(0, 6.3, 4)
+    out = normal.copy()
+    out[:, 0] += tilt[0] + waves[0] * np.sin(2.1 * y + phase[0]) + waves[1] * np.sin(4.3 * x + phase[1])
+    out[:, 1] += tilt[1] + waves[2] * np.sin(2.9 * y + phase[2]) + waves[3] * np.sin(3.7 * x + phase[3])
+    out /= np.maximum(np.sqrt(np.einsum("ij,ij->i", out, out)), 1e-6)[:, None]
+    return out
+
+
+def _smile(skin: SkinStyle, plate: Plate, x: F32) -> F32:
+    """Where the free edge begins [n], in half widths from the base: a line a little wavy."""
+    wave = skin.edge_wave
+    bent = wave[0] * np.sin(5 * x + 1) + wave[1] * np.sin(9 * x + 2) + wave[2] * x
+    line: F32 = (plate.outline.bed * skin.edge_at - skin.edge_smile * (x * x) + bent).astype(np.float32)
+    return line
+
+
+def _look_up(canvas: Canvas, bare: F32, x: F32, y: F32, growth: float) -> tuple[F32, F32, F32]:
+    """Paint over bare nail at nail coordinates: sRGB [n,3], metal [n] and how opaque the paint is [n];
+    `growth`: bare half widths at the base."""
     layers = np.dstack([canvas.rgb, canvas.cover])
     # remap takes at most 32,767 columns: long rows of pixels are folded
     fold = -(-len(x) // 4096)
@@ -140,21 +193,25 @@ def _look_up(canvas: Canvas, bare: F32, x: F32, y: F32, growth: float) -> tuple[
         grown = np.clip((y - base - growth) / 0.06 + 0.5, 0, 1)
         cover, metal = cover * grown, metal * grown
     albedo: F32 = bare + (rgba[:, :3] - bare) * cover[:, None]
-    return albedo, metal
+    return albedo, metal, cover
 
 
-def bare_nail(skin: SkinStyle, plate: Plate, x: F32, y: F32) -> F32:
+def bare_nail(skin: SkinStyle, plate: Plate, x: F32, y: F32, free_edge: bool = True) -> F32:
     """sRGB [n,3] of a nail without paint: a pink bed, a pale half-moon, a whitish free edge."""
     bed = skin.nail_bed
-    colour = bed * (1 + skin.ridges * np.sin(x * 24 + 1.0))[:, None]
+    ridges = np.sin(x * 24 + 1.0) + 0.6 * np.sin(x * 41 + 2.0)
+    pale = skin.bed_pale[0] * (1 - y / plate.outline.bed) + skin.bed_pale[1] * x * x
+    colour = bed * (1 + skin.ridges * ridges + pale)[:, None]
     if skin.moon > 0.15:
         moon = np.clip((skin.moon - np.hypot(x * 0.8, (y - 0.05) * 1.1)) / 0.15 + 0.5, 0, 1) * skin.moon_pale
         colour = colour + (np.clip(bed + 0.14, 0, 1) - colour) * moon[:, None]
-    edge = plate.outline.bed * skin.edge_at - skin.edge_smile * (1 - x * x)
+    if not free_edge:
+        return np.asarray(colour, np.float32)
+    edge = _smile(skin, plate, x)
     pink = np.clip((y - edge + 0.22) / 0.2, 0, 1) * np.clip(
         (edge - y) / 0.03, 0, 1
     )  # the band before the edge
     colour = colour * (1 - pink[:, None] * np.array([0.02, 0.09, 0.08], np.float32))
-    white = np.clip((y - edge) / 0.06 + 0.5, 0, 1) * skin.edge_opaque
+    white = np.clip((y - edge) / skin.edge_sharp + 0.5, 0, 1) * skin.edge_opaque
     result: F32 = (colour + (skin.edge_colour - colour) * white[:, None]).astype(np.float32)
     return result

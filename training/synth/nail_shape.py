@@ -67,4 +67,4 @@ def sample_outline(rng: np.random.Generator, shape: str, length: str, bed: float
     low, high = FREE_EDGE[length]
     least = {"almond": 0.25, "coffin": 0.35, "stiletto": 0.55}.get(shape, 0.0)
     free = max(rng.uniform(low, high), least * (0.8 + 0.4 * rng.random()))
-    return Outline(shape, bed * (1 + free), bed, float(rng.uniform(0.35, 0.75)))
+    return Outline(shape, bed * (1 + free), bed, float(rng.uniform(0.45, 0.95)))

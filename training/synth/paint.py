@@ -31,6 +31,11 @@ class Bottles:
         self._seed = int(rng.integers(0, 2**31))
         self._free = rng.random() < 0.5
         self.growth = float(rng.uniform(0.05, 0.4)) if rng.random() < 0.15 else 0.0
+        # how dark and wide the rim of the nails is, how bright a bare nail, how light the tip's thickness
+        self.rim = float(rng.uniform(0.0, 0.3))
+        self.rim_width = float(rng.uniform(0.03, 0.14))
+        self.gain = float(rng.uniform(0.88, 1.08))
+        self.end = float(rng.normal(0, 0.15))
 
     def stream(self, look: Look, place: int) -> np.random.Generator:
         """Random numbers for one nail: nails of one look share their sizes, and stamps also their places."""
@@ -55,7 +60,7 @@ def paint_nail(rng: np.random.Generator, look: Look, outline: Outline, unit: int
     if look.finish == "jelly":
         canvas.cover[:] = int(rng.uniform(110, 190))
     elif look.colour in ("clear", "sheer_pink"):
-        canvas.cover[:] = int(rng.uniform(60, 150))
+        canvas.cover[:] = int(rng.uniform(30, 150))
     if look.finish == "glitter":
         _glitter(canvas, rng, base)
     if look.finish == "cat_eye":

@@ -13,9 +13,11 @@ U8 = NDArray[np.uint8]
 def expose(rng: np.random.Generator, image: F32) -> F32:
     """Colour temperature, exposure, contrast, saturation and vignette of an sRGB image [h,w,3] in 0-1."""
     warm, tint = rng.normal(0, 0.07), rng.normal(0, 0.025)
-    gain = np.array([1 + warm, 1 + tint, 1 - warm]) * 2 ** np.clip(rng.normal(-0.03, 0.22), -0.7, 0.28)
-    contrast = rng.uniform(0.85, 1.13)
-    saturation = 0.0 if rng.random() < 0.02 else rng.uniform(0.75, 1.15)
+    if rng.random() < 0.14:  # lamps: yellow bulbs more often than cold tubes
+        warm += rng.uniform(0.06, 0.2) if rng.random() < 0.7 else -rng.uniform(0.06, 0.18)
+    gain = np.array([1 + warm, 1 + tint, 1 - warm]) * 2 ** np.clip(rng.normal(-0.02, 0.22), -0.8, 0.32)
+    contrast = rng.uniform(0.85, 1.25)
+    saturation = 0.0 if rng.random() < 0.025 else rng.uniform(0.7, 1.28)
     grey = np.array([[0.299, 0.587, 0.114]] * 3)
     mix = grey + (np.eye(3) - grey) * saturation  # all of it is one affine map of the colours
     matrix = np.hstack([contrast * mix * gain, np.full((3, 1), 0.45 * (1 - contrast))])
@@ -28,6 +30,12 @@ def expose(rng: np.random.Generator, image: F32) -> F32:
     if rng.random() < 0.12:  # a beauty filter or haze
         image = image * np.float32(0.88) + np.float32(rng.uniform(0.04, 0.12))
     return image
+
+
+def plain_photo(image: F32) -> U8:
+    """The scene as rendered, without anything that a camera does to it."""
+    result: U8 = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    return result
 
 
 def capture(rng: np.random.Generator, image: F32) -> U8:
@@ -48,6 +56,9 @@ def capture(rng: np.random.Generator, image: F32) -> U8:
         f = rng.uniform(0.35, 0.7)
         small = cv2.resize(result, (int(w * f), int(h * f)), interpolation=cv2.INTER_AREA)
         result = cv2.resize(small, (w, h), interpolation=cv2.INTER_CUBIC)
+    smear = rng.random()
+    if smear < 0.1:  # denoising wipes fine detail away and leaves flat areas with edges
+        result = cv2.medianBlur(result, 3 if smear < 0.06 else 5)
     strength = rng.choice([1.0, 2.5, 5.5], p=[0.45, 0.4, 0.15]) * rng.uniform(0.5, 1.5)
     # a small tile of noise, repeated: as good as a large one at this strength and much cheaper
     tile = rng.standard_normal((64, 96, 3), np.float32) * np.float32(strength)
@@ -55,9 +66,10 @@ def capture(rng: np.random.Generator, image: F32) -> U8:
         tile = cv2.GaussianBlur(tile, (3, 3), 0.7) * 1.6
     grain = np.tile(np.rint(tile).astype(np.int16), (h // 64 + 1, w // 96 + 1, 1))[:h, :w]
     result = cv2.add(result, np.ascontiguousarray(grain), dtype=cv2.CV_8U)
-    if rng.random() < 0.25:
-        soft = cv2.GaussianBlur(result, (0, 0), 1.2)
-        result = cv2.addWeighted(result, 1.6, soft, -0.6, 0)
+    if rng.random() < 0.4:  # sharpening, with the halos that telephones leave
+        soft = cv2.GaussianBlur(result, (0, 0), rng.uniform(0.9, 2.6))
+        amount = rng.uniform(0.3, 1.1)
+        result = cv2.addWeighted(result, 1 + amount, soft, -amount, 0)
     if rng.random() < 0.12:
         result = _watermark(rng, result)
     if rng.random() < 0.6:

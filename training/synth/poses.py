@@ -11,13 +11,13 @@ from training.synth.anatomy import Array, Pose
 
 # How often each manner is drawn. `hidden` manners show few nails: they teach what is not a nail.
 MANNERS = {
-    "flat": 0.26,  # back of the hand, fingers straight, spread or together
-    "relaxed": 0.22,  # back of the hand, fingers slightly bent
+    "flat": 0.24,  # back of the hand, fingers straight, spread or together
+    "relaxed": 0.21,  # back of the hand, fingers slightly bent
     "curl": 0.24,  # palm to the camera, fingers folded so that the nails face it: the nail selfie
     "grip": 0.12,  # around a cup, a phone, a wheel
     "fan": 0.07,  # knuckles bent, last bones straight towards the camera
-    "fist": 0.05,
-    "palm": 0.04,
+    "fist": 0.06,
+    "palm": 0.06,
 }
 
 

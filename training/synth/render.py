@@ -35,9 +35,14 @@ class Rendered:
 
 
 def render(
-    rng: np.random.Generator, layout: Layout, design: Design, background: F32, light: Light
+    rng: np.random.Generator,
+    layout: Layout,
+    design: Design,
+    background: F32,
+    light: Light,
+    see_through: bool = True,
 ) -> Rendered:
-    """Draw the hands over `background` [h,w,3] in 0-1."""
+    """Draw the hands over `background` [h,w,3] in 0-1; `see_through`: free edges without paint are clear."""
     height, width = layout.height, layout.width
     depth = DepthImage.empty(height, width)
     first, hand_of_cone = 0, []
@@ -52,8 +57,8 @@ def render(
     groove = np.ones((height, width), np.float32)
     nails = []
     for index, finger, plate in _plates(layout):
-        crease = layout.hands[index].skin.crease if index >= 0 else 0.0
-        nail = see_nail(index, finger, plate, depth, cones, owner, part, groove, crease)
+        wearer = layout.hands[index].skin if index >= 0 else None
+        nail = see_nail(index, finger, plate, depth, cones, owner, part, groove, wearer, light)
         if nail is None:
             continue
         nails.append(nail)
@@ -74,7 +79,7 @@ def render(
     drawn = []
     for nail in nails:
         skin = layout.hands[nail.hand].skin if nail.hand >= 0 else None
-        draw_nail(rng, image, nail, design.looks[nail.finger], skin, light, lit, bottles)
+        draw_nail(rng, image, nail, design.looks[nail.finger], skin, light, lit, bottles, see_through)
         solid = nail.cover > 0.5
         if solid.sum() < 12:
             continue

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from training.synth.artists import ARTISTS, Artist, artist_design, artist_of
 from training.synth.backgrounds import crop as real_crop
 from training.synth.designs import Design, sample_design
 from training.synth.holdout import split_of
+from training.synth.ingredients import checked
 from training.synth.layout import Layout, sample_layout
 from training.synth.light import Light
-from training.synth.photo_effects import capture, expose
+from training.synth.photo_effects import capture, expose, plain_photo
 from training.synth.record import make_record
 from training.synth.render import render
 from training.synth.texts import write_texts
@@ -25,6 +27,10 @@ from training.synth.texts import write_texts
 KINDS = ("designs", "segmentation", "artists")
 # Share of sets without paint. Segmentation learns most from them.
 _BARE_SHARE = {"segmentation": 0.42, "designs": 0.05}
+# Share of photos with a real photo behind the hands, where a folder of them is given.
+_REAL_SHARE = {"segmentation": 0.75}
+# Share of photos without any hand.
+_EMPTY_SHARE = 0.06
 
 
 @dataclass
@@ -38,14 +44,21 @@ class Sample:
 
 
 def draw(
-    seed: int, kind: str = "designs", size: int = 640, backgrounds: Path | None = None, artists: int = ARTISTS
+    seed: int,
+    kind: str = "designs",
+    size: int = 640,
+    backgrounds: Path | None = None,
+    artists: int = ARTISTS,
+    without: Iterable[str] = (),
 ) -> Sample:
     """Draw the photo of a seed; the same arguments give the same pixels.
 
     `kind`: one of KINDS. `size`: the longer side in pixels. `backgrounds`: a folder of photos of which parts
-    stand behind six hands in ten. `artists`: how many artists share the works of kind "artists". Raises
-    ValueError for an unknown kind.
+    stand behind most hands. `artists`: how many artists share the works of kind "artists". `without`: names
+    of training.synth.ingredients that the photo must do without. Raises ValueError for an unknown kind or
+    ingredient.
     """
+    left_out = checked(without)
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}: one of {', '.join(KINDS)}")
     rng = np.random.default_rng([seed, zlib.crc32(kind.encode())])
@@ -54,8 +67,11 @@ def draw(
     if who is not None:
         design = artist_design(rng, who)
     else:
-        design = sample_design(rng, _BARE_SHARE[kind], allow_held_out=split == "test")
-    return compose(rng, design, seed, kind, size, split, backgrounds, who)
+        bare = 0.0 if "bare_nails" in left_out else _BARE_SHARE[kind]
+        design = sample_design(rng, bare, allow_held_out=split == "test")
+    if "long_tips" in left_out and design.length in ("long", "extra_long"):
+        design = replace(design, length="medium")
+    return compose(rng, design, seed, kind, size, split, backgrounds, who, left_out)
 
 
 def compose(
@@ -67,24 +83,26 @@ def compose(
     split: str,
     backgrounds: Path | None = None,
     who: Artist | None = None,
+    without: frozenset[str] = frozenset(),
 ) -> Sample:
     """Photograph a given design."""
     tone = None if who is None or rng.random() < 0.4 else who.tone
     for _ in range(8):
-        layout = sample_layout(rng, size, design, tone, close=kind != "segmentation")
+        layout = sample_layout(rng, size, design, tone, close=kind != "segmentation", without=without)
         if kind == "segmentation" or layout.nails_in_view() >= 3:
             break
-    if kind == "segmentation" and rng.random() < 0.06:
+    if kind == "segmentation" and rng.random() < _EMPTY_SHARE and "hard_negatives" not in without:
         layout.hands.clear()
         layout.loose.clear()  # a photo without a hand
     light = Light(rng)
-    back = _background(rng, layout, backgrounds, who)
-    rendered = render(rng, layout, design, back, light)
-    exposed = expose(rng, rendered.image)
+    back = _background(rng, layout, backgrounds, who, kind, without)
+    rendered = render(rng, layout, design, back, light, see_through="free_edge" not in without)
+    effects = "photo_effects" not in without
+    exposed = expose(rng, rendered.image) if effects else rendered.image
     if who is not None:
         tint = np.array([1 + who.warmth, 1.0, 1 - who.warmth], np.float32)
         exposed *= tint * np.float32(2**who.brightness)
-    image = capture(rng, exposed)
+    image = capture(rng, exposed) if effects else plain_photo(exposed)
     record = make_record(seed, kind, layout, design, rendered)
     if kind != "segmentation":
         texts = write_texts(rng, design, split, who.words if who else None, who.language if who else None)
@@ -97,13 +115,22 @@ def compose(
 
 
 def _background(
-    rng: np.random.Generator, layout: Layout, backgrounds: Path | None, who: Artist | None
+    rng: np.random.Generator,
+    layout: Layout,
+    backgrounds: Path | None,
+    who: Artist | None,
+    kind: str,
+    without: frozenset[str],
 ) -> NDArray[np.float32]:
     height, width = layout.height, layout.width
     if who is not None and rng.random() < who.own_surface_share:  # the table that an artist always uses
         return background.surface(np.random.default_rng(who.surface_seed), height, width, who.surface)
-    if backgrounds is not None and rng.random() < 0.6:
-        back = real_crop(rng, backgrounds, height, width)
+    real = backgrounds if "real_backgrounds" not in without else None
+    if rng.random() < _REAL_SHARE.get(kind, 0.6) and real is not None:
+        back = real_crop(rng, real, height, width)
     else:
         back = background.surface(rng, height, width)
-    return clutter.scatter(rng, back, int(rng.poisson(1.6)))
+    if "clutter" in without:
+        return back
+    mean = 1.6 if layout.hands or layout.loose else 5.0  # a photo without a hand shows more of other things
+    return clutter.scatter(rng, back, int(rng.poisson(mean)), real)

@@ -43,45 +43,69 @@ def tone_colour(rng: np.random.Generator, tone: int) -> F32:
 class SkinStyle:
     """One person's skin: tone, redness, and folds."""
 
-    def __init__(self, rng: np.random.Generator, tone: int) -> None:
+    def __init__(self, rng: np.random.Generator, tone: int, detail: bool = True) -> None:
         self.tone = tone
         self.colour = tone_colour(rng, tone)
-        red = rng.uniform(0.0, 0.16) if tone < 6 else rng.uniform(0, 0.08)
+        on = 1.0 if detail else 0.0
+        red = on * (rng.uniform(0.0, 0.22) if tone < 6 else rng.uniform(0, 0.12))
         self.blush = np.array([1 + 0.3 * red, 1 - red, 1 - 0.9 * red], np.float32)
-        self.folds = float(rng.uniform(0.25, 1.0))
-        self.relief = float(0.004 + 0.05 * rng.beta(1.2, 3))
-        self.bumps = float(0.03 * rng.beta(1, 2))
-        self.crease = float(rng.uniform(0.12, 0.45))
-        self.mottle = float(rng.uniform(0.004, 0.022))
-        self.shine = float(rng.uniform(0.02, 0.22))
+        self.folds = float(on * rng.uniform(0.3, 1.25))
+        self.relief = float(on * (0.006 + 0.09 * rng.beta(1.2, 3)))
+        self.bumps = float(on * 0.04 * rng.beta(1, 2))
+        self.mottle = float(on * rng.uniform(0.006, 0.05))
+        # patches with more blood in them, fine lines across the fingers, lines and sinews of the hand
+        self.blotch = float(on * rng.uniform(0.01, 0.09))
+        self.lines = float(on * rng.beta(1.3, 2.0))
+        self.sinews = float(on * rng.beta(1.2, 2.0))
+        self.veins = float(on * max(rng.uniform(-0.6, 0.9), 0))
+        # how much darker and redder skin is where it turns away
+        self.sides = float(on * rng.uniform(0.1, 0.6))
+        self.shine = float(rng.uniform(0.02, 0.3))
+        # the fold around the nail: its dark line, its bulge, a pale rim of dry skin at the base
+        self.crease = float(max(rng.uniform(-0.1, 0.45), 0.0) * (1 if detail else 0.5))
+        self.bulge = float(on * rng.uniform(0.0, 0.5))
+        self.cuticle = float(on * max(rng.uniform(-0.1, 0.16), 0.0))
         self._nails(rng)
+        self._line_table = rng.standard_normal(512, np.float32)
         # five fine lines at each of two joints of five fingers: position, bend, depth, narrowness [5, 10]
         self._folds = (
             rng.normal(0, 0.055, (5, 10)).astype(np.float32),
             rng.normal(0, 0.05, (5, 10)).astype(np.float32),
             rng.uniform(0.15, 0.6, (5, 10)).astype(np.float32),
-            (1 / rng.uniform(0.010, 0.028, (5, 10))).astype(np.float32),
+            (1 / rng.uniform(0.012, 0.045, (5, 10))).astype(np.float32),
         )
 
     def _nails(self, rng: np.random.Generator) -> None:
         """Nails without paint: bed, half-moon, ridges and free edge."""
         if self.tone < 6:
-            pink = np.array([1.06, rng.uniform(0.80, 0.93), rng.uniform(0.80, 0.95)], np.float32)
+            pink = np.array([1.04, rng.uniform(0.84, 1.0), rng.uniform(0.84, 1.06)], np.float32)
         else:
-            pink = np.array([1.38, 1.16, 1.18], np.float32)
-        self.nail_bed = np.clip(self.colour * pink + rng.uniform(0.0, 0.09), 0, 1).astype(np.float32)
-        self.ridges = float(rng.uniform(0, 0.015))
-        self.moon = float(rng.uniform(-0.3, 0.75))
-        self.moon_pale = float(rng.uniform(0.2, 0.7))
-        self.edge_at = float(rng.uniform(0.9, 1.02))
-        self.edge_smile = float(rng.uniform(0.05, 0.28))
-        self.edge_opaque = float(rng.uniform(0.4, 0.95))
+            pink = np.array([1.38, 1.16, 1.18], np.float32) * np.float32(rng.uniform(0.85, 1.15))
+        bed = self.colour * pink + rng.uniform(-0.02, 0.1)
+        # a milky, rosy or bluish veil of its own over the colour of the skin
+        veil = np.array([0.95, rng.uniform(0.68, 0.88), rng.uniform(0.66, 0.88)]) * rng.uniform(0.75, 1.0)
+        share = rng.uniform(0.0, 0.65) * (1.0 if self.tone < 6 else 0.6)
+        bed = bed + (veil - bed) * share
+        if self.tone < 6:  # many are nearly the colour of the skin, a little lighter
+            bed = bed + (self.colour * 1.06 + 0.02 - bed) * max(rng.uniform(-0.6, 0.9), 0)
+        self.nail_bed = np.clip(bed, 0, 1).astype(np.float32)
+        self.ridges = float(0.03 * rng.uniform(0, 1) ** 3)
+        self.moon = float(rng.uniform(-0.5, 0.75))
+        self.moon_pale = float(rng.uniform(0.1, 0.7))
+        self.bed_pale = rng.normal(0, 0.06, 2).astype(np.float32)  # towards the base, towards the sides
+        self.edge_at = float(rng.uniform(0.88, 1.02))
+        self.edge_smile = float(rng.uniform(0.05, 0.3))
+        self.edge_wave = rng.normal(0, 0.012, 3).astype(np.float32)
+        self.edge_sharp = float(rng.uniform(0.03, 0.2))
+        self.edge_opaque = float(rng.uniform(0.1, 0.95))
+        # how much of what lies behind shows through the free edge
+        self.edge_clear = float(rng.uniform(0.0, 0.75))
         white = np.array([0.93, 0.90, rng.uniform(0.78, 0.9)], np.float32) * rng.uniform(0.82, 1.0)
         self.edge_colour = (white * (0.9 if self.tone > 6 else 1.0)).astype(np.float32)
 
     def folds_at(self, finger: NDArray[np.int64], s: F32, sine: F32, cosine: F32, bend: F32) -> F32:
-        """Depth of the folds [n] at joints 1 and 2: several fine lines on the back, a single one on the
-        palm side.
+        """Depth of the folds [n] at joints 1 and 2: several fine lines on the back, one or two on the palm
+        side, where the finger's root has one as well; and faint lines across everywhere.
 
         `bend` [5,2] in radians: a bent joint stretches the back's folds away.
         """
@@ -97,7 +121,15 @@ class SkinStyle:
             u = (d - at[row] - curve[row] * across) * wide[row]
             lines += deep[row] / (1 + u * u) ** 2
         u = (d - 0.01) / 0.018
-        depth[near] = back * np.minimum(lines, 1.2) + 0.9 * np.clip(-cs * 3.0, 0, 1) / (1 + u * u) ** 2
+        second = (d + 0.07) / 0.014
+        pads = 0.9 / (1 + u * u) ** 2 + 0.5 / (1 + second * second) ** 2
+        depth[near] = back * np.minimum(lines, 1.2) + np.clip(-cs * 3.0, 0, 1) * pads
+        root = np.flatnonzero(np.abs(s - 0.42) < 0.09)
+        u = (s[root] - 0.42) / 0.02
+        depth[root] += 0.8 * np.clip(-cosine[root] * 3.0, 0, 1) / (1 + u * u) ** 2
+        place = (s * 110 + finger * 97 + 40 * sine * sine).astype(np.int64) % 512
+        everywhere = 0.12 + 0.5 * np.exp(-((offset / 0.22) ** 2))
+        depth += np.maximum(self._line_table[place], 0) * everywhere * np.float32(0.28 * self.lines)
         return depth * np.float32(self.folds)
 
     def redness(self, s: F32, finger: NDArray[np.int64]) -> F32:

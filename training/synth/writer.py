@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import cv2
 import simplejpeg
 
+from training.synth.ingredients import checked
 from training.synth.run_facts import complete
 from training.synth.scene import draw
 
@@ -32,6 +34,7 @@ class Job:
     size: int
     quality: int
     backgrounds: Path | None
+    without: tuple[str, ...] = ()
 
 
 def photo_seed(seed: int, number: int) -> int:
@@ -49,19 +52,27 @@ def write(
     quality: int = 90,
     backgrounds: Path | None = None,
     progress: bool = True,
+    without: Iterable[str] = (),
 ) -> Path:
     """Write `n` photos to `out` (images/, masks/, records/, index.jsonl) and return the path of the index.
 
-    Photos whose record exists are kept. Raises ValueError where `out` holds a run with other settings.
+    Photos whose record exists are kept. `without`: names of training.synth.ingredients to leave out. Raises
+    ValueError where `out` holds a run with other settings, and for an unknown ingredient.
     """
     out = Path(out)
+    left_out = tuple(sorted(checked(without)))
     for folder in ("images", "masks", "records"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    _same_run(
-        out,
-        {"seed": seed, "kind": kind, "size": size, "quality": quality, "backgrounds": str(backgrounds or "")},
-    )
-    jobs = [Job(out, i, photo_seed(seed, i), kind, size, quality, backgrounds) for i in range(n)]
+    settings = {
+        "seed": seed,
+        "kind": kind,
+        "size": size,
+        "quality": quality,
+        "backgrounds": str(backgrounds or ""),
+        "without": list(left_out),
+    }
+    _same_run(out, settings)
+    jobs = [Job(out, i, photo_seed(seed, i), kind, size, quality, backgrounds, left_out) for i in range(n)]
     missing = [job for job in jobs if not _record_path(job).exists()]
     workers = workers or os.cpu_count() or 1
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
@@ -92,7 +103,7 @@ def write(
 
 def write_one(job: Job) -> None:
     """Draw and write one photo; the record comes last and atomically, so that it vouches for the rest."""
-    sample = draw(job.seed, job.kind, job.size, job.backgrounds)
+    sample = draw(job.seed, job.kind, job.size, job.backgrounds, without=job.without)
     name = f"{job.number:06d}"
     image_path, mask_path = f"images/{name}.jpg", f"masks/{name}.png"
     data = simplejpeg.encode_jpeg(sample.image, quality=job.quality, colorspace="RGB", colorsubsampling="420")

@@ -46,11 +46,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch
     drawn: list[int] = []
     real = writer_module.draw
 
-    def counting(seed: int, *rest: object) -> Sample:
+    def counting(seed: int, *rest: object, **options: object) -> Sample:
         if len(drawn) == 3:
             raise KeyboardInterrupt
         drawn.append(seed)
-        return real(seed, *rest)  # type: ignore[arg-type]  # passed on as they came
+        return real(seed, *rest, **options)  # type: ignore[arg-type]  # passed on as they came
 
     monkeypatch.setattr(writer_module, "draw", counting)
     with pytest.raises(KeyboardInterrupt):
