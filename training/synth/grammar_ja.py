@@ -126,9 +126,11 @@ def plain(design: Design, words: Words, claims: Claims) -> str:
     look = look_phrase(design.main, words, claims, "main")
     if design.main.bare:
         return f"{shape}の{look}" if shape else look
-    text = words.template("{l}の{s}ネイル", "{s}ネイル、{l}", "{s}で{l}のデザイン", "{l}、{s}").format(
-        s=shape or "きれいな", l=look
-    )
+    if shape:
+        text = words.template("{l}の{s}ネイル", "{s}ネイル、{l}", "{s}で{l}のデザイン", "{l}、{s}")
+    else:
+        text = words.template("{l}のネイル", "{l}のデザイン", "きれいなネイル、{l}", "{l}のきれいなネイル")
+    text = text.format(s=shape, l=look)
     if design.accent is not None and words.chance(0.6) and design.arrangement == "accent":
         accent = look_phrase(design.accent, words, claims, "accent")
         text += f"、{fingers_phrase(design, words)}だけ{accent}"
@@ -159,14 +161,24 @@ def dense(design: Design, absent: list[tuple[str, str]], words: Words, claims: C
         ).format(s=shape, l=look)
     else:
         look = look_phrase(design.main, words, claims, "main")
-        opening = words.template(
-            "{s}ネイルを探しています。{l}。",
-            "{l}の{s}ネイルにしたいです。",
-            "{s}で、{l}のデザインを見せてください。",
-            "{s}ネイル。{l}でお願いします。",
-            "次は{s}で{l}にする予定です。",
-            "{l}の{s}ネイルはありますか。",
-        ).format(s=shape or "きれいな", l=look)
+        opening = (
+            words.template(
+                "{s}ネイルを探しています。{l}。",
+                "{l}の{s}ネイルにしたいです。",
+                "{s}で、{l}のデザインを見せてください。",
+                "{s}ネイル。{l}でお願いします。",
+                "次は{s}で{l}にする予定です。",
+                "{l}の{s}ネイルはありますか。",
+            )
+            if shape
+            else words.template(
+                "ネイルを探しています。{l}。",
+                "{l}のネイルにしたいです。",
+                "{l}のデザインを見せてください。",
+                "{l}でお願いします。",
+                "次は{l}にする予定です。",
+            )
+        ).format(s=shape, l=look)
     parts = [opening, accent_sentence(design, words, claims)]
     if words.chance(0.4):
         parts.append(refusal(absent, words, claims))

@@ -30,6 +30,9 @@ HELD_OUT_WORDS: Final[frozenset[str]] = frozenset(
 
 # Themes that no training story wants; photos of the kind "contexts" show them in test stories alone.
 HELD_OUT_THEMES: Final[frozenset[str]] = frozenset({"cherry_blossom", "galaxy", "retro"})
+# People and frames of training.synth.moments in test stories, and in no other.
+HELD_OUT_PEOPLE: Final[frozenset[str]] = frozenset({"Ines", "Kaede", "Sae"})
+HELD_OUT_FRAMES: Final[frozenset[str]] = frozenset({"What {p} packs", "{p} starts over"})
 
 _PAIR_SHARE: Final = 24  # one pair of colours in 24
 _SENTENCE_SHARE: Final = 4  # one sentence in 4
@@ -88,7 +91,7 @@ def listing() -> dict[str, Any]:
     """Everything that is held out: words, pairs of colours, templates by module, themes, and the rule for
     sentences."""
     names = [colour.name for colour in COLOURS]
-    modules = ("grammar_en", "grammar_ja", "texts")
+    modules = ("grammar_en", "grammar_ja", "stories")
     return {
         "words": sorted(HELD_OUT_WORDS),
         "colour_pairs": [list(pair) for pair in combinations(names, 2) if pair_held_out(*pair)],
@@ -97,5 +100,7 @@ def listing() -> dict[str, Any]:
             for name in modules
         },
         "story_themes": sorted(HELD_OUT_THEMES),
+        "story_people": sorted(HELD_OUT_PEOPLE),
+        "story_frames": sorted(HELD_OUT_FRAMES),
         "sentences": f"those whose CRC-32, after 'sentence:', is divisible by {_SENTENCE_SHARE}",
     }

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from training.synth.anatomy import Cones
 from training.synth.canvas import EDGE, Canvas
 from training.synth.cones import DepthImage
+from training.synth.craft import scuff
 from training.synth.designs import Look
 from training.synth.light import Light
 from training.synth.nail_surface import Plate, PlateView, view_plate
@@ -133,6 +134,8 @@ def draw_nail(
         canvas = paint_nail(
             bottles.stream(look, nail.hand * 5 + nail.finger), look, plate.outline, unit, bottles
         )
+        if bottles.mess:
+            scuff(rng, canvas, bottles.mess)
         albedo, metal, painted = _look_up(canvas, bare, x, y, bottles.growth)
     below = nail.under[rows, cols]  # the free edge seen from below is dull
     albedo[below] = albedo[below] * 0.6 + 0.2

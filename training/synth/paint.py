@@ -22,11 +22,12 @@ class Bottles:
     """What all nails of one photo share: the exact shade of each colour, the hand of the painter, the time
     since.
 
-    `growth`: half widths of bare nail that have grown at the base.
+    `growth`: half widths of bare nail that have grown at the base; `mess`: see training.synth.craft.
     """
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, mess: float = 0.0) -> None:
         self._rng = rng
+        self.mess = mess
         self._shades: dict[str, RGB] = {}
         self._seed = int(rng.integers(0, 2**31))
         self._free = rng.random() < 0.5

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from training.synth.anatomy import Cones
 from training.synth.cones import DepthImage, rasterise
+from training.synth.craft import spill
 from training.synth.designs import Design
 from training.synth.flesh import shade_hands
 from training.synth.layout import Layout
@@ -41,8 +42,10 @@ def render(
     background: F32,
     light: Light,
     see_through: bool = True,
+    mess: float = 0.0,
 ) -> Rendered:
-    """Draw the hands over `background` [h,w,3] in 0-1; `see_through`: free edges without paint are clear."""
+    """Draw the hands over `background` [h,w,3] in 0-1; `see_through`: free edges without paint are clear;
+    `mess`: see training.synth.craft."""
     height, width = layout.height, layout.width
     depth = DepthImage.empty(height, width)
     first, hand_of_cone = 0, []
@@ -75,11 +78,14 @@ def render(
     shade_hands(rng, image, layout, cones, flesh, owner, part, lit, light, groove)
     edges = _silhouettes(depth)
     mask = np.zeros((height, width), np.uint8)
-    bottles = Bottles(rng)
+    bottles = Bottles(rng, mess)
     drawn = []
     for nail in nails:
         skin = layout.hands[nail.hand].skin if nail.hand >= 0 else None
-        draw_nail(rng, image, nail, design.looks[nail.finger], skin, light, lit, bottles, see_through)
+        look = design.looks[nail.finger]
+        if mess and nail.hand >= 0:
+            spill(rng, image, nail, owner == nail.hand, bottles.shade(look.colour), mess)
+        draw_nail(rng, image, nail, look, skin, light, lit, bottles, see_through)
         solid = nail.cover > 0.5
         if solid.sum() < 12:
             continue

@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synth import background, clutter
-from training.synth.artists import ARTISTS, Artist, artist_design, artist_of
+from training.synth.artists import ARTISTS, Artist, farewell
 from training.synth.backgrounds import crop as real_crop
-from training.synth.designs import Design, sample_design
-from training.synth.holdout import split_of
+from training.synth.craft import photograph
+from training.synth.designs import Design
 from training.synth.ingredients import checked
 from training.synth.layout import Layout, sample_layout
 from training.synth.light import Light
 from training.synth.photo_effects import capture, expose, plain_photo
 from training.synth.record import make_record
 from training.synth.render import render
+from training.synth.subjects import KINDS, Subject, subject_of
 from training.synth.texts import write_texts
 
-KINDS = ("designs", "segmentation", "artists")
 # Share of sets without paint. Segmentation learns most from them.
 _BARE_SHARE = {"segmentation": 0.42, "designs": 0.05}
 # Share of photos with a real photo behind the hands, where a folder of them is given.
@@ -62,16 +62,15 @@ def draw(
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}: one of {', '.join(KINDS)}")
     rng = np.random.default_rng([seed, zlib.crc32(kind.encode())])
-    split = split_of(seed)
-    who = artist_of(seed, artists) if kind == "artists" else None
-    if who is not None:
-        design = artist_design(rng, who)
-    else:
-        bare = 0.0 if "bare_nails" in left_out else _BARE_SHARE[kind]
-        design = sample_design(rng, bare, allow_held_out=split == "test")
+    bare = 0.0 if "bare_nails" in left_out else _BARE_SHARE.get(kind, 0.0)
+    subject = subject_of(rng, seed, kind, artists, bare)
+    design = subject.design
     if "long_tips" in left_out and design.length in ("long", "extra_long"):
         design = replace(design, length="medium")
-    return compose(rng, design, seed, kind, size, split, backgrounds, who, left_out)
+    if subject.scene is not None:
+        rng = np.random.default_rng([subject.scene, zlib.crc32(kind.encode())])
+    split, who = subject.split, subject.who
+    return compose(rng, design, seed, kind, size, split, backgrounds, who, left_out, subject)
 
 
 def compose(
@@ -84,33 +83,46 @@ def compose(
     backgrounds: Path | None = None,
     who: Artist | None = None,
     without: frozenset[str] = frozenset(),
+    subject: Subject | None = None,
 ) -> Sample:
-    """Photograph a given design."""
+    """Photograph a given design, as the subject (if there is one) wants it."""
     tone = None if who is None or rng.random() < 0.4 else who.tone
+    like = subject.like if subject and subject.like else design
     for _ in range(8):
-        layout = sample_layout(rng, size, design, tone, close=kind != "segmentation", without=without)
+        place = rng.spawn(1)[0]
+        layout = sample_layout(place, size, like, tone, close=kind != "segmentation", without=without)
         if kind == "segmentation" or layout.nails_in_view() >= 3:
             break
+    if like is not design:  # another set on the same hand
+        place = np.random.default_rng(place.bit_generator.seed_seq)
+        layout = sample_layout(place, size, design, tone, close=kind != "segmentation", without=without)
     if kind == "segmentation" and rng.random() < _EMPTY_SHARE and "hard_negatives" not in without:
         layout.hands.clear()
         layout.loose.clear()  # a photo without a hand
     light = Light(rng)
     back = _background(rng, layout, backgrounds, who, kind, without)
-    rendered = render(rng, layout, design, back, light, see_through="free_edge" not in without)
+    craft = subject.craft if subject else None
+    mess = craft.mess if craft else 0.0
+    brush, rng = rng.spawn(2)  # what follows does not depend on what was painted
+    rendered = render(brush, layout, design, back, light, "free_edge" not in without, mess)
     effects = "photo_effects" not in without
-    exposed = expose(rng, rendered.image) if effects else rendered.image
+    exposed = expose(rng, rendered.image) if effects and craft is None else rendered.image
     if who is not None:
         tint = np.array([1 + who.warmth, 1.0, 1 - who.warmth], np.float32)
         exposed *= tint * np.float32(2**who.brightness)
-    image = capture(rng, exposed) if effects else plain_photo(exposed)
+    if craft is not None:
+        image = photograph(rng, exposed, craft)
+    else:
+        image = capture(rng, exposed) if effects else plain_photo(exposed)
     record = make_record(seed, kind, layout, design, rendered)
     if kind != "segmentation":
         texts = write_texts(rng, design, split, who.words if who else None, who.language if who else None)
         record.update(texts)
     if who is not None:
         record["artist"] = who.id
-        extra = [who.signature if rng.random() < 0.7 else "", who.closing if rng.random() < 0.7 else ""]
-        record["description"] = " ".join(part for part in (record["description"], *extra) if part)
+        record["description"] = " ".join((record["description"], *farewell(rng, who)))
+    if subject is not None:
+        record.update(subject.facts(record["nails"]))
     return Sample(image, rendered.mask, record)
 
 

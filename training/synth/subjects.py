@@ -1,0 +1,68 @@
+"""What a photo of each kind shows: design, split, artist, care, and the facts that only this kind knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from training.synth import attributes, stories, taste
+from training.synth.artists import ARTISTS, Artist, artist_design, artist_of
+from training.synth.binding import bound
+from training.synth.craft import Craft
+from training.synth.designs import Design, sample_design
+from training.synth.holdout import split_of
+
+KINDS = ("designs", "segmentation", "artists", "attributes", "contexts", "aesthetics")
+# Photos of some kinds belong together: a run must have a multiple of this many.
+GROUPS = {"attributes": attributes.PAIR, "contexts": stories.GROUP}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is to be photographed. `like`: the design for which the hand is placed, where photos share a hand;
+    `scene`: the seed of hand, light and background, where it is not the photo's own; `more`: what the kind
+    adds to the record, beside facts about the nails in view."""
+
+    design: Design
+    split: str
+    who: Artist | None = None
+    craft: Craft | None = None
+    like: Design | None = None
+    scene: int | None = None
+    asked: attributes.Asked | None = None
+    more: dict[str, Any] | None = None
+
+    def facts(self, nails: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """What the record says of this kind, given the record's `nails`."""
+        own = dict(self.more or {})
+        if self.asked is not None:
+            own |= attributes.facts(self.asked, nails)
+        return own
+
+
+def subject_of(
+    rng: np.random.Generator, seed: int, kind: str, artists: int = ARTISTS, bare_share: float = 0.0
+) -> Subject:
+    """The subject of the photo `seed` of a kind. `bare_share`: of sets without paint, where the kind draws
+    designs freely."""
+    split = split_of(seed)
+    if kind == "artists":
+        who = artist_of(seed, artists)
+        return Subject(artist_design(rng, who), split, who=who, more={"school": who.school})
+    if kind == "attributes":
+        asked = attributes.asked(seed)
+        return Subject(asked.design, asked.split, like=asked.like, scene=asked.group, asked=asked)
+    if kind == "contexts":
+        wanted = stories.wanted(seed)
+        return Subject(wanted.design, wanted.split, more=stories.facts(wanted))
+    if kind == "aesthetics":
+        judged = taste.judged(rng, allow_held_out=split == "test")
+        return Subject(judged.design, split, craft=judged.craft, more=taste.facts(judged))
+    family = bound(seed) if kind == "designs" else None
+    if family is not None:
+        binding = {"family": family.family, "case": family.case, "member": family.member}
+        return Subject(family.design, family.split, more={"binding": binding})
+    return Subject(sample_design(rng, bare_share, allow_held_out=split == "test"), split)
