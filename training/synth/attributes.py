@@ -36,6 +36,7 @@ VALUES: dict[str, tuple[str, ...]] = {
 _PART_COLOURS = ("gold", "silver", "white", "black", "pink", "red", "blue")
 _OWN_COLOUR = {"gold_foil": "gold", "silver_foil": "silver", "pearl": "ivory", "lace": "white"}
 _COUNTS = {"floral": 3, "splatter": 3, "fruit": 2, "flame": 2, "leopard": 2}
+_SMALLEST = 0.0012  # of the picture: a nail of about 20 by 20 pixels in a photo of 640
 _APART = 30.0  # CIELAB distance of colours that must be told apart on one nail
 
 
@@ -128,16 +129,22 @@ class _Extras:
         return replace(look, part=values["part"], part_colour=part_colour)
 
 
-def facts(subject: Asked, nails: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def facts(subject: Asked, record: dict[str, Any]) -> dict[str, Any]:
     """The record's part: `values` that the photo can be asked for, `role`, and `pair` (group, attribute that
     differs).
 
     An attribute that the nails in view do not show is left out: the colour where every nail has another or no
     nail of the main colour is seen, the arrangement where fewer than three fingers or only one of its two
-    looks is seen.
+    looks is seen, pattern and part where the largest nail is too small for them.
     """
     values = dict(subject.values)
+    nails = record["nails"]
+    width, height = record["size"]
     fingers = {nail["finger"] for nail in nails}
+    largest = max((nail["area"] for nail in nails), default=0)
+    if largest < _SMALLEST * width * height:
+        values.pop("pattern")
+        values.pop("part")
     plain = {finger for finger in fingers if finger not in subject.design.accent_fingers}
     arrangement = values["arrangement"]
     if arrangement == "every" or not plain:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synth.canvas import RGB, Canvas
+from training.synth.designs import Look
 
 if TYPE_CHECKING:  # the drawing of nails calls this module
     from training.synth.nail_drawing import NailView
@@ -51,15 +52,27 @@ def scuff(rng: np.random.Generator, canvas: Canvas, mess: float) -> None:
 
 
 def spill(
-    rng: np.random.Generator, image: F32, nail: NailView, skin: NDArray[np.bool_], paint: RGB, mess: float
+    rng: np.random.Generator,
+    image: F32,
+    nail: NailView,
+    look: Look,
+    skin: NDArray[np.bool_],
+    paint: RGB,
+    mess: float,
 ) -> None:
-    """Let paint run onto the skin around a nail; `image` [h,w,3] sRGB 0-1, `skin` [h,w] where its hand is."""
+    """Let a look's paint run onto the skin around a nail; `image` [h,w,3] sRGB 0-1, `skin` [h,w] where its
+    finger is."""
+    if look.bare:
+        return
     x0, y0, x1, y1 = nail.window
     h, w = y1 - y0, x1 - x0
     coarse = rng.normal(0, 1, (5, 5)).astype(np.float32) + rng.normal(0, 1, (1, 1)).astype(np.float32) * 0.4
     uneven = np.asarray(cv2.resize(coarse, (w, h), interpolation=cv2.INTER_CUBIC), np.float32)
     reach = nail.plate.half_width * _SPILL * mess * np.clip(0.15 + 0.75 * uneven, 0, 1)
     beside = (nail.view.y < nail.plate.outline.bed + 0.1) & (nail.view.normal[..., 2] > 0.05)
+    around = 2 * int(np.ceil(float(reach.max()) + 1)) + 1
+    seen = (nail.cover > 0.5).astype(np.uint8)  # where something hides the nail, it hides the paint beside it
+    beside &= cv2.dilate(seen, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (around, around))) > 0
     cover = np.clip(nail.view.inside + reach + 0.5, 0, 1) * skin[y0:y1, x0:x1] * beside * (reach > 0.5)
     patch = image[y0:y1, x0:x1]
     light = patch.mean(axis=2, keepdims=True)
@@ -68,7 +81,8 @@ def spill(
         return
     light = np.clip(light / max(float(light[where].mean()), 1e-3), 0.5, 1.35)
     colour = np.clip(np.array(paint, np.float32) / 255 * light, 0, 1)
-    alpha = (0.92 * cover)[..., None].astype(np.float32)
+    sheer = look.finish == "jelly" or look.colour in ("clear", "sheer_pink")
+    alpha = ((0.4 if sheer else 0.92) * cover)[..., None].astype(np.float32)
     patch[:] = patch * (1 - alpha) + colour * alpha
 
 

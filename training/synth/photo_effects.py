@@ -10,14 +10,17 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
 
-def expose(rng: np.random.Generator, image: F32) -> F32:
-    """Colour temperature, exposure, contrast, saturation and vignette of an sRGB image [h,w,3] in 0-1."""
+def expose(rng: np.random.Generator, image: F32, grey_share: float = 0.025) -> F32:
+    """Colour temperature, exposure, contrast, saturation and vignette of an sRGB image [h,w,3] in 0-1.
+
+    `grey_share`: of photos without colour.
+    """
     warm, tint = rng.normal(0, 0.07), rng.normal(0, 0.025)
     if rng.random() < 0.14:  # lamps: yellow bulbs more often than cold tubes
         warm += rng.uniform(0.06, 0.2) if rng.random() < 0.7 else -rng.uniform(0.06, 0.18)
     gain = np.array([1 + warm, 1 + tint, 1 - warm]) * 2 ** np.clip(rng.normal(-0.02, 0.22), -0.8, 0.32)
     contrast = rng.uniform(0.85, 1.25)
-    saturation = 0.0 if rng.random() < 0.025 else rng.uniform(0.7, 1.28)
+    saturation = 0.0 if rng.random() < grey_share else rng.uniform(0.7, 1.28)
     grey = np.array([[0.299, 0.587, 0.114]] * 3)
     mix = grey + (np.eye(3) - grey) * saturation  # all of it is one affine map of the colours
     matrix = np.hstack([contrast * mix * gain, np.full((3, 1), 0.45 * (1 - contrast))])

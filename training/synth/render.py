@@ -84,7 +84,8 @@ def render(
         skin = layout.hands[nail.hand].skin if nail.hand >= 0 else None
         look = design.looks[nail.finger]
         if mess and nail.hand >= 0:
-            spill(rng, image, nail, owner == nail.hand, bottles.shade(look.colour), mess)
+            own = (owner == nail.hand) & (part == nail.finger)
+            spill(rng, image, nail, look, own, bottles.shade(look.colour), mess)
         draw_nail(rng, image, nail, look, skin, light, lit, bottles, see_through)
         solid = nail.cover > 0.5
         if solid.sum() < 12:

@@ -22,7 +22,7 @@ from training.synth.light import Light
 from training.synth.photo_effects import capture, expose, plain_photo
 from training.synth.record import make_record
 from training.synth.render import render
-from training.synth.subjects import KINDS, Subject, subject_of
+from training.synth.subjects import GROUPS, KINDS, Subject, subject_of
 from training.synth.texts import write_texts
 
 # Share of sets without paint. Segmentation learns most from them.
@@ -106,7 +106,8 @@ def compose(
     brush, rng = rng.spawn(2)  # what follows does not depend on what was painted
     rendered = render(brush, layout, design, back, light, "free_edge" not in without, mess)
     effects = "photo_effects" not in without
-    exposed = expose(rng, rendered.image) if effects and craft is None else rendered.image
+    grey = 0.0 if kind in GROUPS else 0.025  # what is asked of these kinds is often a colour
+    exposed = expose(rng, rendered.image, grey) if effects and craft is None else rendered.image
     if who is not None:
         tint = np.array([1 + who.warmth, 1.0, 1 - who.warmth], np.float32)
         exposed *= tint * np.float32(2**who.brightness)
@@ -122,7 +123,7 @@ def compose(
         record["artist"] = who.id
         record["description"] = " ".join((record["description"], *farewell(rng, who)))
     if subject is not None:
-        record.update(subject.facts(record["nails"]))
+        record.update(subject.facts(record))
     return Sample(image, rendered.mask, record)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +23,7 @@ GROUPS = {"attributes": attributes.PAIR, "contexts": stories.GROUP}
 class Subject:
     """What is to be photographed. `like`: the design for which the hand is placed, where photos share a hand;
     `scene`: the seed of hand, light and background, where it is not the photo's own; `more`: what the kind
-    adds to the record, beside facts about the nails in view."""
+    adds to the record."""
 
     design: Design
     split: str
@@ -35,11 +34,11 @@ class Subject:
     asked: attributes.Asked | None = None
     more: dict[str, Any] | None = None
 
-    def facts(self, nails: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """What the record says of this kind, given the record's `nails`."""
+    def facts(self, record: dict[str, Any]) -> dict[str, Any]:
+        """What only this kind knows, given the record as it is so far."""
         own = dict(self.more or {})
         if self.asked is not None:
-            own |= attributes.facts(self.asked, nails)
+            own |= attributes.facts(self.asked, record)
         return own
 
 
