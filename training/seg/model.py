@@ -25,7 +25,7 @@ class Separable(nn.Sequential):
             batch_norm(inputs),
             nn.Conv2d(inputs, outputs, 1, bias=False),
             batch_norm(outputs),
-            nn.ReLU6(),
+            nn.ReLU6(inplace=True),
         )
 
 
@@ -40,7 +40,7 @@ class Up(nn.Module):
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
         top = functional.interpolate(self.top(coarse), scale_factor=2.0, mode="bilinear", align_corners=False)
-        joined: Tensor = self.filter(functional.relu6(top + self.lateral(skip)))
+        joined: Tensor = self.filter(functional.relu6(top + self.lateral(skip), inplace=True))
         return joined
 
 

@@ -1,0 +1,142 @@
+"""What each ingredient of the drawn photographs is worth to nail_seg, on real photos.
+
+    python -m training.seg.ablate --clutter DIR --backgrounds DIR --real DIR --out RUNS
+
+For the full generator and for each ingredient left out (`training.synth.ingredients`) one set of photos is
+drawn from the same seeds, one network is trained on it from ImageNet weights with the same number of views and
+the same seed, and measured on the labelled real photos, decoded as in serving. The clutter that training mixes
+in belongs to `clutter` and `real_backgrounds`: without those it is left out too. Rows that are done are kept,
+so an interrupted run goes on. RUNS/table.md and RUNS/table.json hold the result. The runs are small (thousands
+of views, not hundreds of thousands): differences are worth reading, levels are not. `--repeats` trains the full
+row with further seeds, which shows how large a difference chance makes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from evaluation.segmentation import Predictor, evaluate
+from nails.nail_decode import NailInstance, decode_interior
+from nails.preprocess import nail_seg_input
+from training.run import Schedule, load_checkpoint
+from training.seg.data import ViewConfig
+from training.seg.model import NailMaps
+from training.seg.train import SegConfig, build, train
+from training.synth.ingredients import INGREDIENTS
+from training.synth.writer import write
+
+FULL = "everything"
+# Not drawn: clutter pasted over views and shown alone (training.seg.data).
+_MIXED_IN = {"clutter", "real_backgrounds"}
+
+
+def predictor(run: Path, size: int) -> Predictor:
+    """Photo -> nails with the checkpoint of a run."""
+    network = build(pretrained=False)
+    network.load_state_dict(load_checkpoint(run)["weights"])
+    maps_of = NailMaps(network.eval())
+
+    def predict(image: NDArray[np.uint8]) -> list[NailInstance]:
+        placed, letterbox = nail_seg_input(image, size)
+        with torch.no_grad():
+            maps = maps_of(torch.from_numpy(placed)[None])[0].numpy()
+        return decode_interior(maps, letterbox, (image.shape[1], image.shape[0]))
+
+    return predict
+
+
+def row(name: str, seed: int, given: argparse.Namespace) -> dict[str, Any]:
+    """Draws, trains and measures one row, or reads what an earlier call found."""
+    folder = given.out / (name if seed == given.seed else f"{name}-{seed}")
+    done = folder / "result.json"
+    if done.exists():
+        result: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+        return result
+    without = () if name == FULL else (name,)
+    photos = given.out / "photos" / name
+    write(
+        photos,
+        given.photos,
+        given.drawing_seed,
+        kind="segmentation",
+        workers=1,
+        size=given.size,
+        backgrounds=given.backgrounds,
+        without=without,
+    )
+    config = SegConfig(
+        seed=seed,
+        validate_every=given.steps,
+        schedule=replace(Schedule(), steps=given.steps),
+        views=replace(ViewConfig(), sizes=(160, 192), size_chances=(0.5, 0.5), batch=24),
+    )
+    clutter = [] if name in _MIXED_IN else given.clutter
+    train(config, [photos], clutter, folder, start=None)
+    report = evaluate(given.real, predictor(folder, given.served_size))
+    result = {
+        "row": name,
+        "seed": seed,
+        "real_iou": report.mean_iou,
+        "real_f1": report.f1,
+        "synthetic_iou": load_checkpoint(folder)["metrics"]["iou"],
+    }
+    done.write_text(json.dumps(result), encoding="utf-8")
+    return result
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows as Markdown, the costliest ingredient first."""
+    full = [one for one in rows if one["row"] == FULL]
+    iou = float(np.mean([one["real_iou"] for one in full]))
+    f1 = float(np.mean([one["real_f1"] for one in full]))
+    lines = [
+        "| left out | IoU real | cost in IoU | F1 real | cost in F1 | IoU on its own drawn photos |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in sorted(rows, key=lambda one: (one["row"] != FULL, one["real_iou"])):
+        label = "nothing" if one["row"] == FULL else one["row"]
+        lines.append(
+            f"| {label} (seed {one['seed']}) | {one['real_iou']:.3f} | {iou - one['real_iou']:+.3f} "
+            f"| {one['real_f1']:.3f} | {f1 - one['real_f1']:+.3f} | {one['synthetic_iou']:.3f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--real", type=Path, required=True, help="labelled photos; measured, never chosen by")
+    parser.add_argument("--backgrounds", type=Path, required=True, help="photos that stand behind the hands")
+    parser.add_argument("--clutter", type=Path, action="append", default=[], help="photos without hands")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--without", nargs="+", choices=sorted(INGREDIENTS), default=sorted(INGREDIENTS))
+    parser.add_argument("--photos", type=int, default=1000)
+    parser.add_argument("--size", type=int, default=352, help="longer side of the drawn photos")
+    parser.add_argument("--steps", type=int, default=260)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--drawing-seed", type=int, default=901)
+    parser.add_argument("--repeats", type=int, default=2, help="seeds of the full row")
+    parser.add_argument("--served-size", type=int, default=384)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    plan = [(FULL, given.seed + index) for index in range(given.repeats)]
+    plan += [(name, given.seed) for name in given.without]
+    rows = []
+    for name, seed in plan:
+        rows.append(row(name, seed, given))
+        (given.out / "table.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        (given.out / "table.md").write_text(table(rows), encoding="utf-8")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
