@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli.records import RecordError
 from cli.searching import RequestError
 from cli.stack import StackError
+from evaluation.labelled import LabelsError
 from services.kit.errors import LunulaError
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ def errors_as_exit_codes() -> Iterator[None]:
     except StackError as error:
         errors.print(f"[red]error:[/red] {escape(str(error))}")
         raise typer.Exit(_EXIT_FAILED) from error
-    except (RecordError, RequestError) as error:
+    except (RecordError, RequestError, LabelsError) as error:
         errors.print(f"[red]error:[/red] {escape(str(error))}")
         raise typer.Exit(_EXIT_USAGE) from error
     except OSError as error:

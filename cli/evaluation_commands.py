@@ -1,4 +1,4 @@
-"""`lunula eval`: figures on labelled data, through the running services."""
+"""`lunula eval`: figures on labelled data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli import evaluating
+from cli import eval_hands, eval_segmentation, evaluating
 from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.evaluation_page import render_results
 from cli.models import DEFAULT_REPOSITORY
@@ -25,6 +25,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
     group = typer.Typer(help="Measure against labelled data.", no_args_is_help=True)
     group.command("retrieval")(retrieval)
+    group.command("segmentation")(eval_segmentation.segmentation)
+    group.command("hands")(eval_hands.hands)
     app.add_typer(group, name="eval")
 
 

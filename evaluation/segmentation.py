@@ -1,16 +1,14 @@
 """How well nails are found in labelled photos: mean IoU, Dice, and per-nail precision, recall and F1.
 
-A folder has `images/` and `masks/` with equal stems; a mask is nail where it is above 127 (JPEG masks have
-ringing). Two kinds of figure:
+Two kinds of figure:
 - per photo, over all nails together: IoU and Dice of the union of the masks, then their mean over photos;
-- per nail: a found nail is right when its IoU with a labelled one is at least 0.5, each used once. Labels
-  carry no instances, so a labelled nail is a connected part of the mask; two nails that touch count as one.
+- per nail: a found nail is right when its IoU with a labelled one is at least 0.5, each used once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +16,30 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.nail_decode import NailInstance, instance_iou, instance_of
-from nails.photo import PhotoLimits, decode
+from evaluation.groups import GroupedPhoto, GroupScore, NailScore, by_group
+from evaluation.labelled import LabelledPhoto, LabelsError, list_entries, read_entry, read_labelled
+from nails.nail_decode import NailInstance, instance_iou
 
-MASK_THRESHOLD = 127
+__all__ = [
+    "LabelledPhoto",
+    "LabelsError",
+    "PhotoScore",
+    "Predictor",
+    "SegmentationReport",
+    "evaluate",
+    "list_entries",
+    "matched",
+    "painted",
+    "read_entry",
+    "read_labelled",
+    "score_photo",
+    "summarise",
+    "union_mask",
+]
+
 MATCH_IOU = 0.5
-# A labelled part smaller than this share of the photo is a speck of the labelling, not a nail.
-SPECK_SHARE = 2e-4
+RIGHT, WRONG, MISSED = (0, 220, 60), (255, 30, 30), (40, 80, 255)
+"""Colours of what was found rightly, of what is no nail, and of what was not found."""
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -32,17 +47,8 @@ Predictor = Callable[[Image], Sequence[NailInstance]]
 
 
 @dataclass(frozen=True)
-class LabelledPhoto:
-    """name; image uint8 [H,W,3]; mask bool [H,W]."""
-
-    name: str
-    image: Image
-    mask: Mask
-
-
-@dataclass(frozen=True)
 class PhotoScore:
-    """Figures of one photo. right, found, labelled: nails."""
+    """Figures of one photo. right, found, labelled: numbers of nails. tone: None where it is not said."""
 
     name: str
     iou: float
@@ -50,6 +56,8 @@ class PhotoScore:
     right: int
     found: int
     labelled: int
+    tone: int | None = None
+    nails: tuple[NailScore, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,11 +69,22 @@ class SegmentationReport:
     precision: float
     recall: float
     f1: float
-    photos: tuple[PhotoScore, ...]
+    photos: tuple[PhotoScore, ...] = field(repr=False)
 
-    def as_dict(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {
+    @property
+    def is_grouped(self) -> bool:
+        """Whether tone and polish are known."""
+        return all(photo.tone is not None for photo in self.photos)
+
+    def groups(self, by: str) -> list[GroupScore]:
+        """Figures by "tone", "family" or "nude". Raises ValueError where the labels do not say them."""
+        if not self.is_grouped:
+            raise ValueError("these labels say nothing about skin tone and polish")
+        return by_group([GroupedPhoto(p.tone or 0, p.iou, p.nails) for p in self.photos], by)
+
+    def as_dict(self, by: Sequence[str] = ()) -> dict[str, Any]:
+        """For `--json`; `by`: groups to add."""
+        facts: dict[str, Any] = {
             "photos": len(self.photos),
             "mean_iou": self.mean_iou,
             "mean_dice": self.mean_dice,
@@ -74,32 +93,9 @@ class SegmentationReport:
             "nail_f1": self.f1,
             "worst": [{"name": photo.name, "iou": photo.iou} for photo in self.photos[:8]],
         }
-
-
-def read_labelled(folder: Path) -> Iterator[LabelledPhoto]:
-    """The labelled photos of a folder by name. Raises FileNotFoundError for a photo without a mask."""
-    masks = {path.stem: path for path in (folder / "masks").iterdir()}
-    for path in sorted((folder / "images").iterdir()):
-        if path.stem not in masks:
-            raise FileNotFoundError(f"{folder}/masks has no mask for {path.name}")
-        image = decode(path.read_bytes(), limits=PhotoLimits())
-        grey = cv2.imread(str(masks[path.stem]), cv2.IMREAD_GRAYSCALE)
-        if grey is None:
-            raise ValueError(f"{masks[path.stem]}: not a readable mask")
-        size = (image.shape[1], image.shape[0])
-        if grey.shape != image.shape[:2]:
-            grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-        yield LabelledPhoto(path.stem, image, np.asarray(grey) > MASK_THRESHOLD)
-
-
-def labelled_nails(mask: Mask) -> list[NailInstance]:
-    """The connected parts of a mask bool [H,W], specks left out."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    least = SPECK_SHARE * mask.size
-    parts = np.asarray(labels)
-    return [
-        instance_of(parts == label) for label in range(1, count) if stats[label, cv2.CC_STAT_AREA] >= least
-    ]
+        for name in by:
+            facts[f"by_{name}"] = [asdict(group) for group in self.groups(name)]
+        return facts
 
 
 def union_mask(nails: Sequence[NailInstance], shape: tuple[int, int]) -> Mask:
@@ -131,14 +127,23 @@ def score_photo(photo: LabelledPhoto, found: Sequence[NailInstance]) -> PhotoSco
     """Figures of one photo. Without a labelled and without a found nail its IoU and Dice are 1."""
     drawn = union_mask(found, (photo.mask.shape[0], photo.mask.shape[1]))
     common, union = int((drawn & photo.mask).sum()), int((drawn | photo.mask).sum())
-    truth = labelled_nails(photo.mask)
+    nails = tuple(
+        NailScore(
+            nail.colour,
+            nail.instance.area,
+            max((instance_iou(nail.instance, other) for other in found), default=0.0),
+        )
+        for nail in photo.nails
+    )
     return PhotoScore(
         name=photo.name,
         iou=common / union if union else 1.0,
         dice=2 * common / (union + common) if union else 1.0,
-        right=matched(found, truth),
+        right=matched(found, [nail.instance for nail in photo.nails]),
         found=len(found),
-        labelled=len(truth),
+        labelled=len(nails),
+        tone=photo.tone,
+        nails=nails,
     )
 
 
@@ -174,21 +179,40 @@ def evaluate(folder: Path, predict: Predictor, *, page: Path | None = None) -> S
     return report
 
 
+def painted(photo: LabelledPhoto, found: Sequence[NailInstance], *, side: int) -> Image:
+    """A photo with what is right (green), wrongly found (red) and missed (blue); RGB, long side `side`.
+
+    Found nails are outlined in white, so that nails that were run together can be told.
+    """
+    scale = side / max(photo.image.shape[:2])
+    size = (
+        max(1, round(photo.image.shape[1] * scale)),
+        max(1, round(photo.image.shape[0] * scale)),
+    )
+    drawn = union_mask(found, (photo.mask.shape[0], photo.mask.shape[1]))
+    image = photo.image.astype(np.float32)
+    for area, colour in (
+        (drawn & photo.mask, RIGHT),
+        (drawn & ~photo.mask, WRONG),
+        (~drawn & photo.mask, MISSED),
+    ):
+        image[area] = 0.45 * image[area] + 0.55 * np.array(colour, np.float32)
+    small = np.array(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    for nail in found:
+        outlines, _ = cv2.findContours(nail.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        placed = [
+            np.rint((outline.reshape(-1, 2) + 0.5 + np.array(nail.offset)) * scale).astype(np.int32)
+            for outline in outlines
+        ]
+        cv2.polylines(small, placed, True, (255, 255, 255), 1, cv2.LINE_AA)
+    return small
+
+
 def overlay_tile(
     photo: LabelledPhoto, found: Sequence[NailInstance], caption: str, *, side: int = 320
 ) -> Image:
-    """A photo with what is right (green), wrongly found (red) and missed (blue), outlined per nail."""
-    drawn = union_mask(found, (photo.mask.shape[0], photo.mask.shape[1]))
-    tile = photo.image.astype(np.float32)
-    for area, colour in (
-        (drawn & photo.mask, (0, 220, 60)),
-        (drawn & ~photo.mask, (255, 30, 30)),
-        (~drawn & photo.mask, (40, 80, 255)),
-    ):
-        tile[area] = 0.45 * tile[area] + 0.55 * np.array(colour, np.float32)
-    scale = side / max(tile.shape[:2])
-    size = (max(1, round(tile.shape[1] * scale)), max(1, round(tile.shape[0] * scale)))
-    small = np.asarray(cv2.resize(tile, size, interpolation=cv2.INTER_AREA), np.uint8)
+    """`painted` on a white tile [side + 18,side,3] with a caption below."""
+    small = painted(photo, found, side=side)
     canvas = np.full((side + 18, side, 3), 255, np.uint8)
     canvas[: small.shape[0], : small.shape[1]] = small
     cv2.putText(canvas, caption, (2, side + 14), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)

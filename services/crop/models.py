@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nails.hands import Hand, assemble_hands, decode_hand_boxes
-from nails.nail_decode import NailInstance, decode_interior, decode_yolo_seg
+from nails.nail_decode import NailInstance
+from nails.nail_reading import NailReader
 from nails.preprocess import Letterbox, hand_detect_input, hand_pose_input, nail_seg_input
 from services.intake.model_io import image_side, infer_one
 from services.intake.threads import WorkThreads
@@ -28,23 +29,23 @@ Image = NDArray[np.uint8]
 class NailFinder:
     """Finds nails with `nail_seg`, read by the decoder that the model's parameters name."""
 
-    def __init__(self, backend: InferenceBackend, threads: WorkThreads, *, side: int, decoder: str) -> None:
+    def __init__(
+        self, backend: InferenceBackend, threads: WorkThreads, *, side: int, reader: NailReader
+    ) -> None:
         self._backend = backend
         self._threads = threads
         self._side = side
-        self._decoder = decoder
+        self._reader = reader
 
     @classmethod
     async def of(cls, backend: InferenceBackend, threads: WorkThreads) -> NailFinder:
         """Reads the model's metadata. Raises FailedPrecondition MODEL_UNSUITABLE for an unknown decoder."""
         model = await backend.metadata(NAIL_SEG)
-        decoder = model.parameters.get("decoder", "interior")
-        if decoder not in ("interior", "yolo_seg"):
-            raise FailedPrecondition(
-                f"nail_seg asks for the decoder {decoder!r}, which this service does not have",
-                reason="MODEL_UNSUITABLE",
-            )
-        return cls(backend, threads, side=image_side(model), decoder=decoder)
+        try:
+            reader = NailReader.of(model.parameters)
+        except ValueError as error:
+            raise FailedPrecondition(f"nail_seg: {error}", reason="MODEL_UNSUITABLE") from error
+        return cls(backend, threads, side=image_side(model), reader=reader)
 
     async def find(self, image: Image, *, min_score: float, deadline: Deadline) -> list[NailInstance]:
         """The nails of image [h,w,3], best score first, in its pixels."""
@@ -59,10 +60,7 @@ class NailFinder:
     def _decode(
         self, outputs: dict[str, NDArray[Any]], placed: Letterbox, shape: tuple[int, int], min_score: float
     ) -> list[NailInstance]:
-        size = (shape[1], shape[0])
-        if self._decoder == "yolo_seg":
-            return decode_yolo_seg(outputs["boxes"], outputs["protos"], placed, size, min_score=min_score)
-        return decode_interior(outputs["maps"], placed, size, min_score=min_score)
+        return self._reader.read(outputs, placed, (shape[1], shape[0]), min_score=min_score)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from training.synth import write
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ["up", "demo", "doctor", "index", "search", "crop", "identify", "models", "data", "eval"]
@@ -54,6 +57,11 @@ def test_a_service_that_is_away_is_a_clear_error() -> None:
         (["crop", "no-such-photo.jpg"], "No such file"),
         (["crop", "a/x.jpg", "b/x.jpg"], "would overwrite"),
         (["eval", "retrieval", "--data", "no/such/folder"], "no such file"),
+        (["eval", "segmentation", "--data", "no/such/folder"], "no such folder"),
+        (["eval", "segmentation", "--data", "sample"], "no folder masks/"),
+        (["eval", "segmentation", "--data", "sample", "--by", "luck"], "cannot group by"),
+        (["data", "sheet", "--beside", "no/such/folder"], "no such folder"),
+        (["data", "sheet", "--out", "sheet.txt"], "written as .png or .jpg"),
     ],
 )
 def test_what_cannot_be_understood_is_said_before_any_call(arguments: list[str], complaint: str) -> None:
@@ -88,3 +96,26 @@ def test_the_model_list_is_whole() -> None:
 def test_the_doctor_finds_a_healthy_installation() -> None:
     result = run("doctor")
     assert result.returncode == 0, result.stdout
+
+
+def test_segmentation_is_measured_without_a_service_and_shown_on_a_page(tmp_path: Path) -> None:
+    data, page = tmp_path / "drawn", tmp_path / "pages" / "seg.html"
+    write(data, 3, 11, "segmentation", workers=1, size=256, progress=False)
+    result = run("eval", "segmentation", "--data", str(data), "--json", "--by", "tone", "--page", str(page))
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
+    assert facts["photos"] == 3 and 0 <= facts["mean_iou"] <= facts["mean_dice"] <= 1
+    assert sum(group["photos"] for group in facts["by_tone"]) <= 3
+    text = page.read_text(encoding="utf-8")
+    assert text.count("data:image/jpeg;base64,") == 3 * 3
+    assert "http" not in text
+    table = run("eval", "segmentation", "--data", str(data))
+    assert "mean IoU" in table.stdout and f"{facts['mean_iou']:.3f}" in table.stdout
+
+
+def test_what_the_labels_do_not_say_cannot_be_grouped_by(tmp_path: Path) -> None:
+    write(tmp_path, 1, 11, "segmentation", workers=1, size=128, progress=False)
+    (tmp_path / "index.jsonl").unlink()
+    result = run("eval", "segmentation", "--data", str(tmp_path), "--by", "tone")
+    assert result.returncode == 2
+    assert "nothing is known to group by" in result.stderr

@@ -8,15 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from evaluation.segmentation import (
-    LabelledPhoto,
-    evaluate,
-    labelled_nails,
-    matched,
-    read_labelled,
-    score_photo,
-    summarise,
-)
+from evaluation.labelled import LabelledNail, LabelledPhoto, labelled_nails
+from evaluation.segmentation import MISSED, RIGHT, WRONG, evaluate, matched, painted, score_photo, summarise
 from nails.nail_decode import NailInstance, instance_of
 
 
@@ -27,7 +20,7 @@ def _square(x: int, y: int, side: int = 20, size: int = 100) -> np.ndarray:
 
 
 def _photo(mask: np.ndarray, name: str = "a") -> LabelledPhoto:
-    return LabelledPhoto(name, np.zeros((*mask.shape, 3), np.uint8), mask)
+    return LabelledPhoto(name, np.zeros((*mask.shape, 3), np.uint8), mask, tuple(labelled_nails(mask)))
 
 
 def test_a_perfect_answer_scores_one_everywhere() -> None:
@@ -53,10 +46,38 @@ def test_a_labelled_nail_is_used_by_one_found_nail_only() -> None:
     assert matched(twice, [instance_of(_square(10, 10))]) == 1
 
 
-def test_specks_of_the_labelling_are_no_nails() -> None:
+def test_the_iou_of_a_labelled_nail_is_that_with_the_found_nail_that_overlaps_it_best() -> None:
+    photo = _photo(_square(10, 10) | _square(60, 60))
+    found = [instance_of(_square(20, 10)), instance_of(_square(10, 15)), instance_of(_square(5, 80, side=5))]
+    first, second = score_photo(photo, found).nails
+    assert first.iou == pytest.approx(15 / 25)
+    assert second.iou == 0
+
+
+def test_groups_are_refused_where_the_labels_do_not_say_them() -> None:
+    report = summarise([score_photo(_photo(_square(10, 10)), [])])
+    assert not report.is_grouped
+    with pytest.raises(ValueError, match="say nothing"):
+        report.groups("tone")
+
+
+def test_groups_compare_with_the_mean() -> None:
     mask = _square(10, 10)
-    mask[90, 90] = True
-    assert len(labelled_nails(mask)) == 1
+    nail = LabelledNail(instance_of(mask), "red")
+    photos = [LabelledPhoto("a", np.zeros((100, 100, 3), np.uint8), mask, (nail,), tone) for tone in (2, 9)]
+    report = summarise([score_photo(photos[0], [instance_of(mask)]), score_photo(photos[1], [])])
+    good, bad = report.groups("tone")
+    assert (good.name, good.photos, good.iou, good.iou_gap) == ("tone 2", 1, 1.0, 0.5)
+    assert (bad.name, bad.nails, bad.nail_iou, bad.nail_iou_gap) == ("tone 9", 1, 0.0, -0.5)
+    assert report.as_dict(["family"])["by_family"][0]["name"] == "red"
+
+
+def test_the_picture_shows_what_is_right_what_is_wrong_and_what_was_missed() -> None:
+    photo = _photo(_square(0, 0, side=40))
+    image = painted(photo, [instance_of(_square(20, 0, side=60))], side=100)
+    for (x, y), colour in (((30, 30), RIGHT), ((60, 50), WRONG), ((8, 30), MISSED)):
+        assert np.allclose(image[y, x], 0.55 * np.array(colour), atol=2)
+    assert image[95, 95].tolist() == [0, 0, 0]
 
 
 def test_means_run_over_photos_and_nails_are_counted_over_all() -> None:
@@ -88,11 +109,3 @@ def test_a_folder_is_scored_and_drawn(tmp_path: Path) -> None:
     assert report.mean_iou > 0.9  # JPEG masks ring at the edge
     assert report.f1 == 1
     assert cv2.imread(str(tmp_path / "pages" / "overlay.png")) is not None
-
-
-def test_a_photo_without_a_mask_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "images").mkdir()
-    (tmp_path / "masks").mkdir()
-    cv2.imwrite(str(tmp_path / "images" / "one.jpg"), np.full((50, 50, 3), 128, np.uint8))
-    with pytest.raises(FileNotFoundError, match="no mask"):
-        list(read_labelled(tmp_path))

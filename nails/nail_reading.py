@@ -1,0 +1,78 @@
+"""Reads the answer of `nail_seg` by what its parameters say, so that serving and measuring cannot disagree.
+
+Parameters (strings, as in config.pbtxt): `decoder` "interior" (the default) or "yolo_seg"; for "interior"
+also `nail_threshold` and `interior_threshold`, in (0, 1), 0.5 each unless said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nails.nail_decode import NailInstance, decode_interior, decode_yolo_seg
+from nails.preprocess import Letterbox
+
+DECODERS = ("interior", "yolo_seg")
+
+
+@dataclass(frozen=True)
+class NailReader:
+    """How one model's answers are read. See the module for the fields."""
+
+    decoder: str = "interior"
+    nail_threshold: float = 0.5
+    interior_threshold: float = 0.5
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, str]) -> NailReader:
+        """The reader that a model's `parameters` ask for. Raises ValueError for one that is not here."""
+        decoder = parameters.get("decoder", "interior")
+        if decoder not in DECODERS:
+            raise ValueError(f"there is no decoder {decoder!r}; there are {', '.join(DECODERS)}")
+        return cls(
+            decoder, _share(parameters, "nail_threshold", 0.5), _share(parameters, "interior_threshold", 0.5)
+        )
+
+    def read(
+        self,
+        outputs: Mapping[str, NDArray[np.floating[Any]]],
+        placed: Letterbox,
+        photo_size: tuple[int, int],
+        *,
+        min_score: float = 0.5,
+    ) -> list[NailInstance]:
+        """Nails in photo pixels, best score first.
+
+        outputs: of one photo, without the batch axis: "maps" [2,h,w], or "boxes" [4+C+32,A] and "protos"
+        [32,h,w]. placed: how the photo of `photo_size` (width, height) was put on the model's canvas. Raises
+        ValueError for outputs of another shape.
+        """
+        if self.decoder == "yolo_seg":
+            return decode_yolo_seg(
+                outputs["boxes"], outputs["protos"], placed, photo_size, min_score=min_score
+            )
+        return decode_interior(
+            outputs["maps"],
+            placed,
+            photo_size,
+            min_score=min_score,
+            nail_threshold=self.nail_threshold,
+            interior_threshold=self.interior_threshold,
+        )
+
+
+def _share(parameters: Mapping[str, str], name: str, default: float) -> float:
+    text = parameters.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise ValueError(f"{name} is {text!r}, not a number between 0 and 1")
+    return value
