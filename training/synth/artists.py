@@ -9,8 +9,12 @@ works, 116 on average).
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -249,6 +253,17 @@ def farewell(rng: np.random.Generator, who: Artist) -> tuple[str, ...]:
         who.closing if rng.random() < who.closes else "",
     )
     return tuple(text for text in said if text)
+
+
+def lists(records: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """`artists.json`: of each artist of the run the school, the works here, and those of a complete run."""
+    counts = Counter(record["artist"] for record in records)
+    found = {
+        name: {"school": who.school, "works": count, "works_of_all": who.works}
+        for name, count in sorted(counts.items())
+        for who in (artist(int(name.removeprefix("artist-"))),)
+    }
+    return {"artists.json": json.dumps(found, indent=1) + "\n"}
 
 
 def artist_design(rng: np.random.Generator, who: Artist) -> Design:

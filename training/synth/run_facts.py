@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from training.synth import artists, attributes, stories, taste
 from training.synth.facts import accepted
 
 
@@ -23,3 +24,14 @@ def complete(records: Sequence[dict[str, Any]]) -> None:
             text["accepts"], text["accepts_total"] = ids, total
             if (text["level"], text["lang"]) == ("dense", "en"):
                 record["accepts"] = ids
+
+
+def lists(kind: str, records: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """The further files of a run by name: what the protocols of papers A, C, Q and R read."""
+    makers = {
+        "artists": artists.lists,
+        "attributes": attributes.lists,
+        "contexts": stories.lists,
+        "aesthetics": taste.lists,
+    }
+    return makers[kind](records) if kind in makers else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -90,12 +91,12 @@ def compose(
     like = subject.like if subject and subject.like else design
     for _ in range(8):
         place = rng.spawn(1)[0]
+        again = deepcopy(place)
         layout = sample_layout(place, size, like, tone, close=kind != "segmentation", without=without)
         if kind == "segmentation" or layout.nails_in_view() >= 3:
             break
     if like is not design:  # another set on the same hand
-        place = np.random.default_rng(place.bit_generator.seed_seq)
-        layout = sample_layout(place, size, design, tone, close=kind != "segmentation", without=without)
+        layout = sample_layout(again, size, design, tone, close=kind != "segmentation", without=without)
     if kind == "segmentation" and rng.random() < _EMPTY_SHARE and "hard_negatives" not in without:
         layout.hands.clear()
         layout.loose.clear()  # a photo without a hand

@@ -3,6 +3,7 @@ photo gets from them. Feeds the kind "aesthetics" (paper Q)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -272,3 +273,17 @@ def _craft(rng: np.random.Generator, stops: float) -> Craft:
         warm=float(np.clip(rng.normal(0.01, 0.08), -0.22, 0.25)),
         haze=fault(0.3, -0.12),
     )
+
+
+def lists(records: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """`AVA.txt` and `tags.txt` in the form of AVA's files: rows of index, id, counts of the votes 1 to 10,
+    two tags (0: none) and challenge (0); and rows of number and name of a tag."""
+    names = list(TAGS)
+    rows = []
+    for index, record in enumerate(records, 1):
+        found = record["aesthetics"]
+        tags = [names.index(name) + 1 for name in found["tags"]]
+        row = [index, int(record["id"]), *found["votes"], *tags, *[0] * (2 - len(tags)), 0]
+        rows.append(" ".join(map(str, row)) + "\n")
+    tags_file = "".join(f"{number} {name}\n" for number, name in enumerate(names, 1))
+    return {"AVA.txt": "".join(rows), "tags.txt": tags_file}

@@ -9,18 +9,26 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import cv2
 import simplejpeg
 
+from training.synth.artists import ARTISTS, MOST_ARTISTS
 from training.synth.ingredients import checked
-from training.synth.run_facts import complete
+from training.synth.run_facts import complete, lists
 from training.synth.scene import draw
+from training.synth.subjects import GROUPS, KINDS
+
+MOST = 10_000_000  # photos of one run
+SIZES = (64, 4096)
 
 
 @dataclass(frozen=True)
@@ -35,11 +43,12 @@ class Job:
     quality: int
     backgrounds: Path | None
     without: tuple[str, ...] = ()
+    artists: int = ARTISTS
 
 
 def photo_seed(seed: int, number: int) -> int:
     """Seed of the photo `number` of a run: runs of different seeds share no photo below 10 million photos."""
-    return seed * 10_000_000 + number
+    return seed * MOST + number
 
 
 def write(
@@ -53,14 +62,20 @@ def write(
     backgrounds: Path | None = None,
     progress: bool = True,
     without: Iterable[str] = (),
+    artists: int = ARTISTS,
 ) -> Path:
     """Write `n` photos to `out` (images/, masks/, records/, index.jsonl) and return the path of the index.
 
-    Photos whose record exists are kept. `without`: names of training.synth.ingredients to leave out. Raises
-    ValueError where `out` holds a run with other settings, and for an unknown ingredient.
+    Photos whose record exists are kept. `without`: names of training.synth.ingredients to leave out.
+    `artists`: how many share the works of kind "artists". Raises ValueError where `out` holds a run with
+    other settings and for arguments out of range, OSError where `out` cannot be written, and RuntimeError
+    where a process died.
     """
     out = Path(out)
     left_out = tuple(sorted(checked(without)))
+    _in_range(n, seed, kind, workers, size, quality, artists)
+    if backgrounds is not None and not backgrounds.is_dir():
+        raise ValueError(f"{backgrounds}: no folder of backgrounds")
     for folder in ("images", "masks", "records"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     settings = {
@@ -71,8 +86,13 @@ def write(
         "backgrounds": str(backgrounds or ""),
         "without": list(left_out),
     }
+    if kind == "artists":
+        settings["artists"] = artists
     _same_run(out, settings)
-    jobs = [Job(out, i, photo_seed(seed, i), kind, size, quality, backgrounds, left_out) for i in range(n)]
+    jobs = [
+        Job(out, i, photo_seed(seed, i), kind, size, quality, backgrounds, left_out, artists)
+        for i in range(n)
+    ]
     missing = [job for job in jobs if not _record_path(job).exists()]
     workers = workers or os.cpu_count() or 1
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
@@ -87,37 +107,68 @@ def write(
         else:
             # fresh processes: a fork would inherit locks of the parent's threads
             context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(workers, context, initializer=_one_thread) as pool:
-                for future in as_completed([pool.submit(write_one, job) for job in missing]):
-                    future.result()
-                    bar.advance(task)
+            with ProcessPoolExecutor(workers, context, initializer=_prepare) as pool:
+                try:
+                    for future in as_completed([pool.submit(write_one, job) for job in missing]):
+                        future.result()
+                        bar.advance(task)
+                except BrokenProcessPool as error:
+                    raise RuntimeError(
+                        "a drawing process was killed (is there too little memory?); "
+                        "the same command goes on where this run stopped"
+                    ) from error
+                finally:
+                    pool.shutdown(cancel_futures=True)  # after an error, do not draw the rest first
     index = out / "index.jsonl"
-    draft = out / "index.jsonl.part"
     records = [json.loads(_record_path(job).read_text(encoding="utf-8")) for job in jobs]
     complete(records)
-    with draft.open("w", encoding="utf-8") as lines:
-        lines.writelines(json.dumps(r, ensure_ascii=False, separators=(",", ":")) + "\n" for r in records)
-    draft.replace(index)
+    for name, text in lists(kind, records).items():
+        _write_whole(out / name, (text,))
+    _write_whole(index, (json.dumps(r, ensure_ascii=False, separators=(",", ":")) + "\n" for r in records))
     return index
 
 
 def write_one(job: Job) -> None:
     """Draw and write one photo; the record comes last and atomically, so that it vouches for the rest."""
-    sample = draw(job.seed, job.kind, job.size, job.backgrounds, without=job.without)
+    sample = draw(job.seed, job.kind, job.size, job.backgrounds, job.artists, job.without)
     name = f"{job.number:06d}"
     image_path, mask_path = f"images/{name}.jpg", f"masks/{name}.png"
     data = simplejpeg.encode_jpeg(sample.image, quality=job.quality, colorspace="RGB", colorsubsampling="420")
     (job.out / image_path).write_bytes(data)
     (job.out / mask_path).write_bytes(cv2.imencode(".png", sample.mask)[1].tobytes())
     record: dict[str, Any] = {"id": name, "image": image_path, "mask": mask_path, **sample.record}
-    path = _record_path(job)
-    draft = path.with_suffix(".part")
-    draft.write_text(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+    _write_whole(_record_path(job), (json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n",))
+
+
+def _write_whole(path: Path, texts: Iterable[str]) -> None:
+    """Write a file that is either all there or not there, whenever the process dies."""
+    draft = path.with_name(path.name + ".part")
+    with draft.open("w", encoding="utf-8") as file:
+        file.writelines(texts)
     draft.replace(path)
 
 
 def _record_path(job: Job) -> Path:
     return job.out / "records" / f"{job.number:06d}.json"
+
+
+def _in_range(
+    n: int, seed: int, kind: str, workers: int | None, size: int, quality: int, artists: int
+) -> None:
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind {kind!r}: one of {', '.join(KINDS)}")
+    for name, value, low, high in (
+        ("n", n, 1, MOST),
+        ("seed", seed, 0, 2**40),
+        ("workers", workers or 1, 1, 1024),
+        ("size", size, *SIZES),
+        ("quality", quality, 1, 100),
+        ("artists", artists, 1, MOST_ARTISTS),
+    ):
+        if not low <= value <= high:
+            raise ValueError(f"{name} is {value}, not in {low:,} to {high:,}")
+    if n % GROUPS.get(kind, 1):
+        raise ValueError(f"photos of kind {kind} come in groups of {GROUPS[kind]}: n is {n}")
 
 
 def _same_run(out: Path, settings: dict[str, Any]) -> None:
@@ -127,8 +178,17 @@ def _same_run(out: Path, settings: dict[str, Any]) -> None:
         if before != settings:
             raise ValueError(f"{out} holds a run with other settings: {before}")
     else:
-        path.write_text(json.dumps(settings) + "\n", encoding="utf-8")
+        _write_whole(path, (json.dumps(settings) + "\n",))
 
 
-def _one_thread() -> None:
+def _prepare() -> None:
+    """Set a drawing process up: one thread, and no life after the process that wanted the photos."""
     cv2.setNumThreads(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
