@@ -152,7 +152,7 @@ def pose_hand(pose: Pose, build: Build, side: str = "right", forearm: float = 6.
             joints[2 + 4 * finger + bone] = point
     rows: list[tuple[Array, Array, float, float, int, float, float, Array, Array]] = []
     for finger in range(5):
-        rows += _finger_cones(finger, joints, frames, radii[finger], build)
+        rows += finger_cones(finger, joints, frames, radii[finger], build)
     rows += _palm_cones(joints, frames, radii)
     if forearm > 0:
         rows += _forearm_cones(pose.wrist, forearm, build)
@@ -167,7 +167,8 @@ def pose_hand(pose: Pose, build: Build, side: str = "right", forearm: float = 6.
     return HandShape(joints, axis, dorsal, lateral, radii, cones, side)
 
 
-def _finger_cones(finger: int, joints: Array, frames: Array, radius: float, build: Build) -> list:
+def finger_cones(finger: int, joints: Array, frames: Array, radius: float, build: Build) -> list:
+    """Cones of one finger (0: thumb) as rows of Cones' fields; `frames` [5,3,3,3] as in HandShape."""
     profile = _THUMB_PROFILE if finger == 0 else _PROFILE
     chain = joints[1 + 4 * finger : 5 + 4 * finger]
     points = []

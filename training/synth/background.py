@@ -201,6 +201,46 @@ def bokeh(rng: np.random.Generator, h: int, w: int) -> F32:
     return cv2.GaussianBlur(image, (0, 0), rng.uniform(2, 6))
 
 
+def carpet(rng: np.random.Generator, h: int, w: int) -> F32:
+    """Carpet, felt, wool, sand: fine strong grain."""
+    base = colour(rng, 0.4)
+    field = grain(rng, h, w, rng.uniform(1.2, 5), rng.uniform(1, 3)) + 0.4 * noise(rng, h, w, 90, 2)
+    image = base * (1 + np.float32(rng.uniform(0.1, 0.35)) * field)[..., None]
+    if rng.random() < 0.4:  # threads of another colour
+        image = np.where((grain(rng, h, w, 2.5) > 1.1)[..., None], colour(rng, 0.6), image)
+    return image.astype(np.float32)
+
+
+def plaid(rng: np.random.Generator, h: int, w: int) -> F32:
+    """Checks, tartans, table cloths, turned."""
+    angle, period = rng.uniform(0, np.pi), rng.uniform(12, 120)
+    yy, xx = np.arange(h, dtype=np.float32)[:, None], np.arange(w, dtype=np.float32)[None, :]
+    u = (xx * np.cos(angle) + yy * np.sin(angle)) / period
+    v = (yy * np.cos(angle) - xx * np.sin(angle)) / period
+    image = np.empty((h, w, 3), np.float32)
+    image[:] = colour(rng)
+    for _ in range(int(rng.integers(1, 4))):
+        at, wide, tone = rng.uniform(0, 1), rng.uniform(0.05, 0.5), colour(rng, 0.7)
+        for lines in (u, v):
+            image += (((lines + at) % 1 < wide) * np.float32(0.5))[..., None] * (tone - image)
+    return image * (1 + 0.08 * grain(rng, h, w, 2.0))[..., None].astype(np.float32)
+
+
+def tiles(rng: np.random.Generator, h: int, w: int) -> F32:
+    """Tiles and mosaics: cells of their own shade with joints between them."""
+    angle, size = rng.uniform(0, np.pi), rng.uniform(12, 160)
+    long, gap = rng.uniform(1, 2.5), rng.uniform(0.02, 0.12)
+    yy, xx = np.arange(h, dtype=np.float32)[:, None], np.arange(w, dtype=np.float32)[None, :]
+    v = (yy * np.cos(angle) - xx * np.sin(angle)) / size + 100
+    u = (xx * np.cos(angle) + yy * np.sin(angle)) / (size * long) + 100 + 0.5 * (v.astype(np.int32) % 2)
+    cell = (u.astype(np.int32) * 73 + v.astype(np.int32) * 151) % 64
+    shades = colour(rng) * (1 + rng.uniform(0.02, 0.3) * rng.standard_normal((64, 1)))
+    if rng.random() < 0.3:
+        shades[rng.random(64) < 0.4] = colour(rng, 0.8)
+    joint = np.minimum(u % 1, v % 1) < gap
+    return np.where(joint[..., None], colour(rng, 0.2), shades[cell]).astype(np.float32)
+
+
 SURFACES: dict[str, tuple[float, Callable[[np.random.Generator, int, int], F32]]] = {
     "plain": (0.14, plain),
     "cloth": (0.2, cloth),
@@ -210,6 +250,9 @@ SURFACES: dict[str, tuple[float, Callable[[np.random.Generator, int, int], F32]]
     "keyboard": (0.06, keyboard),
     "room": (0.22, room),
     "bokeh": (0.07, bokeh),
+    "carpet": (0.12, carpet),
+    "plaid": (0.06, plaid),
+    "tiles": (0.06, tiles),
 }
 
 

@@ -29,7 +29,21 @@ def scatter(rng: np.random.Generator, image: F32, count: int, real: Path | None 
 
     `real`: a folder of photos from which shapes are cut and laid down as further things.
     """
-    kinds = (_phone, _cup, _ring, _cable, _leaf, _sweets, _skin_blob, _book, _flower, _text, *LIKE_NAILS)
+    kinds = (
+        _phone,
+        _cup,
+        _ring,
+        _cable,
+        _leaf,
+        _sweets,
+        _skin_blob,
+        _book,
+        _flower,
+        _text,
+        _face,
+        _figure,
+        *LIKE_NAILS,
+    )
     for _ in range(count):
         if real is not None and rng.random() < 0.3:
             _cut_out(rng, image, real)
@@ -192,6 +206,53 @@ def _text(rng: np.random.Generator, image: F32) -> None:
         y += int(34 * size)
     inked = ink > 0
     image[inked] += (c - image[inked]) * (ink[inked].astype(np.float32) / 255)[:, None]
+
+
+def _face(rng: np.random.Generator, image: F32) -> None:
+    """A face, a doll's or a print's: skin, eyes, a mouth as red and shiny as a nail."""
+    centre, size, angle = _place(rng, image, 0.04, 0.25)
+    skin = tone_colour(rng, int(rng.integers(0, 10)))
+    turn = np.deg2rad(angle if rng.random() < 0.3 else rng.normal(0, 15))
+    cos, sin = float(np.cos(turn)), float(np.sin(turn))
+
+    def oval(x: float, y: float, a: float, b: float, c: F32) -> None:
+        at = centre[0] + size * (x * cos - y * sin), centre[1] + size * (x * sin + y * cos)
+        box = (at, (2 * a * size, 2 * b * size), float(np.rad2deg(turn)))
+        cv2.ellipse(image, box, _rgb(np.clip(c, 0, 1)), -1, cv2.LINE_AA)
+
+    oval(0, -0.25, 0.95, 1.1, colour(rng, 0.3) * 0.4)  # hair
+    oval(0, 0, 0.75, 1.0, skin)
+    white, iris = np.full(3, 0.95, np.float32), colour(rng, 0.5) * 0.4
+    lips = np.array([rng.uniform(0.5, 0.9), rng.uniform(0.1, 0.4), rng.uniform(0.15, 0.4)], np.float32)
+    for side in (-1, 1):
+        oval(0.3 * side, -0.15, 0.17, 0.08, white)
+        oval(0.3 * side, -0.15, 0.07, 0.07, iris)
+        oval(0.3 * side, -0.36, 0.2, 0.04, skin * 0.4)
+    oval(0, 0.2, 0.1, 0.12, skin * 0.85)
+    oval(0, 0.5, 0.27, 0.1, lips)
+    oval(0.05, 0.53, 0.1, 0.02, lips + 0.35)
+
+
+def _figure(rng: np.random.Generator, image: F32) -> None:
+    """A sticker or a drawn character: coloured blobs with an outline, eyes, a white border."""
+    centre, size, angle = _place(rng, image, 0.03, 0.2)
+    line, x, y = (0.05, 0.05, 0.05), centre[0], centre[1]
+    parts = []
+    for _ in range(int(rng.integers(2, 6))):
+        dims = size * float(rng.uniform(0.4, 1.6)), size * float(rng.uniform(0.4, 1.6))
+        parts.append((((x, y), dims, angle + float(rng.normal(0, 40))), colour(rng, 1.0)))
+        x, y = x + float(rng.normal(0, 0.5 * size)), y + float(rng.normal(0, 0.5 * size))
+    edge = max(1, int(0.05 * size))
+    if rng.random() < 0.5:
+        for box, _ in parts:
+            cv2.ellipse(image, box, (0.98, 0.98, 0.98), 6 * edge, cv2.LINE_AA)
+    for box, c in parts:
+        cv2.ellipse(image, box, _rgb(c), -1, cv2.LINE_AA)
+        cv2.ellipse(image, box, line, edge, cv2.LINE_AA)
+    for side in (-0.2, 0.2):
+        at = int(centre[0] + side * size), int(centre[1] - 0.1 * size)
+        cv2.circle(image, at, max(1, int(0.1 * size)), (1.0, 1.0, 1.0), -1, cv2.LINE_AA)
+        cv2.circle(image, at, max(1, int(0.05 * size)), line, -1, cv2.LINE_AA)
 
 
 def _cut_out(rng: np.random.Generator, image: F32, real: Path) -> None:

@@ -176,6 +176,20 @@ def bare_design(rng: np.random.Generator) -> Design:
     return Design(shape, length, (look,) * 5)
 
 
+def natural_design(rng: np.random.Generator) -> Design:
+    """Salon nails that pass for natural: sheer, milky or rosy, plain, with a white tip or fading to white."""
+    shape, length = pick(rng, SHAPES), pick(rng, LENGTHS)
+    if shape == "stiletto" and length == "short":
+        length = "medium"
+    colour = str(rng.choice(NUDES))
+    pattern = pick(rng, {"plain": 0.4, "french": 0.35, "ombre": 0.25})
+    accents = () if pattern == "plain" else (str(rng.choice(["white", "white", "milky_white", "ivory"])),)
+    if colour in accents:
+        colour = "sheer_pink"
+    finish = pick(rng, {"gloss": 0.6, "jelly": 0.2, "matte": 0.1, "pearl_sheen": 0.1})
+    return Design(shape, length, (Look(colour, finish, pattern, accents),) * 5)
+
+
 def random_look(rng: np.random.Generator, colour: str = "", patterns: dict[str, float] | None = None) -> Look:
     """Draw a look; colours of the pattern differ from the base."""
     pattern = pick(rng, patterns or PATTERNS)

@@ -8,14 +8,18 @@ from numpy.typing import NDArray
 
 from training.synth.anatomy import Cones
 from training.synth.background import grain, noise
+from training.synth.background import surface as surface_of
 from training.synth.cones import DepthImage, surface
 from training.synth.dress import BAND, HELD, RING, SLEEVE
 from training.synth.layout import Layout, PlacedHand
 from training.synth.light import Light
 from training.synth.skin import SkinStyle
-from training.synth.skin_lines import hand_lines
+from training.synth.skin_lines import hand_lines, marks
 
 F32 = NDArray[np.float32]
+
+_FABRICS = ("cloth", "cloth", "plaid", "carpet")
+_WARES = ("paper", "room", "wood", "plaid", "stone", "tiles")
 
 
 def shade_hands(
@@ -48,17 +52,14 @@ def shade_hands(
     patches = noise(rng, height, width, max(4.0, 0.12 * scale), 2)
     blood = noise(rng, height, width, max(6.0, float(rng.uniform(0.1, 0.4)) * scale), 2)
     relief += layout.hands[0].skin.bumps * 0.12 * scale * patches
-    grooves = np.zeros((height, width), np.float32)
-    vessels = np.zeros((height, width), np.float32)
-    for index, hand in enumerate(layout.hands):
-        mine_too = (owner == index) & ((part == 5) | (part == 6))
-        hand_lines(rng, hand, mine_too, relief, grooves, vessels)
+    grooves, vessels, hairs = _drawn_marks(rng, layout, owner, part, relief)
     slope_x = cv2.Sobel(relief, cv2.CV_32F, 1, 0, scale=0.125).ravel()[where]
     slope_y = cv2.Sobel(relief, cv2.CV_32F, 0, 1, scale=0.125).ravel()[where]
     mottle = (0.7 * patches + 0.5 * fine).ravel()[where]
     blood_here = blood.ravel()[where]
     wavy = 0.012 * patches.ravel()[where] + 0.006 * fine.ravel()[where]
-    grooves_here, vessels_here = grooves.ravel()[where], vessels.ravel()[where]
+    grooves_here, vessels_here, hairs_here = (m.ravel()[where] for m in (grooves, vessels, hairs))
+    prints = _prints(rng, finger, where, (height, width))
     light_here, groove_here = lit.ravel()[where], groove.ravel()[where]
     dorsal, lateral = cones.dorsal.astype(np.float32), cones.lateral.astype(np.float32)
     flat = image.reshape(-1, 3)
@@ -88,11 +89,40 @@ def shade_hands(
             mottle[mine],
             blood_here[mine],
             vessels_here[mine],
+            hairs_here[mine],
             light_here[mine],
             groove_here[mine],
             light,
+            {code: texture[mine] for code, texture in prints.items()},
         )
         flat[where[mine]] = np.sqrt(np.clip(colour, 0, 1.2, out=colour), out=colour)
+
+
+def _drawn_marks(
+    rng: np.random.Generator, layout: Layout, owner: NDArray[np.int8], part: NDArray[np.int8], relief: F32
+) -> tuple[F32, F32, F32]:
+    """Maps [h,w] in 0-1 of creases, of veins, and of hairs and moles; sinews and veins rise in `relief`."""
+    grooves, vessels, hairs = (np.zeros(relief.shape, np.float32) for _ in range(3))
+    for index, hand in enumerate(layout.hands):
+        palm_and_arm = (owner == index) & ((part == 5) | (part == 6))
+        hand_lines(rng, hand, palm_and_arm, relief, grooves, vessels)
+        if hand.skin.hair > 0 or hand.skin.moles:
+            back = hand.cones.dorsal[np.argmax(hand.cones.part == 5), 2] > 0
+            hairy = palm_and_arm if back else palm_and_arm & (part == 6)
+            marks(rng, hand, hairy, (owner == index) & (part < 7), hairs)
+    return grooves, vessels, hairs
+
+
+def _prints(
+    rng: np.random.Generator, finger: NDArray[np.int64], where: NDArray[np.int64], shape: tuple[int, int]
+) -> dict[int, F32]:
+    """What sleeves and held things are made of: sRGB [n,3] of the pixels `where`."""
+    found = {}
+    for code, share, names in ((SLEEVE, 0.7, _FABRICS), (HELD, 0.6, _WARES)):
+        if rng.random() < share and (finger == code).any():
+            texture = surface_of(rng, *shape, str(rng.choice(names)))
+            found[code] = texture.reshape(-1, 3)[where]
+    return found
 
 
 def _smooth_normals(
@@ -132,9 +162,11 @@ def _shade_skin(
     mottle: F32,
     blood: F32,
     vessels: F32,
+    hairs: F32,
     lit: F32,
     groove: F32,
     light: Light,
+    prints: dict[int, F32],
 ) -> F32:
     """Squared colour [n,3] of skin, sleeves, bands and rings."""
     red = skin.redness(s, finger)
@@ -157,7 +189,8 @@ def _shade_skin(
         pale = min(float(skin.colour[i]) * (1.1, 1.0, 0.98)[i] + 0.06, 1.0)
         albedo += (pale - albedo) * palm
         albedo *= shade * (1 - away * np.float32((0.7, 1.0, 1.05)[i]))
-        albedo *= 1 - vessels * np.float32((0.3, 0.14, 0.06)[i])
+        albedo *= 1 - hairs * np.float32((0.62, 0.7, 0.75)[i])
+        albedo *= 1 - vessels * np.float32((0.17, 0.08, 0.04)[i])
         albedo *= (1 - np.float32(fold) * folds) * (1 - np.float32((0.8, 1.05, 1.1)[i]) * dark)
         albedo *= albedo
         albedo *= by_channel[i] * np.float32(1.06 * light.key * light.key_colour[i]) + np.float32(
@@ -168,7 +201,7 @@ def _shade_skin(
         mine = finger == code
         if not mine.any():
             continue
-        base = colour**2
+        base = prints[code][mine] ** 2 if code in prints else colour**2
         power = (light.key * diffuse * lit + light.ambient)[mine, None]
         if code == SLEEVE:
             result[mine] = base * power * (1 + 0.25 * mottle[mine])[:, None]

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synth.anatomy import Array, Build, Cones, HandShape, pose_hand
+from training.synth.background import colour
 from training.synth.designs import Design
-from training.synth.dress import dress
+from training.synth.dress import SLEEVE, dress
+from training.synth.feet import pose_foot
 from training.synth.loose import sample_set
 from training.synth.nail_shape import sample_outline
 from training.synth.nail_surface import Plate
@@ -101,7 +103,8 @@ def _free_hand(
 
 
 LOOSE_SHARE = 0.04  # press-on sets without a hand
-ARRANGEMENTS = {"one": 0.72, "side_by_side": 0.08, "stacked": 0.14, "facing": 0.06}
+FEET_SHARE = 0.04
+ARRANGEMENTS = {"one": 0.70, "side_by_side": 0.08, "stacked": 0.16, "facing": 0.06}
 # "macro": one to three nails fill the picture; "skin": knuckles, palm or wrist do.
 FRAMINGS = {"whole": 0.26, "fingers": 0.28, "nails": 0.23, "macro": 0.11, "skin": 0.05, "wide": 0.07}
 CLOSE_FRAMINGS = {"whole": 0.24, "fingers": 0.43, "nails": 0.33}
@@ -127,6 +130,8 @@ def sample_layout(
         loose = sample_set(rng, design.shape, design.length, width, height)
         return Layout(width, height, [], "set", "nails", loose)
     arrangement = _pick(rng, ARRANGEMENTS)
+    if not close and rng.random() < FEET_SHARE:
+        arrangement = "feet"
     framing = _pick(rng, _framings(close, without))
     free = _arrange(rng, arrangement, "hard_negatives" not in without)
     frame = _frame(rng, free, framing, width, height)
@@ -156,11 +161,13 @@ def _arrange(rng: np.random.Generator, arrangement: str, negatives: bool = True)
     side = "left" if rng.random() < 0.6 else "right"
     other = "right" if side == "left" else "left"
     zero = np.zeros(3)
+    if arrangement == "feet":
+        return _feet(rng, build)
     if arrangement == "one":
         manner = _pick(
             rng, MANNERS if negatives else {k: v for k, v in MANNERS.items() if k not in ("fist", "palm")}
         )
-        visible = 0 if manner in ("fist", "palm") else 3
+        visible = {"fist": 0, "palm": 0, "side": 1}.get(manner, 3)
         return [_free_hand(rng, build, side, manner, zero, None, visible)]
     calm = str(rng.choice(["flat", "relaxed"]))
     if arrangement == "side_by_side":
@@ -198,6 +205,27 @@ def _arrange(rng: np.random.Generator, arrangement: str, negatives: bool = True)
         rng, build, other, calm, apart + np.array([shift[0], shift[1], 0.62]), heading + cross, 3
     )
     return [below, above]
+
+
+def _feet(rng: np.random.Generator, build: Build) -> list[_Free]:
+    """One or two feet, mostly as their owner sees them from above."""
+    tilt, turn, heading = (
+        rng.normal(8, 18),
+        rng.normal(0, 12),
+        float(rng.choice([0.0, rng.uniform(-180, 180)])),
+    )
+    sides = ["left", "right"] if rng.random() < 0.7 else ["right"]
+    gap, bend = rng.uniform(0.95, 1.5), np.zeros((5, 2), np.float32)
+    free = []
+    for side in sides:
+        out = 1.0 if side == "right" else -1.0
+        view = View(turn, tilt, heading - out * rng.normal(4, 7))
+        about = np.deg2rad(heading)
+        away = (
+            0.5 * gap * out * np.array([np.cos(about), np.sin(about), 0.0]) if len(sides) > 1 else np.zeros(3)
+        )
+        free.append(_Free(pose_foot(rng, build, side), view.matrix(), away, "foot", bend))
+    return free
 
 
 @dataclass(frozen=True)
@@ -278,7 +306,10 @@ def _place(
         return rotated
 
     materials: dict[int, NDArray[np.float32]] = {}
-    source = dress(rng, source, shape, materials, hand.manner)
+    if hand.manner == "foot":
+        materials[SLEEVE] = colour(rng, 0.6)
+    else:
+        source = dress(rng, source, shape, materials, hand.manner)
     a, b = source.a @ hand.rotation.T + hand.offset, source.b @ hand.rotation.T + hand.offset
     cones = Cones(
         frame.points(a),
@@ -293,7 +324,7 @@ def _place(
     )
     joints_3d = hand.joints()
     joints = frame.points(joints_3d)
-    length_class = design.length
+    length_class = "short" if hand.manner == "foot" else design.length
     plates = []
     outline_seed = rng.integers(0, 2**31)
     for finger in range(5):

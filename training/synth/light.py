@@ -25,9 +25,18 @@ class Light:
         self.key, self.ambient = self.key / total, self.ambient / total
         self.softness = float(rng.uniform(0.25, 1.0))
         self.shadow = float(rng.uniform(0.25, 0.8))
+        self.flash = rng.random() < 0.1
+        if self.flash:  # beside the lens: flat, hard, and what is behind stays dark
+            angle, tilt = rng.uniform(0, 2 * np.pi), rng.uniform(0.05, 0.3)
+            self.direction = np.array([tilt * np.cos(angle), tilt * np.sin(angle), 1.0], np.float32)
+            self.direction /= np.linalg.norm(self.direction)
+            self.key, self.ambient, self.softness = 1.05, float(rng.uniform(0.05, 0.25)), 0.1
         warm = rng.normal(0, 0.06)
         self.key_colour = np.array([1 + warm, 1.0, 1 - warm], np.float32)
         self.ambient_colour = np.array([1 - 0.5 * warm, 1.0, 1 + 0.5 * warm], np.float32)
+        if rng.random() < 0.06:  # coloured lamps
+            self.key_colour = _tinted(rng, 0.45)
+            self.ambient_colour = _tinted(rng, 0.3)
         self.reflections = _reflections(rng, self.direction)
         self.soft_reflections = cv2.GaussianBlur(self.reflections, (0, 0), 9)
 
@@ -76,6 +85,11 @@ def _reflections(rng: np.random.Generator, direction: F32) -> F32:
     rim = np.clip((xx * xx + yy * yy - 0.55) / 0.45, 0, 1) ** 2
     ball += rim * np.float32(rng.uniform(0.05, 0.3))
     return np.minimum(ball, 1.3)
+
+
+def _tinted(rng: np.random.Generator, most: float) -> F32:
+    """White light [3] with up to `most` of it missing."""
+    return (1 - most * rng.uniform(0, 1, 3) * (rng.random(3) < 0.6)).astype(np.float32)
 
 
 def _pixel(point: NDArray[np.float32]) -> tuple[int, int]:

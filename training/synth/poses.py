@@ -15,6 +15,7 @@ MANNERS = {
     "relaxed": 0.21,  # back of the hand, fingers slightly bent
     "curl": 0.24,  # palm to the camera, fingers folded so that the nails face it: the nail selfie
     "grip": 0.12,  # around a cup, a phone, a wheel
+    "side": 0.06,  # seen from the thumb's or the little finger's side
     "fan": 0.07,  # knuckles bent, last bones straight towards the camera
     "fist": 0.06,
     "palm": 0.06,
@@ -92,6 +93,14 @@ def _relaxed(rng: np.random.Generator) -> tuple[Pose, View]:
     return Pose(flex, spread, thumb, _wrist(rng)), view
 
 
+def _side(rng: np.random.Generator) -> tuple[Pose, View]:
+    flex = _flex(rng, (0, 40), (5, 60), (0, 30), slope=rng.uniform(0, 6))
+    spread = np.abs(rng.normal(rng.uniform(0, 8), 2.5, 5))
+    thumb = (rng.uniform(0, 60), rng.uniform(0, 45), rng.uniform(20, 100))
+    view = View(rng.choice([-1, 1]) * rng.uniform(40, 100), rng.normal(10, 25), _roll(rng))
+    return Pose(flex, spread, thumb, _wrist(rng)), view
+
+
 def _curl(rng: np.random.Generator) -> tuple[Pose, View]:
     flex = _flex(rng, (35, 80), (70, 104), (18, 48), slope=rng.uniform(-2, 4), noise=4)
     spread = np.abs(rng.normal(1.5, 1.5, 5))
@@ -137,6 +146,7 @@ def _palm(rng: np.random.Generator) -> tuple[Pose, View]:
 _SAMPLERS = {
     "flat": _flat,
     "relaxed": _relaxed,
+    "side": _side,
     "curl": _curl,
     "grip": _grip,
     "fan": _fan,

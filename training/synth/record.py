@@ -34,6 +34,11 @@ def make_record(seed: int, kind: str, layout: Layout, design: Design, rendered: 
             }
         )
     hands = [_hand(index, layout, rendered) for index in range(len(layout.hands))]
+    feet = hands if layout.arrangement == "feet" else []
+    if feet:  # nobody should learn hands from feet
+        hands = []
+        for nail in nails:
+            nail["body"] = "foot"
     return {
         "seed": seed,
         "kind": kind,
@@ -41,8 +46,10 @@ def make_record(seed: int, kind: str, layout: Layout, design: Design, rendered: 
         "arrangement": layout.arrangement,
         "framing": layout.framing,
         "tone": layout.hands[0].skin.tone + 1 if layout.hands else 0,
+        "body": "foot" if feet else "hand",
         "nails": nails,
         "hands": hands,
+        **({"feet": feet} if feet else {}),
         "crop": _crop(nails, hands, (layout.width, layout.height)),
         "attributes": design_attributes(design),
     }

@@ -16,10 +16,11 @@ from training.synth import background, clutter
 from training.synth.artists import ARTISTS, Artist, farewell
 from training.synth.backgrounds import crop as real_crop
 from training.synth.craft import photograph
-from training.synth.designs import Design
+from training.synth.designs import Design, natural_design
 from training.synth.ingredients import checked
 from training.synth.layout import Layout, sample_layout
 from training.synth.light import Light
+from training.synth.pages import GRIDS, page
 from training.synth.photo_effects import capture, expose, plain_photo
 from training.synth.record import make_record
 from training.synth.render import render
@@ -30,17 +31,22 @@ from training.synth.texts import write_texts
 _BARE_SHARE = {"segmentation": 0.42, "designs": 0.05}
 # Share of photos with a real photo behind the hands, where a folder of them is given.
 _REAL_SHARE = {"segmentation": 0.75}
+# Shares of sets in milky and rosy colours with or without a pale tip, and of sets that are made long.
+_NATURAL_SHARE, _LONGER_SHARE = 0.14, 0.12
+# Share of pictures that are screenshots or collages of photos.
+_PAGE_SHARE = 0.03
 # Share of photos without any hand.
 _EMPTY_SHARE = 0.06
 
 
 @dataclass
 class Sample:
-    """`image` u8 [h,w,3] RGB, `mask` u8 [h,w] nail instances (0: none), `record`: see
-    training.synth.record."""
+    """`image` u8 [h,w,3] RGB, `mask` u8 [h,w] nail instances (0: none), `hands` u8 [h,w] whose hand each
+    pixel shows (0: none, 1 + place in the record's hands), `record`: see training.synth.record."""
 
     image: NDArray[np.uint8]
     mask: NDArray[np.uint8]
+    hands: NDArray[np.uint8]
     record: dict[str, Any]
 
 
@@ -60,12 +66,41 @@ def draw(
     ingredient.
     """
     left_out = checked(without)
+    if kind == "segmentation":
+        share = np.random.default_rng([seed, zlib.crc32(b"page")])
+        if share.random() < _PAGE_SHARE and "clutter" not in left_out:
+            return _page(share, seed, size, backgrounds, left_out)
+    return _single(seed, kind, size, backgrounds, artists, left_out)
+
+
+def _page(
+    rng: np.random.Generator, seed: int, size: int, backgrounds: Path | None, without: frozenset[str]
+) -> Sample:
+    """A screenshot or a collage of drawn photos."""
+    grid = GRIDS[int(rng.integers(0, len(GRIDS)))]
+    parts = []
+    for place in range(grid[0] * grid[1]):
+        inner = max(round(size / max(grid) ** 0.6), 64)  # the middle of it fills the cell
+        part = _single(seed + place * 2**40, "segmentation", inner, backgrounds, ARTISTS, without)
+        parts.append((part.image, part.mask, part.hands, part.record))
+    image, mask, hands, record = page(rng, size, parts, grid)
+    return Sample(image, mask, hands, {**record, "seed": seed})
+
+
+def _single(
+    seed: int, kind: str, size: int, backgrounds: Path | None, artists: int, left_out: frozenset[str]
+) -> Sample:
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}: one of {', '.join(KINDS)}")
     rng = np.random.default_rng([seed, zlib.crc32(kind.encode())])
     bare = 0.0 if "bare_nails" in left_out else _BARE_SHARE.get(kind, 0.0)
     subject = subject_of(rng, seed, kind, artists, bare)
     design = subject.design
+    if kind == "segmentation":
+        if rng.random() < _NATURAL_SHARE:
+            design = natural_design(rng)
+        if rng.random() < _LONGER_SHARE:
+            design = replace(design, length=str(rng.choice(["long", "extra_long"])))
     if "long_tips" in left_out and design.length in ("long", "extra_long"):
         design = replace(design, length="medium")
     if subject.scene is not None:
@@ -100,8 +135,12 @@ def compose(
     if kind == "segmentation" and rng.random() < _EMPTY_SHARE and "hard_negatives" not in without:
         layout.hands.clear()
         layout.loose.clear()  # a photo without a hand
+    if layout.arrangement == "feet":
+        design = replace(design, length="short")
     light = Light(rng)
     back = _background(rng, layout, backgrounds, who, kind, without)
+    if light.flash:
+        back *= np.float32(rng.uniform(0.25, 0.9))
     craft = subject.craft if subject else None
     mess = craft.mess if craft else 0.0
     brush, rng = rng.spawn(2)  # what follows does not depend on what was painted
@@ -125,7 +164,8 @@ def compose(
         record["description"] = " ".join((record["description"], *farewell(rng, who)))
     if subject is not None:
         record.update(subject.facts(record))
-    return Sample(image, rendered.mask, record)
+    hands = (rendered.hand + 1).astype(np.uint8) if record["hands"] else np.zeros_like(rendered.mask)
+    return Sample(image, rendered.mask, hands, record)
 
 
 def _background(

@@ -65,14 +65,19 @@ class SkinStyle:
         self.crease = float(max(rng.uniform(-0.1, 0.45), 0.0) * (1 if detail else 0.5))
         self.bulge = float(on * rng.uniform(0.0, 0.5))
         self.cuticle = float(on * max(rng.uniform(-0.1, 0.16), 0.0))
+        self.hair = float(on * max(rng.uniform(-3.5, 1.0), 0))
+        self.moles = int(on * rng.poisson(1.2)) if rng.random() < 0.25 else 0
         self._nails(rng)
         self._line_table = rng.standard_normal(512, np.float32)
-        # five fine lines at each of two joints of five fingers: position, bend, depth, narrowness [5, 10]
+        # five fine lines at each of two joints of five fingers [5, 10]: position, bend, depth, narrowness,
+        # and across the finger where they are deepest and how short they are
         self._folds = (
             rng.normal(0, 0.055, (5, 10)).astype(np.float32),
             rng.normal(0, 0.05, (5, 10)).astype(np.float32),
             rng.uniform(0.15, 0.6, (5, 10)).astype(np.float32),
             (1 / rng.uniform(0.012, 0.045, (5, 10))).astype(np.float32),
+            rng.normal(0, 0.3, (5, 10)).astype(np.float32),
+            (1 / rng.uniform(0.25, 1.1, (5, 10))).astype(np.float32),
         )
 
     def _nails(self, rng: np.random.Generator) -> None:
@@ -114,12 +119,14 @@ class SkinStyle:
         near = np.flatnonzero(np.abs(offset) < 0.2)
         depth = np.zeros_like(s)
         row, d, cs = finger[near] * 2 + joint[near], offset[near], cosine[near]
-        across = sine[near] ** 2
+        side = sine[near]
+        across = side**2
         back = np.clip(cs * 2.0, 0, 1) * np.clip(1.1 - bend, 0.12, 1).ravel()[row]
         lines = np.zeros_like(d)
-        for at, curve, deep, wide in zip(*self._folds, strict=True):
+        for at, curve, deep, wide, middle, short in zip(*self._folds, strict=True):
             u = (d - at[row] - curve[row] * across) * wide[row]
-            lines += deep[row] / (1 + u * u) ** 2
+            v = (side - middle[row]) * short[row]
+            lines += deep[row] / ((1 + u * u) ** 2 * (1 + v * v * v * v))
         u = (d - 0.01) / 0.018
         second = (d + 0.07) / 0.014
         pads = 0.9 / (1 + u * u) ** 2 + 0.5 / (1 + second * second) ** 2

@@ -66,9 +66,40 @@ def hand_lines(
                 at = at + np.array([rng.normal(0, 0.11), -rng.uniform(0.1, 0.22)])
                 points.append(at)
             _draw(rng, drawn, hand, np.array(points), 0.028, int(rng.uniform(90, 255)))
-        soft = cv2.blur(drawn, (k := _odd(0.025 * scale), k)).astype(np.float32) / 255
+        soft = cv2.blur(drawn, (k := _odd(0.035 * scale), k)).astype(np.float32) / 255
         np.copyto(vessels, np.float32(skin.veins) * soft, where=where)
-        relief += where * soft * np.float32(0.012 * skin.veins * scale)
+        relief += where * soft * np.float32(0.02 * skin.veins * scale)
+
+
+def marks(
+    rng: np.random.Generator, hand: PlacedHand, hairy: NDArray[np.bool_], skin: NDArray[np.bool_], dark: F32
+) -> None:
+    """Draw hairs inside `hairy` [h,w] and moles inside `skin` [h,w] into `dark` (0-1)."""
+    style, scale = hand.skin, hand.scale
+    drawn = np.zeros(dark.shape, np.uint8)
+    width = dark.shape[1]
+    if style.hair > 0:
+        roots = np.flatnonzero(hairy[::2, ::2])
+        if len(roots):
+            share = len(roots) * 4 / max(scale * scale, 1.0)  # of a palm's square
+            roots = rng.choice(roots, min(int(700 * style.hair * share) + 1, 700))
+            ys, xs = np.divmod(roots, -(-width // 2))
+            heading = np.arctan2(*(hand.joints[9, :2] - hand.joints[0, :2])[::-1]) + np.pi
+            angle = heading + rng.choice([-1, 1]) * 0.5 + rng.normal(0, 0.25, len(roots))
+            length = rng.uniform(0.03, 0.12, len(roots)) * scale
+            start = np.stack([xs * 2, ys * 2], axis=1)
+            middle = start + 0.5 * length[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+            bent = angle + rng.normal(0, 0.4, len(roots))
+            end = middle + 0.5 * length[:, None] * np.stack([np.cos(bent), np.sin(bent)], axis=1)
+            lines = np.rint(np.stack([start, middle, end], axis=1) * 8).astype(np.int32)
+            thick = 1 if scale < 400 else 2
+            cv2.polylines(drawn, list(lines), False, int(30 + 90 * style.hair), thick, cv2.LINE_AA, 3)
+    spots = np.flatnonzero(skin[::2, ::2])
+    if style.moles and len(spots):
+        for y, x in zip(*np.divmod(rng.choice(spots, style.moles), -(-width // 2)), strict=True):
+            radius = max(1, round(float(rng.uniform(0.003, 0.009)) * scale))
+            cv2.circle(drawn, (int(x) * 2, int(y) * 2), radius, int(rng.uniform(60, 200)), -1, cv2.LINE_AA)
+    dark += skin * (drawn.astype(np.float32) / 255)
 
 
 def _odd(value: float) -> int:
