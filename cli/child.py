@@ -9,22 +9,17 @@ is unsafe once threads run.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import runpy
-import signal
 import sys
 
-_SET_PARENT_DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
+from services.kit.parent import end_with_parent
 
 
 def main() -> None:
     """Tie this process to its parent and become the module named by the first argument."""
-    parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before the kernel knew
-            sys.exit(1)
+    if not end_with_parent(os.getppid()):  # it died before the kernel knew
+        sys.exit(1)
     module = sys.argv[1]
     sys.argv = sys.argv[1:]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

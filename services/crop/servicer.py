@@ -10,14 +10,14 @@ from typing import Any
 
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
-from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2
-from nails.palette import PaletteColor
+from lunula.type.v1 import photo_pb2, response_info_pb2
 from nails.quality import Flag
 from services.crop.findings import Box, CropOptions, CroppedPhoto, FoundHand, FoundNail, Point
 from services.crop.pipeline import CropPipeline
 from services.crop.validate import check_answer_size, read_options
 from services.intake.items import check_batch_size, run_batch, run_stream, settle
 from services.intake.late import Late
+from services.intake.palettes import palette_message
 from services.intake.photos import PhotoSource
 from services.kit.deadline import Deadline
 from services.kit.errors import LunulaError, to_item_error
@@ -110,7 +110,7 @@ def to_item(outcome: CroppedPhoto | LunulaError) -> pb.CropItem:
             rule=pb.CropRule.ValueType(outcome.rule.value),
             crop_box=_box(outcome.crop_box),
             crop=outcome.crop,
-            palette=palette_pb2.Palette(colors=[_color(color) for color in outcome.palette]),
+            palette=palette_message(outcome.palette),
             quality_flags=[_FLAGS[flag] for flag in outcome.flags],
             overlay=outcome.overlay,
         )
@@ -144,10 +144,3 @@ def _nail(nail: FoundNail, size: photo_pb2.ImageSize) -> pb.Nail:
 def _hand(hand: FoundHand) -> pb.Hand:
     joints = [pb.Joint(position=_point(point), score=score) for point, score in hand.joints]
     return pb.Hand(box=_box(hand.box), score=hand.score, joints=joints)
-
-
-def _color(color: PaletteColor) -> palette_pb2.PaletteColor:
-    lightness, a, b = color.lab
-    return palette_pb2.PaletteColor(
-        color=palette_pb2.LabColor(l=lightness, a=a, b=b), weight=color.weight, name=color.name
-    )

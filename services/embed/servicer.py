@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from lunula.embed.v1 import embed_service_pb2 as pb
 from lunula.embed.v1 import embed_service_pb2_grpc as pb_grpc
-from lunula.type.v1 import palette_pb2, response_info_pb2, vector_pb2
-from nails.palette import PaletteColor
+from lunula.type.v1 import response_info_pb2, vector_pb2
 from services.embed.designs import DesignPipeline, DesignSources, DesignVectors
 from services.embed.queries import QueryPipeline, Request, RequestVectors
 from services.embed.spaces import ALIGN, DESIGN, TEXT, Spaces
 from services.embed.validate import check_design, check_query, read_palette
 from services.intake.items import check_batch_size, run_batch, run_stream, settle
 from services.intake.late import Late
+from services.intake.palettes import palette_message
 from services.intake.photos import PhotoSource
 from services.kit.deadline import Deadline
 from services.kit.errors import LunulaError, to_item_error
@@ -153,23 +153,10 @@ def query_item(outcome: RequestVectors | LunulaError, spaces: Spaces) -> pb.Embe
             mdd=outcome.mdd,
             nnp=outcome.nnp,
             phrases=phrases,
-            palette=_palette(outcome.palette),
+            palette=palette_message(outcome.palette),
         )
     )
 
 
 def _vector(space: str, values: NDArray[np.float32], fingerprint: str) -> vector_pb2.Vector:
     return vector_pb2.Vector(space=space, values=values.tolist(), fingerprint=fingerprint)
-
-
-def _palette(colors: Iterable[PaletteColor]) -> palette_pb2.Palette:
-    return palette_pb2.Palette(
-        colors=[
-            palette_pb2.PaletteColor(
-                color=palette_pb2.LabColor(l=color.lab[0], a=color.lab[1], b=color.lab[2]),
-                weight=color.weight,
-                name=color.name,
-            )
-            for color in colors
-        ]
-    )

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from nails.palette import PaletteColor, palette_similarity
+from services.intake.palettes import palette_colors
 from services.intake.together import stop
 from services.kit.deadline import Deadline
 from services.rank.catalogue import Version
@@ -135,10 +136,7 @@ def _palette_difference(wanted: Sequence[PaletteColor], row: Mapping[str, Any]) 
 
 def stored_palette(row: Mapping[str, Any]) -> list[PaletteColor]:
     """The colours of a row's nails."""
-    return [
-        PaletteColor((entry.color.l, entry.color.a, entry.color.b), entry.weight, entry.name)
-        for entry in palette_of(row).colors
-    ]
+    return list(palette_colors(palette_of(row)))
 
 
 async def _all(*works: Any) -> Any:

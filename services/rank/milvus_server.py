@@ -7,7 +7,6 @@ standalone Milvus with etcd inside. Only one can run on a machine, because it al
 from __future__ import annotations
 
 import argparse
-import ctypes
 import logging
 import os
 import signal
@@ -19,16 +18,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import grpc
 from pymilvus import MilvusClient, MilvusException
 
+from services.kit.parent import end_with_parent
+
 LAUNCHER = Path(".lunula/milvus-venv/bin/milvus-server")
 _ETCD_PORTS = (2379, 2380)
 _START_S = 300.0
 _STOP_S = 20.0
-_PR_SET_PDEATHSIG = 1
 
 
 class ServerFailed(RuntimeError):
@@ -56,7 +57,7 @@ def running(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509  one call of libc; runs before the launcher's own code
+            preexec_fn=partial(end_with_parent, os.getpid(), signal.SIGINT),  # noqa: PLW1509  one call of libc; runs before the launcher's own code
         )
         try:
             uri = f"http://127.0.0.1:{port}"
@@ -98,12 +99,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _die_with_parent() -> None:
-    """The launcher gets SIGINT when the process that started it dies, however it dies (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def _answers(port: int) -> bool:

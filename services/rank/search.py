@@ -11,6 +11,7 @@ from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2
 from nails.fusion import CHANNELS, Term, channel_weights, fuse
 from nails.palette import PaletteColor
 from nails.words import words
+from services.intake.palettes import palette_colors, palette_message
 from services.intake.threads import WorkThreads
 from services.intake.together import together
 from services.kit.client import Backoff
@@ -100,10 +101,7 @@ class Search:
             self._embedded(version, request, deadline), self._reference(version, request, deadline)
         )
         embedding = asked.embedding if asked is not None else embed_pb.QueryEmbedding()
-        palette = request.palette or tuple(
-            PaletteColor((entry.color.l, entry.color.a, entry.color.b), entry.weight, entry.name)
-            for entry in embedding.palette.colors
-        )
+        palette = request.palette or palette_colors(embedding.palette)
         searchable_words = request.text if words(request.text) else ""
         unavailable = {}
         if searchable_words and not can.bm25:
@@ -134,7 +132,7 @@ class Search:
             hits=hits,
             more=offset + size < len(ranked),
             phrases=tuple(embedding.phrases) if request.text else (),
-            palette=_palette_message(palette),
+            palette=palette_message(palette),
             unavailable=unavailable,
             models=_unique((asked.models if asked is not None else ()) + reference_models),
         )
@@ -146,7 +144,7 @@ class Search:
             return None
         made = await self._peers.embed_query(
             text,
-            _palette_message(request.palette),
+            palette_message(request.palette),
             request.context,
             version.space.design_fingerprint,
             deadline,
@@ -250,19 +248,6 @@ def _explained(
         # Deleted since it was measured.
         if design_id in rows
     ]
-
-
-def _palette_message(palette: Sequence[PaletteColor]) -> palette_pb2.Palette:
-    return palette_pb2.Palette(
-        colors=[
-            palette_pb2.PaletteColor(
-                color=palette_pb2.LabColor(l=color.lab[0], a=color.lab[1], b=color.lab[2]),
-                weight=color.weight,
-                name=color.name,
-            )
-            for color in palette
-        ]
-    )
 
 
 def _unique(models: Models) -> Models:

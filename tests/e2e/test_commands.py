@@ -60,8 +60,8 @@ def test_a_service_that_is_away_is_a_clear_error() -> None:
         (["eval", "segmentation", "--data", "no/such/folder"], "no such folder"),
         (["eval", "segmentation", "--data", "sample"], "no folder masks/"),
         (["eval", "segmentation", "--data", "sample", "--by", "luck"], "cannot group by"),
-        (["data", "sheet", "--beside", "no/such/folder"], "no such folder"),
-        (["data", "sheet", "--out", "sheet.txt"], "written as .png or .jpg"),
+        (["data", "sheet", "--beside", "no/such/folder"], "no photo in"),
+        (["data", "sheet", "--out", "sheet.txt"], "a .png or .jpg file"),
     ],
 )
 def test_what_cannot_be_understood_is_said_before_any_call(arguments: list[str], complaint: str) -> None:
