@@ -27,7 +27,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 @dataclass(frozen=True)
 class Drawn:
-    """One drawn photo. nails and hands are the index's own dictionaries."""
+    """One drawn photo. nails and hands are the index's own dictionaries; hands_mask: where hands are."""
 
     id: str
     image: Path
@@ -35,6 +35,7 @@ class Drawn:
     size: tuple[int, int]
     nails: tuple[dict[str, Any], ...]
     hands: tuple[dict[str, Any], ...]
+    hands_mask: Path | None = None
 
 
 def read_drawn(folder: Path) -> list[Drawn]:
@@ -57,6 +58,7 @@ def read_drawn(folder: Path) -> list[Drawn]:
                 size=(int(width), int(height)),
                 nails=tuple(entry["nails"]),
                 hands=tuple(entry["hands"]),
+                hands_mask=folder / entry["hands_mask"] if "hands_mask" in entry else None,
             )
         )
     if not found:

@@ -46,12 +46,17 @@ class ViewConfig:
 
 @dataclass(frozen=True)
 class SegBatch:
-    """images f32 [N,3,S,S]; nail, interior, weight f32 [N,1,S/2,S/2]."""
+    """images f32 [N,3,S,S]; nail, interior, weight, body f32 [N,1,S/2,S/2].
+
+    body: hands with their nails, and nails that lie alone; below 0 where the photo does not tell, None where
+    none of the photos tells.
+    """
 
     images: Tensor
     nail: Tensor
     interior: Tensor
     weight: Tensor
+    body: Tensor | None = None
 
 
 def to_tensor(views: list[Image]) -> Tensor:
@@ -108,9 +113,18 @@ def draw_view(
     photo: Drawn, size: int, rng: np.random.Generator, config: ViewConfig, clutter: Clutter | None
 ) -> tuple[Image, NDArray[np.uint8]]:
     """A view uint8 [size,size,3] and its instance labels uint8 [size,size]."""
+    view, labels, _ = draw_view_with_body(photo, size, rng, config, clutter)
+    return view, labels
+
+
+def draw_view_with_body(
+    photo: Drawn, size: int, rng: np.random.Generator, config: ViewConfig, clutter: Clutter | None
+) -> tuple[Image, NDArray[np.uint8], NDArray[np.float32]]:
+    """A view uint8 [size,size,3], its instance labels uint8 [size,size], its body map f32 [size,size]."""
     if clutter and rng.random() < config.negative:
         view = clutter.cut(rng, size, size)
-        return photographed(view, rng), np.zeros((size, size), np.uint8)
+        none = np.zeros((size, size), np.uint8)
+        return photographed(view, rng), none, none.astype(np.float32)
     image, mask = read_image(photo.image), read_mask(photo.mask)
     matrix = view_matrix(photo, mask, size, rng, config)
     shrink = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
@@ -124,13 +138,24 @@ def draw_view(
     )
     labels = cv2.warpAffine(mask, matrix, (size, size), flags=cv2.INTER_NEAREST, borderMode=mode)
     view, labels = np.asarray(view, np.uint8), np.asarray(labels, np.uint8)
+    body = np.full((size, size), -1, np.float32)
+    if photo.hands_mask is not None:
+        hands = (read_mask(photo.hands_mask) > 0).astype(np.uint8)
+        shown = cv2.warpAffine(hands, matrix, (size, size), flags=cv2.INTER_NEAREST, borderMode=mode)
+        body = ((np.asarray(shown) > 0) | (labels > 0)).astype(np.float32)
     if clutter and rng.random() < config.collage:
-        paste_clutter(view, labels, rng, clutter)
-    return photographed(view, rng), labels
+        area = paste_clutter(view, labels, rng, clutter)
+        body[area] = np.minimum(body[area], 0)
+    return photographed(view, rng), labels, body
 
 
-def paste_clutter(view: Image, labels: NDArray[np.uint8], rng: np.random.Generator, clutter: Clutter) -> None:
-    """Covers one side or a rectangle of `view` with clutter, in place; nails under it are gone."""
+def paste_clutter(
+    view: Image, labels: NDArray[np.uint8], rng: np.random.Generator, clutter: Clutter
+) -> tuple[slice, slice]:
+    """Covers one side or a rectangle of `view` with clutter, in place; nails under it are gone.
+
+    Returns where that is, as an index.
+    """
     size = len(view)
     low, high = (0.15, 0.5) if rng.random() < 0.7 else (0.1, 0.3)
     extent = (size, int(size * rng.uniform(low, high)))
@@ -143,6 +168,7 @@ def paste_clutter(view: Image, labels: NDArray[np.uint8], rng: np.random.Generat
     area = np.s_[top : top + height, left : left + width]
     view[area] = clutter.cut(rng, width, height)
     labels[area] = 0
+    return area
 
 
 def target_maps(labels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
@@ -177,11 +203,12 @@ class SegViews(Dataset[SegBatch]):
         size = int(rng.choice(self.config.sizes, p=self.config.size_chances))
         # Larger views in smaller batches: every step costs about the same.
         count = max(2, round(self.config.batch * (min(self.config.sizes) / size) ** 2))
-        views, maps = [], []
+        views, maps, bodies = [], [], []
         for _ in range(count):
             photo = self.photos[rng.integers(len(self.photos))]
-            view, labels = draw_view(photo, size, rng, self.config, self.clutter)
+            view, labels, body = draw_view_with_body(photo, size, rng, self.config, self.clutter)
             views.append(view)
             maps.append(target_maps(labels))
+            bodies.append(body[::2, ::2])
         nail, interior, weight = (torch.from_numpy(np.stack(m)[:, None]) for m in zip(*maps, strict=True))
-        return SegBatch(to_tensor(views), nail, interior, weight)
+        return SegBatch(to_tensor(views), nail, interior, weight, torch.from_numpy(np.stack(bodies)[:, None]))

@@ -1,4 +1,5 @@
-"""nail_seg's loss: weighted binary cross-entropy plus soft Dice, for both maps."""
+"""nail_seg's loss: weighted binary cross-entropy plus soft Dice for the nail and interior maps;
+cross-entropy for the map of hands, where the photo tells where its hands are."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from torch.nn import functional
 from training.seg.data import SegBatch
 
 INTERIOR_SHARE = 0.5
+BODY_SHARE = 0.5
 
 
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
@@ -29,8 +31,12 @@ def focused_bce(logits: Tensor, target: Tensor, weight: Tensor, *, gamma: float 
 
 
 def seg_loss(logits: Tensor, batch: SegBatch) -> Tensor:
-    """Scalar loss of logits f32 [N,2,h,w] against a batch of the same resolution."""
-    nail, interior = logits[:, :1], logits[:, 1:]
+    """Scalar loss of logits f32 [N,3,h,w] (or [N,2,h,w]) against a batch of the same resolution."""
+    nail, interior, body = logits[:, :1], logits[:, 1:2], logits[:, 2:]
     loss = focused_bce(nail, batch.nail, batch.weight) + dice_loss(nail, batch.nail)
     core = focused_bce(interior, batch.interior, batch.weight) + dice_loss(interior, batch.interior)
-    return loss + INTERIOR_SHARE * core
+    total = loss + INTERIOR_SHARE * core
+    if batch.body is not None and (known := batch.body >= 0).any():
+        hands = functional.binary_cross_entropy_with_logits(body[known], batch.body[known])
+        total = total + BODY_SHARE * hands
+    return total

@@ -1,8 +1,10 @@
 """nail_seg's network: a U-Net of depthwise-separable blocks on EfficientNet-Lite0.
 
-The decoder goes from stride 32 back to stride 2 and predicts two maps at half the input's resolution:
+The decoder goes from stride 32 back to stride 2 and predicts three maps at half the input's resolution:
 channel 0 is "nail", channel 1 is "interior", the eroded core of each nail. Two nails that touch share a
 border in channel 0 but not in channel 1, which is what `nails.nail_decode.decode_interior` separates them by.
+Channel 2 is "body": hands with their nails, and nails that lie alone. It teaches the network what a nail
+grows on, and takes nails back that lie where it sees no hand; it is not served itself.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from torch.nn import functional
 
 from training.backbone import PYRAMID_CHANNELS, EfficientNetLite0, batch_norm, imagenet_backbone
 
-MAPS = 2
+MAPS = 3
 
 
 class Separable(nn.Sequential):
@@ -45,7 +47,7 @@ class Up(nn.Module):
 
 
 class NailSeg(nn.Module):
-    """f32 [N,3,S,S] in (x-127)/128 -> logits f32 [N,2,S/2,S/2]; S a multiple of 32.
+    """f32 [N,3,S,S] in (x-127)/128 -> logits f32 [N,3,S/2,S/2]; S a multiple of 32.
 
     `widths` are the decoder's channels at strides 16, 8, 4 and 2.
     """
@@ -76,14 +78,22 @@ class NailSeg(nn.Module):
 
 
 class NailMaps(nn.Module):
-    """What is exported: `NailSeg` with the sigmoid in the graph, so that maps are probabilities in [0, 1]."""
+    """What is exported: nail and interior maps f32 [N,2,S/2,S/2], probabilities in [0, 1].
 
-    def __init__(self, network: NailSeg) -> None:
+    gated: where the network is more certain than not that there is no hand, nails lose their probability with
+    it. Only for networks that have learnt the body map.
+    """
+
+    def __init__(self, network: nn.Module, *, gated: bool = False) -> None:
         super().__init__()
         self.network = network
+        self.gated = gated
 
     def forward(self, images: Tensor) -> Tensor:
-        return torch.sigmoid(self.network(images))
+        maps = torch.sigmoid(self.network(images))
+        if not self.gated:
+            return maps[:, :2]
+        return maps[:, :2] * (2 * maps[:, 2:]).clamp(max=1.0)
 
 
 def nail_seg(*, pretrained: bool = True) -> NailSeg:

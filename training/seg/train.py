@@ -51,6 +51,18 @@ def build(*, pretrained: bool = True, frozen_stride: int = 8) -> NailSeg:
     return network.to(memory_format=torch.channels_last)
 
 
+def take_weights(network: NailSeg, weights: dict[str, torch.Tensor]) -> None:
+    """Fills the network; maps that an older head does not have start at "everywhere, without conviction"."""
+    mine = network.state_dict()
+    known = weights["head.weight"].shape[0]
+    if known < len(mine["head.weight"]):
+        head = torch.zeros_like(mine["head.weight"])
+        bias = torch.zeros_like(mine["head.bias"])
+        head[:known], bias[:known] = weights["head.weight"], weights["head.bias"]
+        weights = {**weights, "head.weight": head, "head.bias": bias}
+    network.load_state_dict(weights)
+
+
 @torch.no_grad()
 def validate(network: nn.Module, photos: list[Drawn], size: int) -> dict[str, float]:
     """Mean IoU of the nail map over photos that have nails, and the share of nail in those that have none."""
@@ -82,7 +94,7 @@ def train(config: SegConfig, data: list[Path], clutter: list[Path], run: Path, *
     kept = kept[:: max(1, len(kept) // config.validation_photos)]
     network = build(frozen_stride=config.frozen_stride)
     if start is not None:
-        network.load_state_dict(load_checkpoint(start)["weights"])
+        take_weights(network, load_checkpoint(start)["weights"])
     averaged = Averaged(network)
     solver = optimiser(network, network.backbone, config.schedule)
     steps = config.schedule.steps

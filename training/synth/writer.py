@@ -64,7 +64,7 @@ def write(
     without: Iterable[str] = (),
     artists: int = ARTISTS,
 ) -> Path:
-    """Write `n` photos to `out` (images/, masks/, records/, index.jsonl) and return the path of the index.
+    """Write `n` photos to `out` (images/, masks/, hands/, records/, index.jsonl) and return the path of the index.
 
     Photos whose record exists are kept. `without`: names of training.synth.ingredients to leave out.
     `artists`: how many share the works of kind "artists". Raises ValueError where `out` holds a run with
@@ -76,7 +76,7 @@ def write(
     _in_range(n, seed, kind, workers, size, quality, artists)
     if backgrounds is not None and not backgrounds.is_dir():
         raise ValueError(f"{backgrounds}: no folder of backgrounds")
-    for folder in ("images", "masks", "records"):
+    for folder in ("images", "masks", "hands", "records"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     settings = {
         "seed": seed,
@@ -136,7 +136,15 @@ def write_one(job: Job) -> None:
     data = simplejpeg.encode_jpeg(sample.image, quality=job.quality, colorspace="RGB", colorsubsampling="420")
     (job.out / image_path).write_bytes(data)
     (job.out / mask_path).write_bytes(cv2.imencode(".png", sample.mask)[1].tobytes())
-    record: dict[str, Any] = {"id": name, "image": image_path, "mask": mask_path, **sample.record}
+    hands_path = f"hands/{name}.png"
+    (job.out / hands_path).write_bytes(cv2.imencode(".png", sample.hands)[1].tobytes())
+    record: dict[str, Any] = {
+        "id": name,
+        "image": image_path,
+        "mask": mask_path,
+        "hands_mask": hands_path,
+        **sample.record,
+    }
     _write_whole(_record_path(job), (json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n",))
 
 
