@@ -77,7 +77,7 @@ def _insert(
     instances = cv2.resize(instances, fit, interpolation=cv2.INTER_NEAREST)
     left, upper = (fit[0] - w) // 2, (fit[1] - h) // 2
     owners = cv2.resize(owners, fit, interpolation=cv2.INTER_NEAREST)[upper : upper + h, left : left + w]
-    whose[y0:y1, x0:x1] = np.where(owners > 0, owners + len(hands), 0)
+    whose[y0:y1, x0:x1] = np.where(owners > 0, owners + whose.max(), 0)
     image[y0:y1, x0:x1] = photo[upper : upper + h, left : left + w]
     seen = instances[upper : upper + h, left : left + w]
     first = len(hands)

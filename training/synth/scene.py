@@ -41,8 +41,8 @@ _EMPTY_SHARE = 0.06
 
 @dataclass
 class Sample:
-    """`image` u8 [h,w,3] RGB, `mask` u8 [h,w] nail instances (0: none), `hands` u8 [h,w] whose hand each
-    pixel shows (0: none, 1 + place in the record's hands), `record`: see training.synth.record."""
+    """`image` u8 [h,w,3] RGB, `mask` u8 [h,w] nail instances (0: none), `hands` u8 [h,w] hands and
+    feet (0: none), each with its sleeve and its rings, `record`: see training.synth.record."""
 
     image: NDArray[np.uint8]
     mask: NDArray[np.uint8]
@@ -164,8 +164,7 @@ def compose(
         record["description"] = " ".join((record["description"], *farewell(rng, who)))
     if subject is not None:
         record.update(subject.facts(record))
-    hands = (rendered.hand + 1).astype(np.uint8) if record["hands"] else np.zeros_like(rendered.mask)
-    return Sample(image, rendered.mask, hands, record)
+    return Sample(image, rendered.mask, (rendered.hand + 1).astype(np.uint8), record)
 
 
 def _background(
