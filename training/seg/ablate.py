@@ -42,7 +42,7 @@ def predictor(run: Path, size: int) -> Predictor:
     """Photo -> nails with the checkpoint of a run."""
     network = build(pretrained=False)
     network.load_state_dict(load_checkpoint(run)["weights"])
-    maps_of = NailMaps(network.eval())
+    maps_of = NailMaps(network.eval(), gated=True)
 
     def predict(image: NDArray[np.uint8]) -> list[NailInstance]:
         placed, letterbox = nail_seg_input(image, size)
@@ -76,7 +76,14 @@ def row(name: str, seed: int, given: argparse.Namespace) -> dict[str, Any]:
         seed=seed,
         validate_every=given.steps,
         schedule=replace(Schedule(), steps=given.steps),
-        views=replace(ViewConfig(), sizes=(160, 192), size_chances=(0.5, 0.5), batch=24),
+        views=replace(
+            ViewConfig(),
+            sizes=tuple(given.sides),
+            size_chances=tuple(1 / len(given.sides) for _ in given.sides),
+            model_size=given.served_size,
+            batch=given.batch,
+        ),
+        validation_size=given.served_size,
     )
     clutter = [] if name in _MIXED_IN else given.clutter
     train(config, [photos], clutter, folder, start=None)
@@ -121,11 +128,15 @@ def main() -> None:
     parser.add_argument("--without", nargs="+", choices=sorted(INGREDIENTS), default=sorted(INGREDIENTS))
     parser.add_argument("--photos", type=int, default=1000)
     parser.add_argument("--size", type=int, default=352, help="longer side of the drawn photos")
-    parser.add_argument("--steps", type=int, default=260)
+    parser.add_argument("--steps", type=int, default=350)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--drawing-seed", type=int, default=901)
     parser.add_argument("--repeats", type=int, default=2, help="seeds of the full row")
-    parser.add_argument("--served-size", type=int, default=384)
+    parser.add_argument("--served-size", type=int, default=320, help="side at which photos are measured")
+    parser.add_argument(
+        "--sides", type=int, nargs="+", default=[128, 160], help="sides of the training views"
+    )
+    parser.add_argument("--batch", type=int, default=32)
     given = parser.parse_args()
     torch.set_num_threads(1)
     plan = [(FULL, given.seed + index) for index in range(given.repeats)]
