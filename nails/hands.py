@@ -7,7 +7,7 @@ model given the whole photo instead would invent one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ BONES: tuple[tuple[int, int], ...] = tuple(
     (0 if joint % 4 == 1 else joint - 1, joint) for joint in range(1, JOINTS)
 )
 _MAX_HANDS = 10
+MIN_HAND_SCORE, MAX_HAND_IOU = 0.3, 0.5
 
 Floats = NDArray[np.floating[Any]]
 
@@ -53,8 +54,8 @@ def decode_hand_boxes(
     letterbox: Letterbox,
     photo_size: tuple[int, int],
     *,
-    min_score: float = 0.3,
-    nms_iou: float = 0.5,
+    min_score: float = MIN_HAND_SCORE,
+    nms_iou: float = MAX_HAND_IOU,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Boxes f32 [n,4] in photo pixels and scores f32 [n], best first, of a detector's raw output.
 
@@ -71,6 +72,46 @@ def decode_hand_boxes(
     placed, kept_scores = placed[solid], kept_scores[solid]
     kept = suppress(placed, kept_scores, nms_iou)[:_MAX_HANDS]
     return placed[kept], kept_scores[kept]
+
+
+@dataclass(frozen=True)
+class HandReader:
+    """How the answers of one `hand_detect` are read, so that serving and measuring cannot disagree.
+
+    min_score, nms_iou: as `decode_hand_boxes` takes them. A detector's scores mean what its training made
+    them mean, so its parameters (strings, as in config.pbtxt) say both.
+    """
+
+    min_score: float = MIN_HAND_SCORE
+    nms_iou: float = MAX_HAND_IOU
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, str]) -> HandReader:
+        """The reader that a model's `parameters` ask for. Raises ValueError for a number outside (0, 1)."""
+        return cls(
+            _share(parameters, "min_score", MIN_HAND_SCORE), _share(parameters, "nms_iou", MAX_HAND_IOU)
+        )
+
+    def read(
+        self, boxes: Floats, scores: Floats, letterbox: Letterbox, photo_size: tuple[int, int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """`decode_hand_boxes` with the model's own limits."""
+        return decode_hand_boxes(
+            boxes, scores, letterbox, photo_size, min_score=self.min_score, nms_iou=self.nms_iou
+        )
+
+
+def _share(parameters: Mapping[str, str], name: str, default: float) -> float:
+    text = parameters.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise ValueError(f"{name} is {text!r}, not a number between 0 and 1")
+    return value
 
 
 def decode_simcc(

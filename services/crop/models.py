@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.hands import Hand, assemble_hands, decode_hand_boxes
+from nails.hands import Hand, HandReader, assemble_hands
 from nails.nail_decode import NailInstance
 from nails.nail_reading import NailReader
 from nails.preprocess import Letterbox, hand_detect_input, hand_pose_input, nail_seg_input
@@ -75,12 +75,17 @@ class HandFinder:
     detect_side: int
     pose_side: int
     max_hands: int
+    reader: HandReader
 
     @classmethod
     async def of(cls, backend: InferenceBackend, threads: WorkThreads, *, max_hands: int) -> HandFinder:
-        """Reads the models' metadata."""
+        """Reads the models' metadata. Raises FailedPrecondition MODEL_UNSUITABLE for limits out of range."""
         detect, pose = await backend.metadata(HAND_DETECT), await backend.metadata(HAND_POSE)
-        return cls(backend, threads, image_side(detect), image_side(pose), max_hands)
+        try:
+            reader = HandReader.of(detect.parameters)
+        except ValueError as error:
+            raise FailedPrecondition(f"hand_detect: {error}", reason="MODEL_UNSUITABLE") from error
+        return cls(backend, threads, image_side(detect), image_side(pose), max_hands, reader)
 
     async def find(self, image: Image, *, deadline: Deadline) -> list[Hand]:
         """The hands of image [h,w,3], best score first, in its pixels; at most `max_hands`."""
@@ -89,7 +94,7 @@ class HandFinder:
         deadline.check("looking for hands")
         outputs = await infer_one(self.backend, HAND_DETECT, {"images": tensor}, deadline=deadline)
         size = (image.shape[1], image.shape[0])
-        boxes, scores = decode_hand_boxes(outputs["boxes"], outputs["scores"], placed, size)
+        boxes, scores = self.reader.read(outputs["boxes"], outputs["scores"], placed, size)
         boxes, scores = boxes[: self.max_hands], scores[: self.max_hands]
         if not len(boxes):
             return []
