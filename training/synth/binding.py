@@ -79,7 +79,7 @@ def _members(rng: np.random.Generator, case: str, first: str, second: str) -> li
     if case == "pattern":
         pattern = str(rng.choice(_PATTERNS))
         one, other = Look(first, "gloss", pattern, (second,)), Look(second, "gloss", pattern, (first,))
-        return [_all(one), _all(other), _accent(one, Look(second)), _accent(other, Look(first))]
+        return [_all(one), _all(other), _accent(Look(first), other), _accent(Look(second), one)]
     if case == "finish":
         finish = str(rng.choice(_FINISHES))
         one, other = Look(first, finish), Look(second, finish)

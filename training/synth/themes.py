@@ -65,7 +65,7 @@ THEMES: dict[str, Theme] = {
         "flower_3d gold_foil pearl",
         "gloss jelly pearl_sheen",
         ("A picnic under the trees, petals in the tea", "花びらの舞う木の下でお花見"),
-        ("The first warm Sunday of the year", "一年で最初の暖かい日曜日"),
+        ("The first warm afternoon of the year", "一年で最初の暖かい午後"),
     ),
     "ocean": _theme(
         "sky_blue turquoise blue white navy",
@@ -96,7 +96,7 @@ THEMES: dict[str, Theme] = {
         "plain french ombre",
         "rhinestone",
         "gloss jelly",
-        ("A job interview on Monday morning", "月曜の朝に面接がある"),
+        ("A job interview first thing in the morning", "朝いちばんに面接がある"),
         ("Hands that are seen in meetings all day", "一日中会議で手元を見られる"),
     ),
     "valentine": _theme(
@@ -145,7 +145,7 @@ THEMES: dict[str, Theme] = {
         "chain stud lace",
         "matte chrome gloss",
         ("A concert in a cellar, all in leather", "革ジャンで地下のライブへ"),
-        ("Candles, velvet and an old piano", "蝋燭とベルベットと古いピアノ"),
+        ("Candles, heavy curtains and an old piano", "蝋燭と厚いカーテンと古いピアノ"),
     ),
     "kawaii": _theme(
         "baby_pink lavender sky_blue lemon mint white",
@@ -153,7 +153,7 @@ THEMES: dict[str, Theme] = {
         "bow sticker pearl flower_3d",
         "gloss jelly glitter",
         ("A day at the theme park with matching ears", "おそろいの耳をつけて遊園地"),
-        ("Pancakes, ribbons and photo booths", "パンケーキとリボンとプリクラ"),
+        ("Pancakes, plush toys and photo booths", "パンケーキとぬいぐるみとプリクラ"),
     ),
     "elegant": _theme(
         "wine greige champagne navy milky_white",
@@ -169,7 +169,7 @@ THEMES: dict[str, Theme] = {
         "gold_foil",
         "jelly gloss matte",
         ("Hands that look cared for and nothing more", "きちんと手入れした手に見せたい"),
-        ("Clay and flour all week, tidy on Sunday", "平日は粘土と粉、日曜だけきれいに"),
+        ("Clay and flour all week, then clean at last", "毎日粘土と粉、たまにはきれいに"),
     ),
     "retro": _theme(
         "mustard orange brown teal ivory",

@@ -9,7 +9,6 @@ import pytest
 
 from nails.phrases import parse
 from nails.vocabulary import ATTRIBUTES, COLOUR_BY_NAME
-from training.synth.artists import ARTISTS, artist, artist_design, artist_of
 from training.synth.designs import (
     PARTS,
     PATTERNS,
@@ -152,28 +151,6 @@ def test_themes_and_weights_speak_the_vocabulary() -> None:
         assert set(theme.patterns) <= names["pattern"]
         assert set(theme.parts) <= names["part"]
         assert set(theme.finishes) <= names["finish"]
-
-
-def test_an_artist_is_always_the_same_and_differs_from_others() -> None:
-    assert artist(3) is artist(3)
-    assert len({repr(sorted(artist(i).colours.items())) for i in range(ARTISTS)}) == ARTISTS
-    assert all(20 <= artist(i).works <= 200 for i in range(ARTISTS))
-
-
-def test_artists_repeat_their_favourites() -> None:
-    def shapes(number: int) -> list[str]:
-        return [artist_design(np.random.default_rng(i), artist(number)).shape for i in range(40)]
-
-    own = [max(shapes(n).count(s) for s in set(shapes(n))) / 40 for n in range(12)]
-    assert np.mean(own) > 0.5  # drawn freely, the commonest shape has a fifth
-
-
-def test_photos_of_a_run_are_shared_among_artists_by_their_works() -> None:
-    found = [artist_of(i, 10).id for i in range(3000)]
-    works = {artist(i).id: artist(i).works for i in range(10)}
-    total = sum(works.values())
-    for name, count in works.items():
-        assert found.count(name) / 3000 == pytest.approx(count / total, abs=0.03)
 
 
 def run_of(count: int) -> list[dict]:  # type: ignore[type-arg]  # records are plain JSON

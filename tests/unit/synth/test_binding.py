@@ -1,0 +1,78 @@
+"""Families of designs: the same colours and words, bound in four ways."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from training.synth.binding import CASES, FAMILY, Bound, bound
+from training.synth.designs import Look, holds_out
+from training.synth.facts import satisfies
+from training.synth.record import design_attributes
+from training.synth.subjects import subject_of
+from training.synth.texts import write_texts
+
+
+def families(count: int) -> list[list[Bound]]:
+    found = []
+    for group in range(4000):
+        members = [bound(FAMILY * group + member) for member in range(FAMILY)]
+        whole = [member for member in members if member is not None]
+        assert len(whole) in (0, FAMILY)
+        if whole:
+            found.append(whole)
+        if len(found) == count:
+            break
+    return found
+
+
+def colours(looks: tuple[Look, ...]) -> set[str]:
+    return {name for look in looks for name in (look.colour, *look.accents, look.part_colour) if name}
+
+
+def test_one_photo_in_eight_belongs_to_a_family() -> None:
+    share = np.mean([bound(seed) is not None for seed in range(0, 16000, FAMILY)])
+    assert 0.1 < share < 0.15
+
+
+def test_all_four_show_the_same_two_colours_and_differ() -> None:
+    cases = set()
+    for family in families(60):
+        assert len({repr(member.design) for member in family}) == FAMILY
+        assert len({frozenset(colours(member.design.looks)) for member in family}) == 1
+        assert len(colours(family[0].design.looks)) == 2
+        assert len({(m.design.shape, m.design.length, m.family, m.case, m.split) for m in family}) == 1
+        assert [member.member for member in family] == list(range(FAMILY))
+        cases.add(family[0].case)
+    assert cases == set(CASES)
+
+
+def test_no_member_fulfils_the_dense_request_for_another() -> None:
+    wrong = total = 0
+    for number, family in enumerate(families(30)):
+        for member in family:
+            written = write_texts(np.random.default_rng(number), member.design, member.split)
+            dense = next(t for t in written["texts"] if (t["level"], t["lang"]) == ("dense", "en"))
+            assert satisfies(design_attributes(member.design), dense["claims"])
+            others = [other for other in family if other is not member]
+            wrong += sum(satisfies(design_attributes(other.design), dense["claims"]) for other in others)
+            total += len(others)
+    assert wrong / total < 0.02
+
+
+def test_training_families_hold_no_pair_that_is_held_out() -> None:
+    for family in families(80):
+        assert family[0].split == "test" or not any(holds_out(member.design) for member in family)
+
+
+def test_a_photo_of_the_kind_designs_says_to_which_family_it_belongs() -> None:
+    seed = next(seed for seed in range(2000) if bound(seed))
+    found = bound(seed)
+    assert found is not None
+    subject = subject_of(np.random.default_rng(1), seed, "designs")
+    assert subject.design == found.design
+    assert subject.facts({})["binding"] == {
+        "family": found.family,
+        "case": found.case,
+        "member": found.member,
+    }
+    assert subject_of(np.random.default_rng(1), seed, "segmentation").more is None
