@@ -63,7 +63,7 @@ def split_works(
 
 def composed_works(count: int, seed: int, artists: Sequence[str]) -> list[Design]:
     """Further works of the same synthetic artists as words alone: photos take longer to draw."""
-    from training.synth.artists import artist_design, artist_of
+    from training.synth.artists import artist_design, artist_of, farewell
     from training.synth.texts import write_texts
 
     known = set(artists)
@@ -72,7 +72,7 @@ def composed_works(count: int, seed: int, artists: Sequence[str]) -> list[Design
         who = artist_of(seed * 10_000_000 + number)
         rng = np.random.default_rng([seed, number])
         said = write_texts(rng, artist_design(rng, who), "train", who.words, who.language)
-        tail = [who.signature if rng.random() < 0.7 else "", who.closing if rng.random() < 0.7 else ""]
+        tail = farewell(rng, who)
         if who.id in known:
             works.append(
                 Design(
@@ -85,7 +85,7 @@ def composed_works(count: int, seed: int, artists: Sequence[str]) -> list[Design
                     requests=(),
                     artist=who.id,
                     title=str(said["title"]),
-                    description=" ".join(part for part in (str(said["description"]), *tail) if part),
+                    description=" ".join((str(said["description"]), *tail)),
                 )
             )
     return works
