@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.segmentation import Predictor
+from nails.closer_look import both_looks, part_of
 from nails.nail_decode import NailInstance
 from nails.nail_reading import NailReader
 from nails.preprocess import nail_seg_input
@@ -35,10 +36,15 @@ def nail_predictor(repository: Path, *, min_score: float = 0.5, threads: int = 1
     names = [tensor.name for tensor in config.metadata.outputs]
     session = load_session(config, threads)
 
-    def predict(photo: NDArray[np.uint8]) -> list[NailInstance]:
+    def look(photo: NDArray[np.uint8]) -> list[NailInstance]:
         tensor, placed = nail_seg_input(photo, side)
         outputs = session.run(names, {image.name: tensor[None]})
         first = {name: output[0] for name, output in zip(names, outputs, strict=True)}
         return reader.read(first, placed, (photo.shape[1], photo.shape[0]), min_score=min_score)
+
+    def predict(photo: NDArray[np.uint8]) -> list[NailInstance]:
+        nails = look(photo)
+        region = reader.look_again(nails, (photo.shape[1], photo.shape[0]))
+        return nails if region is None else both_looks(nails, look(part_of(photo, region)), region)
 
     return predict

@@ -1,18 +1,20 @@
 """Reads the answer of `nail_seg` by what its parameters say, so that serving and measuring cannot disagree.
 
 Parameters (strings, as in config.pbtxt): `decoder` "interior" (the default) or "yolo_seg"; for "interior"
-also `nail_threshold` and `interior_threshold`, in (0, 1), 0.5 each unless said.
+also `nail_threshold` and `interior_threshold`, in (0, 1), 0.5 each unless said. `looks` "2": the part of the
+photo that holds the nails is shown to the model once more, larger (`nails.closer_look`); "1" unless said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nails.closer_look import Region, closer_region
 from nails.nail_decode import NailInstance, decode_interior, decode_yolo_seg
 from nails.preprocess import Letterbox
 
@@ -26,6 +28,7 @@ class NailReader:
     decoder: str = "interior"
     nail_threshold: float = 0.5
     interior_threshold: float = 0.5
+    looks: int = 1
 
     @classmethod
     def of(cls, parameters: Mapping[str, str]) -> NailReader:
@@ -33,9 +36,19 @@ class NailReader:
         decoder = parameters.get("decoder", "interior")
         if decoder not in DECODERS:
             raise ValueError(f"there is no decoder {decoder!r}; there are {', '.join(DECODERS)}")
+        looks = parameters.get("looks", "1")
+        if looks not in ("1", "2"):
+            raise ValueError(f"looks is {looks!r}, not 1 or 2")
         return cls(
-            decoder, _share(parameters, "nail_threshold", 0.5), _share(parameters, "interior_threshold", 0.5)
+            decoder,
+            _share(parameters, "nail_threshold", 0.5),
+            _share(parameters, "interior_threshold", 0.5),
+            int(looks),
         )
+
+    def look_again(self, nails: Sequence[NailInstance], photo_size: tuple[int, int]) -> Region | None:
+        """The part of a photo to show to the model once more after it found `nails`, or None."""
+        return closer_region(nails, photo_size) if self.looks == 2 else None
 
     def read(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nails.closer_look import both_looks, part_of
 from nails.hands import Hand, HandReader, assemble_hands
 from nails.nail_decode import NailInstance
 from nails.nail_reading import NailReader
@@ -49,6 +50,14 @@ class NailFinder:
 
     async def find(self, image: Image, *, min_score: float, deadline: Deadline) -> list[NailInstance]:
         """The nails of image [h,w,3], best score first, in its pixels."""
+        nails = await self._look(image, min_score=min_score, deadline=deadline)
+        region = self._reader.look_again(nails, (image.shape[1], image.shape[0]))
+        if region is None:
+            return nails
+        closer = await self._look(part_of(image, region), min_score=min_score, deadline=deadline)
+        return both_looks(nails, closer, region)
+
+    async def _look(self, image: Image, *, min_score: float, deadline: Deadline) -> list[NailInstance]:
         with stage("preprocess"):
             tensor, placed = await self._threads.run(nail_seg_input, image, self._side)
         deadline.check("looking for nails")
