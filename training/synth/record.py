@@ -48,11 +48,26 @@ def make_record(seed: int, kind: str, layout: Layout, design: Design, rendered: 
         "tone": layout.hands[0].skin.tone + 1 if layout.hands else 0,
         "body": "foot" if feet else "hand",
         "nails": nails,
+        "seen": _seen(nails, design),
         "hands": hands,
         **({"feet": feet} if feet else {}),
         "crop": _crop(nails, hands, (layout.width, layout.height)),
         "attributes": design_attributes(design),
     }
+
+
+def _seen(nails: list[dict[str, Any]], design: Design) -> dict[str, int]:
+    """How many nails of the main look and of the accent are in view."""
+    accent = sum(nail["finger"] in design.accent_fingers for nail in nails)
+    return {"main": len(nails) - accent, "accent": accent}
+
+
+def shows(record: dict[str, Any]) -> bool:
+    """Whether a photo shows its design: two nails at least, and the accent beside the main look if there is
+    one."""
+    seen = record["seen"]
+    two_looks = "accent" in record["attributes"]
+    return seen["main"] + seen["accent"] >= 2 and (not two_looks or min(seen["main"], seen["accent"]) >= 1)
 
 
 def _crop(nails: list[dict[str, Any]], hands: list[dict[str, Any]], size: tuple[int, int]) -> dict[str, Any]:

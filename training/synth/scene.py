@@ -22,7 +22,7 @@ from training.synth.layout import Layout, sample_layout
 from training.synth.light import Light
 from training.synth.pages import GRIDS, page
 from training.synth.photo_effects import capture, expose, plain_photo
-from training.synth.record import make_record
+from training.synth.record import make_record, shows
 from training.synth.render import render
 from training.synth.subjects import GROUPS, KINDS, Subject, subject_of
 from training.synth.texts import write_texts
@@ -106,7 +106,13 @@ def _single(
     if subject.scene is not None:
         rng = np.random.default_rng([subject.scene, zlib.crc32(kind.encode())])
     split, who = subject.split, subject.who
-    return compose(rng, design, seed, kind, size, split, backgrounds, who, left_out, subject)
+    sample = compose(rng, design, seed, kind, size, split, backgrounds, who, left_out, subject)
+    for _ in range(2):  # a design that hardly shows is photographed again; pairs keep their hand
+        if kind == "segmentation" or subject.scene is not None or shows(sample.record):
+            break
+        rng = rng.spawn(1)[0]
+        sample = compose(rng, design, seed, kind, size, split, backgrounds, who, left_out, subject)
+    return sample
 
 
 def compose(

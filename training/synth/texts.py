@@ -117,7 +117,7 @@ def title(design: Design, words: Words) -> str:
     if design.theme and words.chance(0.5):
         parts.insert(0, words.term("theme", design.theme))
     joined = (" " if en else "").join(parts)
-    return f"{joined[0].upper()}{joined[1:]} nails" if en else f"{joined}ネイル"
+    return f"{joined[0].upper()}{joined[1:]} nails" if en else f"{joined.removesuffix('ネイル')}ネイル"
 
 
 def palette(design: Design) -> list[dict[str, Any]]:
@@ -157,4 +157,4 @@ def _absent(rng: np.random.Generator, design: Design) -> list[tuple[str, str]]:
         ("colour", name) for name in ("red", "pink", "black", "gold", "white") if name not in colours
     ]
     order = rng.permutation(len(candidates))
-    return [candidates[i] for i in order[:2]]
+    return list(dict.fromkeys(candidates[i] for i in order))[:2]
