@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-BENCHES = ("text_encode",)
+BENCHES = ("text_encode", "crop", "synth")
 
 
 def main() -> None:

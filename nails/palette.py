@@ -27,6 +27,7 @@ HALF_LIKENESS = 15.0  # the CIEDE2000 difference that counts half
 _SLACK = 1e-4  # what float32 on the wire may add
 _SAMPLE = 6000  # pixels per photo; palettes are stable to a percent from about 3000 on
 _CLUSTERS = 9
+_CELL_BITS = 2  # lower bits of a channel that tell no colours apart
 _MERGE_DIFFERENCE = 9.0
 _MERGE_SAME_NAME = 18.0
 _MIN_WEIGHT = 0.03
@@ -133,7 +134,8 @@ def extract_palette(
     burnt = (pixels >= _HIGHLIGHT_LEVEL).all(axis=1)
     if 0 < float(weights[burnt].sum()) < _HIGHLIGHT_SHARE * float(weights.sum()):
         pixels, weights = pixels[~burnt], weights[~burnt]
-    labs = srgb_to_lab(pixels)
+    colours, weights = _distinct(pixels, weights)
+    labs = srgb_to_lab(colours)
     centres, shares = _merged(*_k_means(labs, weights, min(_CLUSTERS, len(labs))))
     ranked = [int(index) for index in np.argsort(-shares, kind="stable")]
     order = [index for index in ranked if shares[index] >= _MIN_WEIGHT][:max_colors] or ranked[:1]
@@ -217,6 +219,22 @@ def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return mask & (depth > min(max(1.0, 0.2 * deepest), 0.5 * deepest))
 
 
+def _distinct(
+    pixels: NDArray[np.uint8], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Colours [m,3] in 0-1 that are told apart, and their weights [m].
+
+    Pixels [n,3] that share the upper six bits of each channel become their weighted mean: finer than any
+    difference that counts here, and a quarter of the points or less.
+    """
+    cells = (pixels >> _CELL_BITS).astype(np.int32)
+    key = (cells[:, 0] << 16) | (cells[:, 1] << 8) | cells[:, 2]
+    _, owner = np.unique(key, return_inverse=True)
+    total = np.bincount(owner, weights).astype(np.float64)
+    means = [np.bincount(owner, weights * pixels[:, channel]) / total for channel in range(3)]
+    return np.stack(means, axis=1) / 255.0, total
+
+
 def _k_means(
     labs: NDArray[np.float64], weights: NDArray[np.float64], count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -228,9 +246,9 @@ def _k_means(
     for _ in range(1, count):
         if float(gaps.max()) < 4.0:  # nothing is left beyond two units
             break
-        threshold = float(np.quantile(gaps, 0.95))
+        threshold = _weighted_quantile(gaps, weights, 0.95)
         far = gaps >= max(threshold, 4.0) if threshold >= 4.0 else gaps >= float(gaps.max())
-        candidate = labs[far].mean(axis=0)
+        candidate = weights[far] @ labs[far] / weights[far].sum()
         index = int(np.where(far, ((labs - candidate) ** 2).sum(axis=1), np.inf).argmin())
         centres = np.concatenate([centres, labs[[index]]])
         gaps = np.minimum(gaps, ((labs - labs[index]) ** 2).sum(axis=1))
@@ -247,6 +265,13 @@ def _k_means(
         if settled:
             break
     return centres, shares / shares.sum()
+
+
+def _weighted_quantile(values: NDArray[np.float64], weights: NDArray[np.float64], share: float) -> float:
+    """The least of `values` [n] below or at which `share` of the weight [n] lies."""
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(reached, share * reached[-1])])
 
 
 def _nearest(labs: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Format = Literal["JPEG", "PNG", "WEBP", "GIF"]
@@ -142,6 +142,8 @@ def _parse(data: bytes) -> PhotoHeader:
 
 def _jpeg(data: bytes) -> PhotoHeader:
     position, orientation = 2, 1
+    frame: PhotoHeader | None = None
+    progressive = False
     for _ in range(10_000):
         if data[position] != 0xFF:
             raise PhotoError("PHOTO_CORRUPT", "a JPEG marker is missing")
@@ -149,6 +151,11 @@ def _jpeg(data: bytes) -> PhotoHeader:
             position += 1
         marker = data[position]
         position += 1
+        if marker == 0xDA and frame is not None:
+            # A sequential file whose first scan has every component holds no other that libjpeg would read.
+            if progressive or data[position + 2] < frame.components:
+                _check_scans(data)
+            return replace(frame, orientation=orientation)
         if marker in (0xD9, 0xDA):
             break
         if marker == 0x01 or 0xD0 <= marker <= 0xD8:
@@ -162,18 +169,28 @@ def _jpeg(data: bytes) -> PhotoHeader:
         elif marker in _SOF_OTHER:
             raise PhotoError("PHOTO_FORMAT_UNSUPPORTED", "lossless and hierarchical JPEG are not accepted")
         elif marker in _SOF_DECODABLE:
-            bits, height, width, components = struct.unpack_from(">BHHB", data, payload)
-            if bits != 8:
-                raise PhotoError("PHOTO_FORMAT_UNSUPPORTED", f"{bits}-bit JPEG is not accepted")
-            if width == 0 or height == 0:
-                raise PhotoError("PHOTO_CORRUPT", "the JPEG header gives no size")
-            # Inside entropy-coded data 0xFF is always escaped, so this counts real scans (and those of
-            # an embedded thumbnail).
-            if data.count(b"\xff\xda") > _MAX_JPEG_SCANS:
-                raise PhotoError("PHOTO_CORRUPT", f"the JPEG has more than {_MAX_JPEG_SCANS} scans")
-            return PhotoHeader("JPEG", width, height, 1, orientation, bits, components)
+            frame = _jpeg_frame(data, payload)
+            progressive = marker in (0xC2, 0xCA)
         position += length
-    raise PhotoError("PHOTO_CORRUPT", "the JPEG has no frame header")
+    raise PhotoError("PHOTO_CORRUPT", "the JPEG has no frame header or no scan")
+
+
+def _jpeg_frame(data: bytes, payload: int) -> PhotoHeader:
+    """The frame header at `payload`, not yet turned upright."""
+    bits, height, width, components = struct.unpack_from(">BHHB", data, payload)
+    if bits != 8:
+        raise PhotoError("PHOTO_FORMAT_UNSUPPORTED", f"{bits}-bit JPEG is not accepted")
+    if width == 0 or height == 0:
+        raise PhotoError("PHOTO_CORRUPT", "the JPEG header gives no size")
+    return PhotoHeader("JPEG", width, height, 1, 1, bits, components)
+
+
+def _check_scans(data: bytes) -> None:
+    """Raises PhotoError for a JPEG of too many scans."""
+    # Inside entropy-coded data 0xFF is always escaped, so this counts real scans (and those of an embedded
+    # thumbnail).
+    if data.count(b"\xff\xda") > _MAX_JPEG_SCANS:
+        raise PhotoError("PHOTO_CORRUPT", f"the JPEG has more than {_MAX_JPEG_SCANS} scans")
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:

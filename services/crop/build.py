@@ -43,6 +43,7 @@ async def serve_on(backend: InferenceBackend, settings: CropSettings) -> AsyncIt
             nails=await NailFinder.of(backend, intake.threads),
             hands=await HandFinder.of(backend, intake.threads, max_hands=settings.max_hands),
             work_side=settings.work_side,
+            enough_side=min(settings.enough_side, settings.work_side),
             jpeg_quality=settings.jpeg_quality,
         )
         return CropParts(pipeline, tuple(await model_versions(backend, MODELS)))

@@ -30,13 +30,15 @@ from services.kit.timings import stage
 class CropPipeline:
     """Crops one photo at a time; many run at once, and the backend batches what they ask.
 
-    work_side: long side at which photos are searched and cut. jpeg_quality: of crops asked for as JPEG.
+    work_side: most pixels of the long side at which photos are searched and cut; enough_side: so many will
+    do. jpeg_quality: of crops asked for as JPEG.
     """
 
     intake: PhotoIntake
     nails: NailFinder
     hands: HandFinder
     work_side: int
+    enough_side: int
     jpeg_quality: int
 
     async def crop(self, source: PhotoSource, options: CropOptions, deadline: Deadline) -> CroppedPhoto:
@@ -45,7 +47,9 @@ class CropPipeline:
         Raises what PhotoIntake.load and InferenceBackend.infer raise, and DeadlineExceeded between stages.
         """
         async with self.intake.slot():
-            photo = await self.intake.load(source, max_side=self.work_side, deadline=deadline)
+            photo = await self.intake.load(
+                source, max_side=self.work_side, enough_side=self.enough_side, deadline=deadline
+            )
             nails, hands = await together(
                 self.nails.find(photo.image, min_score=options.min_nail_score, deadline=deadline),
                 self.hands.find(photo.image, deadline=deadline),

@@ -18,7 +18,13 @@ class CropSettings(PhotoSettings):
 
     port: int = Field(7101, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     work_side: int = Field(
-        1600, ge=256, le=4096, description="long side in pixels at which photos are searched and cropped"
+        1600, ge=256, le=4096, description="longest side in pixels at which photos are searched and cropped"
+    )
+    enough_side: int = Field(
+        960,
+        ge=256,
+        le=4096,
+        description="long side in pixels that will do where decoding it is cheaper; at most work_side counts",
     )
     min_nail_score: float = Field(
         0.5, gt=0, le=1, description="nails below this score are dropped, unless the caller says otherwise"

@@ -100,8 +100,17 @@ class PhotoIntake:
         self.threads.close()
         self._fetch_threads.close()
 
-    async def load(self, source: PhotoSource, *, max_side: int | None, deadline: Deadline) -> LoadedPhoto:
+    async def load(
+        self,
+        source: PhotoSource,
+        *,
+        max_side: int | None,
+        deadline: Deadline,
+        enough_side: int | None = None,
+    ) -> LoadedPhoto:
         """The photo's pixels, at most `max_side` on the long side when that is given.
+
+        enough_side: a long side between it and `max_side` will do, as it is cheapest.
 
         Raises InvalidArgument with the reason of nails.photo.PhotoError (field path `photos[3].data`) or
         PHOTO_MISSING; PermissionDenied URI_NOT_ALLOWED and the other errors of UriReader; DeadlineExceeded.
@@ -119,13 +128,16 @@ class PhotoIntake:
             )
         deadline.check("fetching the photo")
         with stage("decode"):
-            return await self.threads.run(self._decode, data, path, max_side, deadline)
+            return await self.threads.run(self._decode, data, path, (enough_side, max_side), deadline)
 
-    def _decode(self, data: bytes, path: str, max_side: int | None, deadline: Deadline) -> LoadedPhoto:
+    def _decode(
+        self, data: bytes, path: str, sides: tuple[int | None, int | None], deadline: Deadline
+    ) -> LoadedPhoto:
         deadline.check()
+        enough_side, max_side = sides
         try:
             header = read_header(data, self._limits)
-            image = decode(data, max_side=max_side, limits=self._limits)
+            image = decode(data, max_side=max_side, enough_side=enough_side, header=header)
         except PhotoError as error:
             raise InvalidArgument(
                 error.description, reason=error.reason, fields=[(path, error.description)]

@@ -71,6 +71,7 @@ async def pipeline(intake: PhotoIntake, before: Callable[..., Any]) -> CropPipel
         nails=await NailFinder.of(backend, intake.threads),
         hands=await HandFinder.of(backend, intake.threads, max_hands=4),
         work_side=1600,
+        enough_side=960,
         jpeg_quality=92,
     )
 

@@ -307,3 +307,54 @@ class TestEncoding:
 
     def test_jpeg_is_close(self) -> None:
         assert np.abs(decode(encode_jpeg(quarters())).astype(int) - quarters()).mean() < 3
+
+
+class TestEnoughSide:
+    """A JPEG comes at the cheapest size between enough and most."""
+
+    @pytest.mark.parametrize(
+        ("width", "side"),
+        [(4000, 1000), (4032, 1008), (2592, 1296), (1920, 960), (1800, 1600), (1000, 1000), (500, 500)],
+    )
+    def test_a_jpeg_is_halved_until_more_would_be_too_little(self, width: int, side: int) -> None:
+        data = encode_jpeg(np.full((width // 4, width, 3), 90, np.uint8))
+        image = decode(data, max_side=1600, enough_side=960)
+        assert image.shape[1] == side
+        assert abs(image.shape[0] - side / 4) <= 1
+        assert np.allclose(image, 90, atol=2)
+
+    def test_what_is_not_a_jpeg_is_reduced_to_the_most(self) -> None:
+        data = encode_png(np.full((500, 2000, 3), 90, np.uint8))
+        assert decode(data, max_side=1600, enough_side=960).shape == (400, 1600, 3)
+
+    def test_a_turned_photo_is_as_large_as_the_upright_one(self) -> None:
+        upright = Image.fromarray(np.full((3000, 4000, 3), 90, np.uint8))
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        data = saved(upright, "JPEG", exif=exif)
+        assert decode(data, max_side=1600, enough_side=960).shape == (1000, 750, 3)
+
+    @pytest.mark.parametrize("enough", [0, 1601])
+    def test_more_than_the_most_is_a_mistake(self, enough: int) -> None:
+        with pytest.raises(ValueError, match="enough_side"):
+            decode(encode_jpeg(quarters()), max_side=1600, enough_side=enough)
+
+    def test_a_header_that_was_read_is_not_read_again(self) -> None:
+        data = encode_jpeg(quarters())
+        header = read_header(data)
+        assert np.array_equal(decode(data, header=header), decode(data))
+
+
+def test_a_progressive_jpeg_of_many_scans_is_refused_and_one_of_few_is_read() -> None:
+    few = saved(Image.fromarray(quarters()), "JPEG", progressive=True)
+    assert decode(few).shape == (48, 64, 3)
+    start = few.index(b"\xff\xda")
+    many = few[:start] + few[start:-2] * 60 + few[-2:]
+    assert reason_of(many) == "PHOTO_CORRUPT"
+
+
+def test_a_jpeg_that_ends_before_its_scan_is_refused_by_its_header() -> None:
+    data = encode_jpeg(quarters())
+    with pytest.raises(PhotoError) as caught:
+        read_header(data[: data.index(b"\xff\xda")])
+    assert caught.value.reason == "PHOTO_CORRUPT"
