@@ -107,7 +107,7 @@ def _single(
         rng = np.random.default_rng([subject.scene, zlib.crc32(kind.encode())])
     split, who = subject.split, subject.who
     sample = compose(rng, design, seed, kind, size, split, backgrounds, who, left_out, subject)
-    for _ in range(2):  # a design that hardly shows is photographed again; pairs keep their hand
+    for _ in range(4):  # a design that hardly shows is photographed again; pairs keep their hand
         if kind == "segmentation" or subject.scene is not None or shows(sample.record):
             break
         rng = rng.spawn(1)[0]
