@@ -10,9 +10,12 @@ F32 = NDArray[np.float32]
 
 
 class Light:
-    """One photo's light. `direction` [3] points to the key light (x right, y down, z to the viewer)."""
+    """One photo's light. `direction` [3] points to the key light (x right, y down, z to the viewer).
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    `tinted_share`: of photos under coloured lamps, in which no one can tell a polish.
+    """
+
+    def __init__(self, rng: np.random.Generator, tinted_share: float = 0.06) -> None:
         angle = rng.uniform(-np.pi, 0) if rng.random() < 0.8 else rng.uniform(-np.pi, np.pi)
         elevation = np.deg2rad(rng.uniform(28, 78))
         self.direction = np.array(
@@ -34,7 +37,7 @@ class Light:
         warm = rng.normal(0, 0.06)
         self.key_colour = np.array([1 + warm, 1.0, 1 - warm], np.float32)
         self.ambient_colour = np.array([1 - 0.5 * warm, 1.0, 1 + 0.5 * warm], np.float32)
-        if rng.random() < 0.06:  # coloured lamps
+        if rng.random() < tinted_share:  # coloured lamps
             self.key_colour = _tinted(rng, 0.45)
             self.ambient_colour = _tinted(rng, 0.3)
         self.reflections = _reflections(rng, self.direction)

@@ -143,7 +143,7 @@ def compose(
         layout.loose.clear()  # a photo without a hand
     if layout.arrangement == "feet":
         design = replace(design, length="short")
-    light = Light(rng)
+    light = Light(rng, 0.06 if kind == "segmentation" else 0.0)
     back = _background(rng, layout, backgrounds, who, kind, without)
     if light.flash:
         back *= np.float32(rng.uniform(0.25, 0.9))
