@@ -1,0 +1,293 @@
+"""Which architecture for nail_seg: candidates trained on the same views of the same drawn photos.
+
+    python -m training.seg.compare --data DIR --clutter DIR --out runs/compare [--real DIR]
+
+Every candidate sees the same batches in the same order (a batch is a pure function of seed and step), with
+the same optimiser, schedule and one thread; its averaged weights after the last step are what is measured,
+so nothing is chosen. Measured on the kept drawn photos, letterboxed to the served size and decoded from the
+ONNX export; real photos are for the report alone. Writes OUT/table.json and OUT/table.md; a candidate that
+has its result is not trained again. `yolo11n` needs the environment of `make yolo-env`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import nn
+
+from evaluation.segmentation import evaluate, matched, union_mask
+from nails.masks import iou
+from nails.nail_decode import NailInstance
+from nails.preprocess import nail_seg_input
+from training.export import TensorCard, plain_graph, trace_onnx
+from training.photos import Clutter, Drawn, Image, digest, read_drawn, read_image, read_mask, split
+from training.run import Averaged, Log, Schedule, mean, optimiser, take_step
+from training.seg.candidates import CANDIDATES, LEAST_SCORE, Candidate, Labels
+from training.seg.data import ViewConfig, draw_view, to_tensor
+from training.seg.yolo_data import numbered_nails
+
+Batch = tuple[list[Image], list[Labels]]
+
+SCORES = (LEAST_SCORE, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """views: how many each candidate sees. served: side of the input it is measured at."""
+
+    seed: int = 0
+    views: int = 5000
+    side: int = 192
+    batch: int = 16
+    rate: float = 2e-3
+    served: int = 512
+    validation: int = 120
+
+    @property
+    def steps(self) -> int:
+        return max(1, round(self.views / self.batch))
+
+
+def views_of(plan: Plan) -> ViewConfig:
+    """How photos are seen: as in training, at one size."""
+    return replace(
+        ViewConfig(), sizes=(plan.side,), size_chances=(1.0,), batch=plan.batch, model_size=plan.served
+    )
+
+
+def batches_of(photos: Sequence[Drawn], plan: Plan, clutter: Clutter | None) -> list[Batch]:
+    """All batches of the plan, in order: views uint8 [S,S,3] and their instance labels uint8 [S,S].
+
+    Drawn once and kept, since every candidate sees them all.
+    """
+    config, batches = views_of(plan), []
+    for step in track(range(plan.steps), description="views"):
+        rng = np.random.default_rng((plan.seed, step))
+        drawn = [
+            draw_view(photos[rng.integers(len(photos))], plan.side, rng, config, clutter)
+            for _ in range(plan.batch)
+        ]
+        batches.append(([view for view, _ in drawn], [labels for _, labels in drawn]))
+    return batches
+
+
+def train(candidate: Candidate, batches: Sequence[Batch], plan: Plan, run: Path) -> nn.Module:
+    """The candidate's averaged network after all batches."""
+    torch.manual_seed(plan.seed)
+    network = candidate.make(run).to(memory_format=torch.channels_last)
+    averaged = Averaged(network)
+    schedule = Schedule(
+        steps=plan.steps,
+        rate=plan.rate,
+        warmup=min(50, plan.steps // 5 + 1),
+        slow=0.25 if candidate.slow else 1.0,
+    )
+    solver = optimiser(network, candidate.slow(network) if candidate.slow else network, schedule)
+    log, losses = Log(run), list[float]()
+    for step, (views, labels) in enumerate(batches):
+        network.train()
+        images = to_tensor(views).contiguous(memory_format=torch.channels_last)
+        loss = candidate.loss(network, images, labels)
+        take_step(network, solver, loss, factor=schedule.factor(step))
+        averaged.update(network)
+        losses.append(loss.item())
+        if (step + 1) % 25 == 0 or step + 1 == plan.steps:
+            log(event="train", step=step + 1, of=plan.steps, loss=mean(losses[-25:]))
+    return averaged.network.to(memory_format=torch.contiguous_format)
+
+
+def export(candidate: Candidate, network: nn.Module, plan: Plan, path: Path) -> None:
+    """The candidate as ONNX at the served size, batch axis dynamic."""
+    example = torch.rand(2, 3, plan.served, plan.served, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    served = candidate.served(network).eval()
+    for parameter in served.parameters():
+        parameter.requires_grad_(False)
+    inputs = (TensorCard("images", "f32", (3, plan.served, plan.served)),)
+    outputs = tuple(TensorCard(name, "f32", ()) for name in candidate.outputs)
+    trace_onnx(served, [example], path, inputs=inputs, outputs=outputs)
+    plain_graph(path)
+
+
+class Exported:
+    """A candidate's ONNX file with its decoder, on one thread."""
+
+    def __init__(self, candidate: Candidate, path: Path, side: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self.candidate, self.side = candidate, side
+
+    def find(self, image: NDArray[np.uint8], *, min_score: float) -> list[NailInstance]:
+        """The nails of a photo [H,W,3] whose score is at least `min_score`, best first."""
+        tensor, placed = nail_seg_input(image, self.side)
+        outputs = self.session.run(list(self.candidate.outputs), {"images": tensor[None]})
+        named = {name: value[0] for name, value in zip(self.candidate.outputs, outputs, strict=True)}
+        found = self.candidate.decode(named, placed, (image.shape[1], image.shape[0]))
+        return [nail for nail in found if nail.score >= min_score]
+
+    def cpu_ms(self, repeats: int = 15) -> float:
+        """CPU milliseconds of the network for one photo: the least of `repeats`, other work only adds."""
+        tensor = np.random.default_rng(0).uniform(-1, 1, (1, 3, self.side, self.side)).astype(np.float32)
+        times = []
+        for _ in range(repeats):
+            begun = time.process_time()
+            self.session.run(list(self.candidate.outputs), {"images": tensor})
+            times.append(1000 * (time.process_time() - begun))
+        return min(times)
+
+
+def measure_drawn(model: Exported, photos: Sequence[Drawn]) -> dict[str, float]:
+    """On drawn photos, whose nails are numbered: mean IoU, precision, recall and F1 of single nails.
+
+    Together with the score cut that gives the best F1 here, which then holds for real photos too.
+    """
+    best: dict[str, float] = {}
+    seen = [
+        (read_mask(photo.mask), model.find(read_image(photo.image), min_score=LEAST_SCORE))
+        for photo in photos
+    ]
+    for cut in SCORES:
+        ious, right, found_count, labelled = [], 0, 0, 0
+        for mask, nails in seen:
+            found = [nail for nail in nails if nail.score >= cut]
+            truth = numbered_nails(mask)
+            right += matched(found, truth)
+            found_count, labelled = found_count + len(found), labelled + len(truth)
+            if truth:
+                ious.append(iou(union_mask(found, (mask.shape[0], mask.shape[1])), mask > 0))
+        figures = {
+            "min_score": cut,
+            "iou": mean(ious),
+            "precision": right / max(1, found_count),
+            "recall": right / max(1, labelled),
+            "f1": 2 * right / max(1, found_count + labelled),
+        }
+        if not best or figures["f1"] > best["f1"]:
+            best = figures
+    return best
+
+
+def parameters_of(path: Path) -> int:
+    """Numbers in the weights of an ONNX file."""
+    return sum(int(np.prod(tensor.dims)) for tensor in onnx.load(path).graph.initializer)
+
+
+def markdown(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """The table, best on drawn photos first."""
+    lines = [
+        "| candidate | drawn IoU | drawn nail F1 | real IoU | real nail F1 | parameters, M | MB | CPU ms |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in sorted(rows.items(), key=lambda item: -item[1]["drawn"]["iou"]):
+        real = row.get("real")
+        outside = [f"{real[key]:.3f}" if real else "–" for key in ("mean_iou", "nail_f1")]
+        figures = [f"{row['drawn']['iou']:.3f}", f"{row['drawn']['f1']:.3f}", *outside]
+        size = [f"{row['parameters'] / 1e6:.2f}", f"{row['megabytes']:.1f}", f"{row['cpu_ms']:.0f}"]
+        lines.append(f"| `{name}`: {row['title']} | " + " | ".join([*figures, *size]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+class Photos:
+    """The drawn photos of a comparison: which are trained on, which are kept, and the views of the former."""
+
+    def __init__(self, data: list[Path], clutter: list[Path], plan: Plan) -> None:
+        self.data, self.clutter, self.plan = data, clutter, plan
+        self.digest = digest(data)
+        self.training: list[Drawn] = []
+        kept: list[Drawn] = []
+        for folder in data:
+            ours, theirs = split(read_drawn(folder))
+            self.training += ours
+            kept += theirs
+        self.kept = kept[:: max(1, len(kept) // plan.validation)][: plan.validation]
+
+    @cached_property
+    def batches(self) -> list[Batch]:
+        clutter = Clutter(self.clutter)
+        return batches_of(self.training, self.plan, clutter if len(clutter) else None)
+
+
+def run_candidate(name: str, photos: Photos, out: Path, real: Path | None) -> dict[str, Any]:
+    """Trains and measures one candidate; its row, which is also OUT/NAME/row.json."""
+    candidate, run, plan = CANDIDATES[name], out / name, photos.plan
+    facts = {"plan": asdict(plan), "data": photos.digest}
+    weights, path = run / "model.onnx", run / "row.json"
+    row: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    if {key: row.get(key) for key in facts} != facts:
+        batches = photos.batches
+        begun = time.process_time()
+        network = train(candidate, batches, plan, run)
+        spent = time.process_time() - begun
+        export(candidate, network, plan, weights)
+        model = Exported(candidate, weights, plan.served)
+        row = facts | {
+            "title": candidate.title,
+            "photos": len(photos.training),
+            "validation_photos": len(photos.kept),
+            "drawn": measure_drawn(model, photos.kept),
+            "parameters": parameters_of(weights),
+            "megabytes": weights.stat().st_size / 1e6,
+            "cpu_ms": model.cpu_ms(),
+            "training_cpu_minutes": spent / 60,
+        }
+    if real is not None:
+        find = partial(Exported(candidate, weights, plan.served).find, min_score=row["drawn"]["min_score"])
+        report = evaluate(real, find)
+        row["real"] = report.as_dict()
+    path.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, action="append", required=True, help="folder of drawn photos")
+    parser.add_argument("--clutter", type=Path, action="append", default=[], help="photos without hands")
+    parser.add_argument("--out", type=Path, default=Path("runs/compare"))
+    parser.add_argument("--real", type=Path, help="labelled real photos, for the report alone")
+    parser.add_argument("--only", choices=list(CANDIDATES), action="append", help="these candidates (all)")
+    parser.add_argument("--seed", type=int, default=Plan.seed)
+    parser.add_argument("--views", type=int, default=Plan.views, help="views each one sees (%(default)s)")
+    parser.add_argument("--side", type=int, default=Plan.side, help="side of a view (%(default)s)")
+    parser.add_argument("--batch", type=int, default=Plan.batch)
+    parser.add_argument("--validation", type=int, default=Plan.validation, help="drawn photos measured on")
+    parser.add_argument("--rate", type=float, default=Plan.rate, help="highest learning rate (%(default)s)")
+    parser.add_argument(
+        "--served", type=int, default=Plan.served, help="side it is measured at (%(default)s)"
+    )
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    plan = Plan(
+        seed=given.seed,
+        views=given.views,
+        side=given.side,
+        batch=given.batch,
+        rate=given.rate,
+        served=given.served,
+        validation=given.validation,
+    )
+    photos = Photos(given.data, given.clutter, plan)
+    rows = {}
+    for name in given.only or CANDIDATES:
+        rows[name] = run_candidate(name, photos, given.out, given.real)
+        print(markdown(rows), flush=True)
+    (given.out / "table.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    (given.out / "table.md").write_text(markdown(rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
