@@ -20,6 +20,7 @@ class Flag(IntEnum):
     TOO_SMALL = 3
     TOO_DARK = 4
     TOO_BRIGHT = 5
+    NAIL_CUT = 6
 
 
 # A design of fewer pixels than this on its largest nail cannot be told apart.
@@ -27,6 +28,8 @@ _MIN_NAIL_SIDE = 24.0
 _MIN_PHOTO_SIDE = 160
 _DARK_LEVEL, _BRIGHT_LEVEL = 45.0, 235.0
 _WORKING_SIDE = 512
+# A nail is cut off where it meets the border along this share of its size or more.
+_CUT_SHARE = 0.3
 # Variance of the Laplacian at the working size; sharp photos of any subject lie above 50.
 _SHARP = 18.0
 
@@ -51,7 +54,24 @@ def flags(image: NDArray[np.uint8], nails: Sequence[NailInstance]) -> list[Flag]
         found.append(Flag.TOO_DARK)
     if levels.at(0.5) > _BRIGHT_LEVEL and levels.at(0.05) > _BRIGHT_LEVEL - 60:
         found.append(Flag.TOO_BRIGHT)
+    if any(_is_cut(nail, (image.shape[1], image.shape[0])) for nail in nails):
+        found.append(Flag.NAIL_CUT)
     return found
+
+
+def _is_cut(nail: NailInstance, size: tuple[int, int]) -> bool:
+    """Whether a nail ends at the border of a photo of `size` (width, height), not merely touches it."""
+    x, y = nail.offset
+    rows, columns = nail.mask.shape
+    sides = (
+        (y <= 0, nail.mask[0]),
+        (y + rows >= size[1], nail.mask[-1]),
+        (x <= 0, nail.mask[:, 0]),
+        (x + columns >= size[0], nail.mask[:, -1]),
+    )
+    return any(
+        reaches and np.count_nonzero(edge) >= _CUT_SHARE * np.sqrt(nail.area) for reaches, edge in sides
+    )
 
 
 class _Levels:

@@ -65,6 +65,20 @@ def test_tiny_photos_and_tiny_nails_are_flagged() -> None:
     assert Flag.TOO_SMALL in flags(textured(), [nail(10)])
 
 
+@pytest.mark.parametrize("at", [(-40, 200), (760, 200), (200, -40), (200, 560)])
+def test_a_nail_that_the_border_cuts_off_is_flagged(at: tuple[int, int]) -> None:
+    mask = np.zeros((600, 800), bool)
+    x, y = at
+    mask[max(0, y) : y + 80, max(0, x) : x + 80] = True
+    assert flags(textured(), [nail(), instance_of(mask)]) == [Flag.NAIL_CUT]
+
+
+def test_a_nail_whose_tip_only_touches_the_border_is_whole() -> None:
+    mask = np.zeros((600, 800), np.uint8)
+    cv2.fillPoly(mask, [np.array([[0, 240], [60, 200], [120, 240], [60, 280]])], 1)
+    assert flags(textured(), [instance_of(mask > 0)]) == []
+
+
 def test_the_numbers_are_those_of_the_contract() -> None:
     assert {flag.name: int(flag) for flag in Flag} == {
         name.removeprefix("QUALITY_FLAG_"): number for name, number in QualityFlag.items() if number
