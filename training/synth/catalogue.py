@@ -94,14 +94,8 @@ def _worth(sample: Sample) -> float:
     faded = float(pixels.std(axis=1).mean() < 6)
     clipped = float((pixels.min(axis=1) > 225).mean() + (pixels.max(axis=1) < 14).mean())
     dim = abs(float(pixels.mean()) - 130) / 60
-    return (
-        min(fingers, 4)
-        + 22 * min(share, 0.12)
-        - dim
-        - 4 * clipped
-        - 3 * faded
-        - 0.8 * (not sample.record["hands"])
-    )
+    alone = 0.8 * (not sample.record["hands"])
+    return float(min(fingers, 4) + 22 * min(share, 0.12) - dim - 4 * clipped - 3 * faded - alone)
 
 
 def write_catalogue(out: Path, seed: int = 11, tries: int = 14, backgrounds: Path | None = None) -> Path:

@@ -16,7 +16,7 @@ from training.synth.render import Rendered
 
 def make_record(seed: int, kind: str, layout: Layout, design: Design, rendered: Rendered) -> dict[str, Any]:
     """Nails, hands and attributes of a photo."""
-    nails = []
+    nails: list[dict[str, Any]] = []
     for nail in rendered.nails:
         ys, xs = np.nonzero(rendered.mask == nail.instance)
         if not len(ys):
@@ -37,8 +37,8 @@ def make_record(seed: int, kind: str, layout: Layout, design: Design, rendered: 
     feet = hands if layout.arrangement == "feet" else []
     if feet:  # nobody should learn hands from feet
         hands = []
-        for nail in nails:
-            nail["body"] = "foot"
+        for entry in nails:
+            entry["body"] = "foot"
     return {
         "seed": seed,
         "kind": kind,
