@@ -284,9 +284,9 @@ def main() -> None:
     rows = {}
     for name in given.only or CANDIDATES:
         rows[name] = run_candidate(name, photos, given.out, given.real)
-        print(markdown(rows), flush=True)
-    (given.out / "table.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    (given.out / "table.md").write_text(markdown(rows), encoding="utf-8")
+        (given.out / "table.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        (given.out / "table.md").write_text(markdown(rows), encoding="utf-8")
+    print(markdown(rows))
 
 
 if __name__ == "__main__":

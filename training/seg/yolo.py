@@ -16,6 +16,7 @@ import argparse
 import hashlib
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 import sys
