@@ -284,9 +284,9 @@ def _merged(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Unite clusters that the eye calls one colour, nearest pair first."""
     centres, shares = centres[shares > 0], shares[shares > 0]
+    names = [nearest_name(centre) for centre in centres]
     while len(centres) > 1:
         gaps = ciede2000(centres[:, None, :], centres[None, :, :])
-        names = [nearest_name(centre) for centre in centres]
         # Shades of one name, as a curved nail has them in any light, are united from farther away.
         alike = np.array([[one == other for other in names] for one in names])
         gaps = np.where(alike, gaps * (_MERGE_DIFFERENCE / _MERGE_SAME_NAME), gaps)
@@ -298,4 +298,5 @@ def _merged(
         united = shares[pair] @ centres[pair] / shares[pair].sum()
         centres = np.concatenate([np.delete(centres, pair, axis=0), united[None]])
         shares = np.concatenate([np.delete(shares, pair), [shares[pair].sum()]])
+        names = [name for index, name in enumerate(names) if index not in pair] + [nearest_name(united)]
     return centres, shares
