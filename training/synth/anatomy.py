@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
+# One cone: the fields of Cones in their order.
+Row = tuple[Array, Array, float, float, int, float, float, Array, Array]
 
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 
@@ -116,7 +118,8 @@ def _rotate(vectors: Array, axis: Array, degrees: float) -> Array:
     """Rotate row vectors about a unit axis (Rodrigues)."""
     angle = np.deg2rad(degrees)
     cos, sin = np.cos(angle), np.sin(angle)
-    return vectors * cos + np.cross(axis, vectors) * sin + np.outer(vectors @ axis, axis) * (1 - cos)
+    turned = vectors * cos + np.cross(axis, vectors) * sin + np.outer(vectors @ axis, axis) * (1 - cos)
+    return np.asarray(turned)
 
 
 def _finger_frames(finger: int, pose: Pose) -> Array:
@@ -167,7 +170,7 @@ def pose_hand(pose: Pose, build: Build, side: str = "right", forearm: float = 6.
     return HandShape(joints, axis, dorsal, lateral, radii, cones, side)
 
 
-def finger_cones(finger: int, joints: Array, frames: Array, radius: float, build: Build) -> list:
+def finger_cones(finger: int, joints: Array, frames: Array, radius: float, build: Build) -> list[Row]:
     """Cones of one finger (0: thumb) as rows of Cones' fields; `frames` [5,3,3,3] as in HandShape."""
     profile = _THUMB_PROFILE if finger == 0 else _PROFILE
     chain = joints[1 + 4 * finger : 5 + 4 * finger]
@@ -191,11 +194,11 @@ def finger_cones(finger: int, joints: Array, frames: Array, radius: float, build
     return rows
 
 
-def _palm_cones(joints: Array, frames: Array, radii: Array) -> list:
+def _palm_cones(joints: Array, frames: Array, radii: Array) -> list[Row]:
     up, right = np.array([0.0, 0, 1]), np.array([1.0, 0, 0])
     rows = []
 
-    def add(p: Array, q: Array, r: float, t: float, s0: float, s1: float) -> None:
+    def add(p: ArrayLike, q: ArrayLike, r: float, t: float, s0: float, s1: float) -> None:
         rows.append((np.asarray(p, float), np.asarray(q, float), r, t, 5, s0, s1, up, right))
 
     width = joints[17, 0]
@@ -223,7 +226,7 @@ def _palm_cones(joints: Array, frames: Array, radii: Array) -> list:
     return rows
 
 
-def _forearm_cones(wrist: tuple[float, float], length: float, build: Build) -> list:
+def _forearm_cones(wrist: tuple[float, float], length: float, build: Build) -> list[Row]:
     frame = np.array([[0.0, -1, 0], [0, 0, 1], [1, 0, 0]])
     frame = _rotate(frame, np.array([1.0, 0, 0]), wrist[0])
     frame = _rotate(frame, np.array([0.0, 0, 1]), wrist[1])

@@ -45,15 +45,16 @@ def grain(rng: np.random.Generator, h: int, w: int, cell: float, stretch: float 
     shift = rng.uniform(0, 1024, 2)
     matrix = np.array([[cos / stretch, -sin / stretch, shift[0]], [sin, cos, shift[1]]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    part: F32 = cv2.warpAffine(tile, matrix, (w, h), flags=flags, borderMode=cv2.BORDER_REFLECT)
-    return part
+    part = cv2.warpAffine(tile, matrix, (w, h), flags=flags, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(part, np.float32)
 
 
 def colour(rng: np.random.Generator, saturation: float = 0.5) -> F32:
     """A random sRGB colour [3]: greys and muted colours are as common as in rooms."""
     hue, s, v = rng.uniform(0, 180), rng.beta(1.0, 3.0) * saturation * 2, rng.beta(1.4, 1.2)
-    hsv = np.uint8([[[int(hue), int(min(s, 1) * 255), int(np.clip(v, 0.03, 1) * 255)]]])
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0].astype(np.float32) / 255
+    hsv = np.array([[[int(hue), int(min(s, 1) * 255), int(np.clip(v, 0.03, 1) * 255)]]], np.uint8)
+    rgb = np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0], np.float32)
+    return np.asarray(rgb / 255, np.float32)
 
 
 def plain(rng: np.random.Generator, h: int, w: int) -> F32:
@@ -62,7 +63,7 @@ def plain(rng: np.random.Generator, h: int, w: int) -> F32:
     t = np.clip(
         np.linspace(-0.2, 1.2, h, dtype=np.float32)[:, None] + 0.25 * noise(rng, h, w, max(h, w) / 2, 1), 0, 1
     )
-    return a + (b - a) * t[..., None]
+    return np.asarray(a + (b - a) * t[..., None], np.float32)
 
 
 def cloth(rng: np.random.Generator, h: int, w: int) -> F32:
@@ -87,7 +88,7 @@ def cloth(rng: np.random.Generator, h: int, w: int) -> F32:
     elif manner == 2:  # ribs of a knit
         rib = np.sin((xx + 2 * wob) * np.float32(2 * np.pi / rng.uniform(8, 26)))
         image = image * (0.8 + 0.25 * np.abs(rib))[..., None]
-    return image
+    return np.asarray(image, np.float32)
 
 
 def wood(rng: np.random.Generator, h: int, w: int) -> F32:
@@ -101,7 +102,7 @@ def wood(rng: np.random.Generator, h: int, w: int) -> F32:
         step = int(rng.uniform(60, 220))
         image[::step] *= 0.5
         image[1::step] *= 0.6
-    return image
+    return np.asarray(image, np.float32)
 
 
 def stone(rng: np.random.Generator, h: int, w: int) -> F32:
@@ -110,11 +111,11 @@ def stone(rng: np.random.Generator, h: int, w: int) -> F32:
     if rng.random() < 0.5:  # veins
         veins = np.abs(noise(rng, h, w, rng.uniform(60, 160), 4))
         t = np.clip(1 - veins / rng.uniform(0.04, 0.12), 0, 1)[..., None] * rng.uniform(0.3, 0.9)
-        return image * (1 - t) + colour(rng, 0.4) * t
+        return np.asarray(image * (1 - t) + colour(rng, 0.4) * t, np.float32)
     for _ in range(3):  # grains of granite
         spots = noise(rng, h, w, rng.uniform(2.5, 9), 1) > rng.uniform(0.7, 1.4)
         image = np.where(spots[..., None], colour(rng, 0.4), image)
-    return image
+    return np.asarray(image, np.float32)
 
 
 def paper(rng: np.random.Generator, h: int, w: int) -> F32:
@@ -132,10 +133,10 @@ def paper(rng: np.random.Generator, h: int, w: int) -> F32:
             page[y : y + max(line // 3, 1), x : x + n] = ink + 0.3 * rng.random()
             x += n + max(line // 4, 2)
     turn = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(0, 360), 1.0)
-    turn[:, 2] += [w / 2 - side / 2, h / 2 - side / 2]
-    page = cv2.warpAffine(page, turn, (w, h), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT)
+    turn[:, 2] += np.array([w / 2 - side / 2, h / 2 - side / 2])
+    flat = cv2.warpAffine(page, turn, (w, h), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT)
     tint = np.array([1, rng.uniform(0.93, 1), rng.uniform(0.85, 1)], np.float32)
-    return page[..., None] * tint
+    return np.asarray(flat[..., None] * tint, np.float32)
 
 
 def keyboard(rng: np.random.Generator, h: int, w: int) -> F32:
@@ -154,10 +155,12 @@ def keyboard(rng: np.random.Generator, h: int, w: int) -> F32:
             cx, cy = x + n // 2, row * key + key // 2
             cv2.line(image, (cx - 3, cy), (cx + 3, cy - 2), (float(1 - keys.mean()),) * 3, 1)
             x += n
-    corners = np.float32([[0, 0], [side, 0], [side, side], [0, side]])
-    to = corners * [w / side * 1.3, h / side * 1.3] - [0.15 * w, 0.15 * h] + rng.normal(0, 0.12 * w, (4, 2))
+    corners = np.array([[0, 0], [side, 0], [side, side], [0, side]], np.float32)
+    to = corners * np.array([w / side * 1.3, h / side * 1.3]) - np.array([0.15 * w, 0.15 * h])
+    to = to + rng.normal(0, 0.12 * w, (4, 2))
     warp = cv2.getPerspectiveTransform(corners, to.astype(np.float32))
-    return cv2.warpPerspective(image, warp, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    seen = cv2.warpPerspective(image, warp, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(seen, np.float32)
 
 
 def room(rng: np.random.Generator, h: int, w: int) -> F32:
@@ -188,7 +191,7 @@ def room(rng: np.random.Generator, h: int, w: int) -> F32:
         )
     image *= (1 + 0.1 * noise(rng, h, w, 90, 2))[..., None]
     sigma = rng.choice([0.0, rng.uniform(1, 4), rng.uniform(4, 14)])
-    return cv2.GaussianBlur(image, (0, 0), sigma) if sigma > 0 else image
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32) if sigma > 0 else image
 
 
 def bokeh(rng: np.random.Generator, h: int, w: int) -> F32:
@@ -198,7 +201,7 @@ def bokeh(rng: np.random.Generator, h: int, w: int) -> F32:
         centre = (int(rng.uniform(0, w)), int(rng.uniform(0, h)))
         c = np.clip(colour(rng, 0.8) * 1.3, 0, 1)
         cv2.circle(image, centre, layer_r, tuple(float(v) for v in c), -1, cv2.LINE_AA)
-    return cv2.GaussianBlur(image, (0, 0), rng.uniform(2, 6))
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(2, 6)), np.float32)
 
 
 def carpet(rng: np.random.Generator, h: int, w: int) -> F32:

@@ -57,20 +57,20 @@ def crop(rng: np.random.Generator, folder: Path, h: int, w: int) -> F32:
     ch, cw = max(int(th * share), 8), max(int(tw * share), 8)
     y, x = int(rng.integers(0, max(height - ch, 0) + 1)), int(rng.integers(0, max(width - cw, 0) + 1))
     part = image[y : y + ch, x : x + cw]
-    part = cv2.resize(part, (tw, th), interpolation=cv2.INTER_AREA if share > 1 else cv2.INTER_LINEAR)
+    method = cv2.INTER_AREA if share > 1 else cv2.INTER_LINEAR
+    part = np.asarray(cv2.resize(part, (tw, th), interpolation=method), np.uint8)
     if rng.random() < 0.4:
-        part = cv2.GaussianBlur(part, (0, 0), float(rng.uniform(0.8, 6)))
+        part = np.asarray(cv2.GaussianBlur(part, (0, 0), float(rng.uniform(0.8, 6))), np.uint8)
     gain, gamma = rng.uniform(0.6, 1.3), rng.uniform(0.7, 1.4)
     curve = np.clip(255 * gain * np.power(np.linspace(0, 1, 256), gamma), 0, 255).astype(np.uint8)
-    part = cv2.LUT(part, curve)
+    part = np.asarray(cv2.LUT(part, curve), np.uint8)
     part = np.rot90(part, turn)
     if rng.random() < 0.5:
         part = part[:, ::-1]
     order = [2, 1, 0] if rng.random() > 0.15 else rng.permutation(3)
     saturation = rng.uniform(0.05, 0.8) if rng.random() < 0.6 else 1.0  # wallpapers are gaudier than desks
     mix = (1 - saturation) / 3 + saturation * np.eye(3)[order]
-    out: F32 = cv2.transform(np.ascontiguousarray(part, np.float32), mix * (1 / 255))
-    return out
+    return np.asarray(cv2.transform(np.ascontiguousarray(part, np.float32), mix * (1 / 255)), np.float32)
 
 
 def collect(out: Path, folders: tuple[Path, ...] = FOLDERS) -> int:

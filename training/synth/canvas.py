@@ -40,9 +40,9 @@ class Canvas:
         """Nail coordinates x [1,w] and y [h,1] of every pixel."""
         x = (np.arange(self.w, dtype=np.float32) / self.unit - EDGE)[None, :]
         y = (np.arange(self.h, dtype=np.float32) / self.unit)[:, None]
-        return x, y
+        return np.asarray(x, np.float32), np.asarray(y, np.float32)
 
-    def fill(self, mask: NDArray[np.float32], colour: RGB, metal: int = 0, cover: int = 255) -> None:
+    def fill(self, mask: NDArray[np.floating], colour: RGB, metal: int = 0, cover: int = 255) -> None:
         """Blend a colour by a soft mask [h,w] in 0-1."""
         mask = np.ascontiguousarray(np.broadcast_to(mask, (self.h, self.w)), np.float32)
         m = mask[..., None]

@@ -50,7 +50,7 @@ def scatter(rng: np.random.Generator, image: F32, count: int, real: Path | None 
         else:
             kinds[int(rng.integers(0, len(kinds)))](rng, image)
     if rng.random() < 0.35:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.6, 3.5))
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.6, 3.5)), np.float32)
     return image
 
 
@@ -157,11 +157,11 @@ def _skin_blob(rng: np.random.Generator, image: F32) -> None:
     centre, size, angle = _place(rng, image, 0.1, 0.8)
     mask = np.zeros((h, w), np.float32)
     cv2.ellipse(mask, (centre, (size * 0.4, size), angle), 1.0, -1)
-    mask = cv2.GaussianBlur(mask, (0, 0), rng.uniform(1, 14))
+    soft = cv2.GaussianBlur(mask, (0, 0), rng.uniform(1, 14))
     shade = (
         tone_colour(rng, int(rng.integers(0, 10))) * (1 + 0.12 * noise(rng, h, w, size / 2 + 4, 1))[..., None]
     )
-    image += (shade - image) * mask[..., None]
+    image += (shade - image) * soft[..., None]
 
 
 def _book(rng: np.random.Generator, image: F32) -> None:

@@ -27,7 +27,8 @@ def lab_to_srgb(lab: tuple[float, float, float]) -> NDArray[np.float64]:
     f = np.array([fy + lab[1] / 500, fy, fy - lab[2] / 200])
     xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * _WHITE
     linear = np.clip(_XYZ_TO_RGB @ xyz, 0, 1)
-    return np.clip(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055), 0, 1)
+    curved = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.asarray(np.clip(curved, 0, 1))
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.synth.anatomy import Cones, HandShape
+from training.synth.anatomy import Cones, HandShape, Row
 from training.synth.background import colour
 
 # Part numbers of cones beyond those of training.synth.anatomy.
@@ -22,7 +22,7 @@ def dress(
     manner: str,
 ) -> Cones:
     """Add a sleeve, a watch band and rings; `materials` gets their sRGB colours by part number."""
-    rows: list[tuple] = []
+    rows: list[Row] = []
     arm = np.flatnonzero(cones.part == 6)
     if len(arm) and rng.random() < 0.5:
         cut = rng.uniform(0.1, 1.1)
@@ -40,14 +40,14 @@ def dress(
         materials[BAND] = np.array(
             rng.choice([[0.8, 0.66, 0.3], [0.75, 0.76, 0.78], [0.1, 0.1, 0.1], [0.35, 0.2, 0.12]]), np.float32
         )
-        at, wide = rng.uniform(0.15, 0.5), rng.uniform(0.01, 0.12)
+        at, broad = rng.uniform(0.15, 0.5), rng.uniform(0.01, 0.12)
         for i in arm[1::3]:
             run = (cones.b[i] - cones.a[i]) / np.linalg.norm(cones.b[i] - cones.a[i])
             p = cones.a[i] + run * (at - 0.45)
             rows.append(
                 (
                     p,
-                    p + run * wide,
+                    p + run * broad,
                     cones.ra[i] * 1.06,
                     cones.ra[i] * 1.06,
                     BAND,
@@ -105,7 +105,7 @@ def dress(
 
 def _held(
     rng: np.random.Generator, shape: HandShape, materials: dict[int, NDArray[np.float32]], manner: str
-) -> list[tuple]:
+) -> list[Row]:
     """A cup, a bottle, a handle, a telephone, a card, a stick or a ball across the palm."""
     materials[HELD] = colour(rng, 0.8)
     flip = np.array([-1.0, 1, 1]) if shape.side == "left" else np.ones(3)

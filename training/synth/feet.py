@@ -7,8 +7,9 @@ is that of training.synth.anatomy, about 88 mm.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from training.synth.anatomy import Array, Build, Cones, HandShape, finger_cones
+from training.synth.anatomy import Array, Build, Cones, HandShape, Row, finger_cones
 
 _ROOTS = np.array(
     [[-0.35, 0.98, -0.02], [-0.08, 1.12, 0.0], [0.1, 1.08, -0.01], [0.25, 0.99, -0.03], [0.38, 0.86, -0.06]]
@@ -60,11 +61,11 @@ def pose_foot(rng: np.random.Generator, build: Build, side: str) -> HandShape:
     return HandShape(joints, axis, dorsal, lateral, radii, cones, side)
 
 
-def _body(rng: np.random.Generator, roots: Array, radii: Array) -> list:
+def _body(rng: np.random.Generator, roots: Array, radii: Array) -> list[Row]:
     up, right = np.array([0.0, 0, 1]), np.array([1.0, 0, 0])
     rows = []
 
-    def add(p: Array, q: Array, r: float, t: float, part: int = 5) -> None:
+    def add(p: ArrayLike, q: ArrayLike, r: float, t: float, part: int = 5) -> None:
         rows.append((np.asarray(p, float), np.asarray(q, float), r, t, part, -1.0, 0.0, up, right))
 
     for toe, x in enumerate((-0.16, -0.06, 0.02, 0.1, 0.17)):

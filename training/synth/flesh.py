@@ -140,9 +140,10 @@ def _smooth_normals(
     small = np.zeros((-(-height // 3), -(-width // 3), 3), np.float32)
     small[ys[coarse] // 3, xs[coarse] // 3] = normal[coarse]
     k = max(int(reach / 3) | 1, 3)
-    small = cv2.blur(cv2.blur(small, (k, k)), (k, k))
+    small = np.asarray(cv2.blur(cv2.blur(small, (k, k)), (k, k)), np.float32)
     chosen = np.flatnonzero(weight > 0.02)
-    blurred = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR).reshape(-1, 3)[where[chosen]]
+    wide = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    blurred = wide.reshape(-1, 3)[where[chosen]]
     blurred /= np.maximum(np.sqrt(np.einsum("ij,ij->i", blurred, blurred)), 1e-6)[:, None]
     mixed = normal[chosen]
     mixed += (blurred - mixed) * weight[chosen, None]

@@ -45,7 +45,7 @@ class Light:
 
     def diffuse(self, normal: F32, wrap: float = 0.25) -> F32:
         """Lambert with wrap-around [n]."""
-        return np.clip((normal @ self.direction + wrap) / (1 + wrap), 0, 1)
+        return np.asarray(np.clip((normal @ self.direction + wrap) / (1 + wrap), 0, 1), np.float32)
 
     def reflect(self, normal: F32, soft: bool = False) -> F32:
         """Reflected brightness [n] looked up by normal, 0 to about 1."""
@@ -53,7 +53,7 @@ class Light:
         size = table.shape[0]
         x = np.clip((normal[:, 0] * 0.5 + 0.5) * (size - 1), 0, size - 1).astype(np.int32)
         y = np.clip((normal[:, 1] * 0.5 + 0.5) * (size - 1), 0, size - 1).astype(np.int32)
-        return table[y, x]
+        return np.asarray(table[y, x], np.float32)
 
 
 def _reflections(rng: np.random.Generator, direction: F32) -> F32:
@@ -114,8 +114,10 @@ def shadows(z: F32, light: Light, ground: float, reach: float) -> F32:
     steps = 6
     for i in range(1, steps + 1):
         run = reach * (i / steps) ** 1.5
-        shift = np.float32([[1, 0, -dx / flat * run / 4], [0, 1, -dy / flat * run / 4]])
-        moved = cv2.warpAffine(small, shift, small.shape[::-1], flags=cv2.INTER_LINEAR, borderValue=ground)
+        shift = np.array([[1, 0, -dx / flat * run / 4], [0, 1, -dy / flat * run / 4]], np.float32)
+        moved = cv2.warpAffine(
+            small, shift, (small.shape[1], small.shape[0]), flags=cv2.INTER_LINEAR, borderValue=ground
+        )
         excess = moved - small - run * dz / flat
         excess = np.where(
             excess < reach + 0.5 * run, excess, 0
@@ -130,4 +132,4 @@ def shadows(z: F32, light: Light, ground: float, reach: float) -> F32:
     )
     close = np.clip(2 - (cv2.dilate(small, np.ones((9, 9))) - small) / limit, 0, 1)
     blocked = np.clip(blocked * light.shadow + 0.5 * around / limit * close, 0, 1)
-    return 1 - cv2.resize(blocked, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(1 - cv2.resize(blocked, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)

@@ -196,7 +196,7 @@ def _look_up(canvas: Canvas, bare: F32, x: F32, y: F32, growth: float) -> tuple[
         grown = np.clip((y - base - growth) / 0.06 + 0.5, 0, 1)
         cover, metal = cover * grown, metal * grown
     albedo: F32 = bare + (rgba[:, :3] - bare) * cover[:, None]
-    return albedo, metal, cover
+    return albedo, np.asarray(metal, np.float32), cover
 
 
 def bare_nail(skin: SkinStyle, plate: Plate, x: F32, y: F32, free_edge: bool = True) -> F32:

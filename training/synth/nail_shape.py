@@ -49,13 +49,13 @@ class Outline:
         else:
             sides = sides * (1 - taper * np.clip((y - 0.5 * self.bed) / self.length, 0, 1))
         v = np.clip((y - start) / tip, 0, 1)
-        return (sides * (1 - v**along) ** (1 / across)).astype(np.float32)
+        return np.asarray(sides * (1 - v**along) ** (1 / across), np.float32)
 
     def inside(self, x: F32, y: F32) -> F32:
         """Approximate signed distance to the outline, positive inside, in half widths."""
         side = self.half_width(y) - np.abs(x)
         base = y - self.cuticle * (1 - np.sqrt(np.clip(1 - np.minimum(np.abs(x), 1) ** 2, 0, 1)))
-        return np.minimum(np.minimum(side, base), self.length - y).astype(np.float32)
+        return np.asarray(np.minimum(np.minimum(side, base), self.length - y), np.float32)
 
 
 # Free edge beyond the bed, as a share of the bed's length, for each length class.

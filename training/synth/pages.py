@@ -73,10 +73,12 @@ def _insert(
     w, h = x1 - x0, y1 - y0
     scale = max(w / photo.shape[1], h / photo.shape[0])
     fit = (max(round(photo.shape[1] * scale), w), max(round(photo.shape[0] * scale), h))
-    photo = cv2.resize(photo, fit, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    instances = cv2.resize(instances, fit, interpolation=cv2.INTER_NEAREST)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    photo = np.asarray(cv2.resize(photo, fit, interpolation=method), np.uint8)
+    instances = np.asarray(cv2.resize(instances, fit, interpolation=cv2.INTER_NEAREST), np.uint8)
     left, upper = (fit[0] - w) // 2, (fit[1] - h) // 2
-    owners = cv2.resize(owners, fit, interpolation=cv2.INTER_NEAREST)[upper : upper + h, left : left + w]
+    owners = np.asarray(cv2.resize(owners, fit, interpolation=cv2.INTER_NEAREST), np.uint8)
+    owners = owners[upper : upper + h, left : left + w]
     whose[y0:y1, x0:x1] = np.where(owners > 0, owners + whose.max(), 0)
     image[y0:y1, x0:x1] = photo[upper : upper + h, left : left + w]
     seen = instances[upper : upper + h, left : left + w]

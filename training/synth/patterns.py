@@ -16,10 +16,10 @@ F32 = NDArray[np.float32]
 Painter = Callable[[Canvas, np.random.Generator, list[RGB], list[int]], None]
 
 
-def _soft(canvas: Canvas, distance: F32, blur: float = 0.0) -> F32:
+def _soft(canvas: Canvas, distance: NDArray[np.floating], blur: float = 0.0) -> F32:
     """Mask from a signed distance in half widths: one pixel of anti-aliasing, or a wider `blur`."""
     width = max(blur, 1.0 / canvas.unit)
-    return np.clip(distance / width + 0.5, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(distance / width + 0.5, 0, 1), np.float32)
 
 
 def french(c: Canvas, rng: np.random.Generator, colours: list[RGB], metal: list[int]) -> None:

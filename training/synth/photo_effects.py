@@ -24,7 +24,7 @@ def expose(rng: np.random.Generator, image: F32, grey_share: float = 0.025) -> F
     grey = np.array([[0.299, 0.587, 0.114]] * 3)
     mix = grey + (np.eye(3) - grey) * saturation  # all of it is one affine map of the colours
     matrix = np.hstack([contrast * mix * gain, np.full((3, 1), 0.45 * (1 - contrast))])
-    image = cv2.transform(image, matrix)
+    image = np.asarray(cv2.transform(image, matrix), np.float32)
     if rng.random() < 0.35:
         h, w = image.shape[:2]
         yy = np.linspace(-1, 1, h, dtype=np.float32)[:, None]
@@ -74,12 +74,12 @@ def capture(rng: np.random.Generator, image: F32) -> U8:
         amount = rng.uniform(0.3, 1.1)
         result = cv2.addWeighted(result, 1 + amount, soft, -amount, 0)
     if rng.random() < 0.12:
-        result = _watermark(rng, result)
+        result = _watermark(rng, np.asarray(result, np.uint8))
     if rng.random() < 0.6:
         quality = int(rng.uniform(35, 92))
         data = cv2.imencode(".jpg", result[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        result = cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
-    return np.ascontiguousarray(result)
+        result = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
+    return np.ascontiguousarray(result, np.uint8)
 
 
 def _watermark(rng: np.random.Generator, image: U8) -> U8:
@@ -101,4 +101,6 @@ def _watermark(rng: np.random.Generator, image: U8) -> U8:
         1 + int(w > 500),
         cv2.LINE_AA,
     )
-    return cv2.addWeighted(layer, float(rng.uniform(0.5, 1)), image, 0.0, 0) if rng.random() < 0.2 else layer
+    if rng.random() < 0.2:
+        return np.asarray(cv2.addWeighted(layer, float(rng.uniform(0.5, 1)), image, 0.0, 0), np.uint8)
+    return layer

@@ -9,6 +9,8 @@ import numpy as np
 
 from training.synth.anatomy import Array, Pose
 
+Range = tuple[float, float]
+
 # How often each manner is drawn. `hidden` manners show few nails: they teach what is not a nail.
 MANNERS = {
     "flat": 0.24,  # back of the hand, fingers straight, spread or together
@@ -45,7 +47,7 @@ class View:
         about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
         about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
         about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-        return about_z @ about_x @ about_y
+        return np.asarray(about_z @ about_x @ about_y)
 
 
 def sample_pose(rng: np.random.Generator, manner: str, mirrored: bool) -> tuple[Pose, View]:
@@ -56,14 +58,14 @@ def sample_pose(rng: np.random.Generator, manner: str, mirrored: bool) -> tuple[
 
 
 def _flex(
-    rng: np.random.Generator, mcp: tuple, pip: tuple, dip: tuple, slope: float = 0.0, noise: float = 5
+    rng: np.random.Generator, mcp: Range, pip: Range, dip: Range, slope: float = 0.0, noise: float = 5
 ) -> Array:
     """Angles [5,3]: one draw for the hand, a slope from index to little finger, noise for each joint."""
     base = np.array([rng.uniform(*mcp), rng.uniform(*pip), rng.uniform(*dip)])
     fingers = np.arange(5)[:, None] - 2.5
     flex = base + slope * fingers + rng.normal(0, noise, (5, 3))
     flex[0] = [rng.uniform(0, 12), rng.uniform(0, 25), rng.uniform(-8, 30)]
-    return flex
+    return np.asarray(flex)
 
 
 def _roll(rng: np.random.Generator) -> float:

@@ -79,7 +79,7 @@ def render(
     edges = _silhouettes(depth)
     mask = np.zeros((height, width), np.uint8)
     bottles = Bottles(rng, mess)
-    drawn = []
+    drawn: list[NailView] = []
     for nail in nails:
         skin = layout.hands[nail.hand].skin if nail.hand >= 0 else None
         look = design.looks[nail.finger]

@@ -42,7 +42,7 @@ def contact_sheet(
         if real:
             image = cv2.imread(str(real[i % len(real)]), cv2.IMREAD_COLOR)
             if image is not None:
-                _paste(page, image[..., ::-1], 2 * row + 1, column, cell)
+                _paste(page, np.asarray(image, np.uint8)[..., ::-1], 2 * row + 1, column, cell)
     return page
 
 

@@ -37,7 +37,7 @@ def tone_colour(rng: np.random.Generator, tone: int) -> F32:
         base = base + (flesh - base) * np.float32(rng.uniform(0.55, 1.0))
     else:
         base = base * np.array([1.32, 1.05, 0.9], np.float32) + np.array([0.03, 0.015, 0.01], np.float32)
-    return np.clip(base * rng.uniform(0.92, 1.05), 0.02, 1).astype(np.float32)
+    return np.asarray(np.clip(base * rng.uniform(0.92, 1.05), 0.02, 1), np.float32)
 
 
 class SkinStyle:

@@ -61,11 +61,11 @@ def hand_lines(
         drawn[:] = 0
         for _ in range(int(rng.integers(2, 6))):
             at = np.array([rng.uniform(0.05, 0.95), rng.uniform(0.75, 1.0)])
-            points = [at]
+            path = [at]
             for _ in range(5):
                 at = at + np.array([rng.normal(0, 0.11), -rng.uniform(0.1, 0.22)])
-                points.append(at)
-            _draw(rng, drawn, hand, np.array(points), 0.028, int(rng.uniform(90, 255)))
+                path.append(at)
+            _draw(rng, drawn, hand, np.array(path), 0.028, int(rng.uniform(90, 255)))
         soft = cv2.blur(drawn, (k := _odd(0.035 * scale), k)).astype(np.float32) / 255
         np.copyto(vessels, np.float32(skin.veins) * soft, where=where)
         relief += where * soft * np.float32(0.02 * skin.veins * scale)
