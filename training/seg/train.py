@@ -148,6 +148,13 @@ def main() -> None:
         "--zoom", type=float, nargs=2, default=ViewConfig.zoom, help="least and most zoom of cut views"
     )
     parser.add_argument("--start", type=Path, help="run whose weights to start from")
+    parser.add_argument(
+        "--frozen",
+        type=int,
+        choices=(2, 4, 8, 16),
+        default=SegConfig.frozen_stride,
+        help="the backbone stays as it is up to this stride",
+    )
     parser.add_argument("--float32", action="store_true", help="no mixed precision")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
@@ -159,7 +166,13 @@ def main() -> None:
         chances = tuple(1 / len(given.sizes) for _ in given.sizes)
         views = replace(views, sizes=tuple(given.sizes), size_chances=chances)
     schedule = replace(Schedule(), steps=given.steps, rate=given.rate, floor=given.floor)
-    config = SegConfig(seed=given.seed, schedule=schedule, views=views, bfloat16=not given.float32)
+    config = SegConfig(
+        seed=given.seed,
+        schedule=schedule,
+        views=views,
+        bfloat16=not given.float32,
+        frozen_stride=given.frozen,
+    )
     train(config, given.data, given.clutter, given.out, start=given.start)
 
 
