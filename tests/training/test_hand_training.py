@@ -9,12 +9,17 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from nails.hands import decode_simcc
+from nails.preprocess import PoseTransform
 from tests.training.drawn_photos import write_drawn_photos
+from training.backbone import EfficientNetLite0, fold_batch_norm
 from training.hand.data import DetectViews, PoseViews, served_pose_view, turned_box
 from training.hand.detect_loss import centre_targets, detect_loss, generalised_iou
-from training.hand.detect_model import hand_detector
+from training.hand.detect_model import HandDetector, ServedDetector, hand_detector, peaks
+from training.hand.front import Front, Pool, front_levels
 from training.hand.pose_loss import bin_targets, pose_loss
-from training.hand.pose_model import hand_pose
+from training.hand.pose_model import ServedPose, hand_pose
+from training.hand.train_detect import padded
 from training.photos import read_drawn
 from training.run import Schedule, optimiser, take_step
 
@@ -28,23 +33,94 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_outputs_have_the_contract_shapes() -> None:
     scores, boxes = hand_detector(pretrained=False).eval()(torch.zeros(2, 3, 160, 160))
-    assert scores.shape == (2, 1600)
-    assert boxes.shape == (2, 1600, 4)
-    x, y, presence = hand_pose(pretrained=False).eval()(torch.zeros(2, 3, 128, 128))
+    assert scores.shape == (2, 400)
+    assert boxes.shape == (2, 400, 4)
+    x, y = ServedPose(hand_pose(pretrained=False)).eval()(torch.zeros(2, 3, 256, 256))
     assert x.shape == y.shape == (2, 21, 512)
-    assert presence.shape == (2, 21)
+
+
+def test_a_served_joint_is_decoded_where_the_network_put_it() -> None:
+    network = hand_pose(pretrained=False).eval()
+    served = ServedPose(network).eval()
+    views = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        x, y, presence = network(torch.nn.functional.avg_pool2d(views, 2))
+        simcc_x, simcc_y = served(views)
+    joints, scores = decode_simcc(simcc_x[0].numpy(), simcc_y[0].numpy(), PoseTransform(0, 0, 256, 256))
+    middles = torch.stack([x[0].argmax(-1), y[0].argmax(-1)], dim=1) * 2 + 1
+    # At the very edge of the view the first of four equal bins is taken.
+    assert np.abs(joints - middles.numpy()).max() <= 1.0
+    assert scores == pytest.approx(presence[0].sigmoid().numpy(), abs=1e-5)
+
+
+def test_the_front_run_apart_has_torchs_features() -> None:
+    torch.manual_seed(0)
+    backbone = fold_batch_norm(EfficientNetLite0()).eval()
+    images = torch.rand(2, 3, 64, 96) * 2 - 1
+    found = Front(backbone)(images)
+    with torch.no_grad():
+        wanted = front_levels(backbone, images)
+    assert found.stride8.shape == (2, 40, 8, 12)
+    assert found.stride16.shape == (2, 112, 4, 6)
+    for mine, torchs in zip(found, wanted, strict=True):
+        assert torch.allclose(mine, torchs, atol=1e-4)
+
+
+def test_only_what_lies_behind_the_front_learns() -> None:
+    backbone = hand_pose(pretrained=False).backbone
+    assert not any(p.requires_grad for p in backbone._blocks[10].parameters())
+    behind = backbone._blocks[11]
+    assert behind._project_conv.weight.requires_grad
+    assert not behind._depthwise_conv.weight.requires_grad
+
+
+def test_a_pool_keeps_the_latest_views() -> None:
+    pool = Pool(6, seed=0)
+    for first in (0, 4, 8):
+        views = torch.arange(first, first + 4)
+        pool.add((views, 10 * views))
+    drawn, tens = pool.draw(200)
+    assert set(drawn.tolist()) == {6, 7, 8, 9, 10, 11}
+    assert torch.equal(tens, 10 * drawn)
+
+
+def test_a_peak_is_a_score_that_no_neighbour_exceeds() -> None:
+    plane = torch.zeros(1, 25)
+    plane[0, [6, 7, 18]] = torch.tensor([0.9, 0.8, 0.7])  # two neighbours, and one apart
+    assert peaks(plane, 5).nonzero()[:, 1].tolist() == [6, 18]
+
+
+def test_two_hands_with_nearly_one_box_stay_two_peaks() -> None:
+    class Fixed(HandDetector):
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            assert images.shape == (1, 3, 160, 160)
+            scores = torch.full((1, 400), -8.0)
+            scores[0, [9 * 20 + 8, 9 * 20 + 11]] = 2.0
+            boxes = torch.tensor([40.0, 40.0, 280.0, 280.0]).expand(1, 400, 4).clone()
+            return scores, boxes
+
+    fixed = Fixed(fold_batch_norm(EfficientNetLite0()))
+    boxes, scores = ServedDetector(fixed).eval()(torch.zeros(1, 3, 320, 320))
+    assert boxes.shape == (1, 400, 4)
+    assert (scores[0] > 0.5).sum() == 2
+
+
+def test_boxes_are_padded_with_what_is_no_number() -> None:
+    boxes = padded([torch.zeros(0, 4), torch.ones(2, 4)])
+    assert boxes.shape == (2, 4, 4)
+    assert boxes.isnan().any(dim=2).sum(dim=1).tolist() == [4, 2]
 
 
 def test_a_picture_without_hands_asks_for_no_cell() -> None:
-    scores, _ = centre_targets([torch.zeros(0, 4), torch.tensor([[80.0, 80.0, 240.0, 240.0]])], 40)
+    scores, _ = centre_targets([torch.zeros(0, 4), torch.tensor([[80.0, 80.0, 240.0, 240.0]])], 20)
     assert scores[0].max() == 0
     assert scores[1].max() == 1
 
 
 def test_the_cell_under_the_middle_owns_the_nearer_of_two_hands() -> None:
     hands = torch.tensor([[0.0, 0.0, 160.0, 320.0], [160.0, 0.0, 320.0, 320.0]])
-    scores, owners = centre_targets([hands], 40)
-    left, right = 20 * 40 + 10, 20 * 40 + 30
+    scores, owners = centre_targets([hands], 20)
+    left, right = 10 * 20 + 5, 10 * 20 + 15
     assert torch.equal(owners[0, left], hands[0])
     assert torch.equal(owners[0, right], hands[1])
     assert scores[0, left] > 0.8 and scores[0, right] > 0.8
@@ -56,9 +132,9 @@ def test_generalised_iou_is_1_for_equal_boxes_and_negative_for_distant_ones() ->
     assert generalised_iou(box, box + 100).item() < -0.5
 
 
-def test_bins_peak_at_twice_the_coordinate() -> None:
+def test_bins_peak_at_half_the_coordinate() -> None:
     target = bin_targets(torch.tensor([[0.0, 64.25, 255.5]]))
-    assert target.argmax(-1).tolist() == [[0, 128, 511]]
+    assert target.argmax(-1).tolist() == [[0, 32, 127]]
     assert torch.allclose(target.sum(-1), torch.ones(1, 3))
 
 
@@ -81,11 +157,13 @@ def test_a_few_steps_lower_the_detector_loss(drawn: Path) -> None:
     torch.manual_seed(0)
     network = hand_detector(pretrained=False).train()
     solver = optimiser(network, network.backbone, Schedule(rate=3e-3, slow=1.0))
-    views = DetectViews(read_drawn(drawn), seed=0, steps=1, size=192, batch=4, clutter=None, negative=0.0)
+    front = Front(network.backbone)
+    photos = read_drawn(drawn)
+    views = DetectViews(photos, seed=0, steps=1, size=192, batch=4, clutter=None, negative=0.0, front=front)
     batch = views[0]
     losses = []
     for _ in range(12):
-        loss = detect_loss(*network(batch.images), batch.boxes)
+        loss = detect_loss(*network.from_front(batch.front), batch.boxes)
         take_step(network, solver, loss, factor=1.0)
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
@@ -95,10 +173,11 @@ def test_a_few_steps_lower_the_pose_loss(drawn: Path) -> None:
     torch.manual_seed(0)
     network = hand_pose(pretrained=False).train()
     solver = optimiser(network, network.backbone, Schedule(rate=2e-3, slow=1.0))
-    batch = PoseViews(read_drawn(drawn), seed=0, steps=1, batch=4)[0]
+    front = Front(network.backbone)
+    batch = PoseViews(read_drawn(drawn), seed=0, steps=1, batch=4, front=front)[0]
     losses = []
     for _ in range(10):
-        loss = pose_loss(network(batch.hands), batch.joints, batch.presence)
+        loss = pose_loss(network.from_front(batch.front), batch.joints, batch.presence)
         take_step(network, solver, loss, factor=1.0)
         losses.append(loss.item())
     assert losses[-1] < 0.9 * losses[0]

@@ -19,29 +19,32 @@ from torch.utils.data import Dataset
 
 from nails.preprocess import hand_pose_input
 from training.hand.detect_model import HALF
-from training.hand.pose_model import POSE_MEAN, POSE_STD
+from training.hand.front import Front, FrontFeatures
 from training.hand.pose_model import SIZE as POSE_SIZE
 from training.photos import Clutter, Drawn, Image, photographed, read_image
 from training.seg.data import to_tensor
 
 HIDDEN_PRESENCE = 0.5
+QUARTER_TURNS = 0.15  # share of hands that are turned by a multiple of 90 degrees
 MIN_VISIBLE_SHARE = 0.25  # a hand of which less is in the view is not asked for
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class DetectBatch:
-    """images f32 [N,3,S/2,S/2]; boxes: for each item f32 [k,4] xyxy in pixels of the served side S."""
+    """front: the frozen features of views of side S/2; boxes: for each item f32 [k,4] xyxy in pixels of the
+    served side S."""
 
-    images: Tensor
+    front: FrontFeatures
     boxes: list[Tensor]
 
 
 @dataclass(frozen=True)
 class PoseBatch:
-    """hands f32 [N,3,128,128]; joints f32 [N,21,2] in pixels of the served 256; presence f32 [N,21]."""
+    """front: the frozen features of views of hands of side 128; joints f32 [N,21,2] in pixels of the served
+    256; presence f32 [N,21]."""
 
-    hands: Tensor
+    front: FrontFeatures
     joints: Tensor
     presence: Tensor
 
@@ -100,18 +103,17 @@ def draw_detect(
     return photographed(view, rng), np.array(boxes).reshape(-1, 4)
 
 
-def draw_pose(photo: Drawn, rng: np.random.Generator) -> tuple[Image, Floats, Floats]:
-    """A view uint8 [128,128,3] of one hand of `photo`, its joints [21,2] in it and their presence [21]."""
+def draw_pose(photo: Drawn, hand: dict[str, Any], rng: np.random.Generator) -> tuple[Image, Floats, Floats]:
+    """A view uint8 [128,128,3] of a hand of `photo`, its joints [21,2] in it and their presence [21]."""
     image = read_image(photo.image)
-    hands = seen_hands(photo)
-    hand = hands[rng.integers(len(hands))]
     joints, presence = joints_of(hand)
     x0, y0, x1, y1 = hand["box"]
     side = max(x1 - x0, y1 - y0) * 1.25 * np.exp(rng.normal(0, 0.12))
     middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2]) + rng.normal(0, 0.05, 2) * side
     size = POSE_SIZE // HALF
     scale = size / side
-    angle = rng.integers(4) * (np.pi / 2) * (rng.random() < 0.5) + rng.normal(0, 0.3)
+    # Drawn hands are turned as people hold them, so the view need not turn them much further.
+    angle = rng.integers(4) * (np.pi / 2) * (rng.random() < QUARTER_TURNS) + rng.normal(0, 0.25)
     mirror = np.diag([-1.0 if rng.random() < 0.5 else 1.0, 1.0])
     linear = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ mirror * scale
     matrix = np.concatenate([linear, (np.full(2, size / 2) - linear @ middle)[:, None]], axis=1)
@@ -142,14 +144,6 @@ def joints_of(hand: dict[str, Any]) -> tuple[Floats, Floats]:
     return rows[:, :2], np.array([0.0, HIDDEN_PRESENCE, 1.0])[rows[:, 2].astype(int)]
 
 
-def pose_tensor(views: list[Image]) -> Tensor:
-    """uint8 views [S,S,3] to f32 [N,3,S,S] with the contract's mean and std."""
-    stacked = (np.stack(views).astype(np.float32) - np.array(POSE_MEAN, np.float32)) / np.array(
-        POSE_STD, np.float32
-    )
-    return torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2)))
-
-
 def served_pose_view(photo: Drawn, hand: dict[str, Any]) -> tuple[NDArray[np.float32], Floats, Floats]:
     """A hand of a photo as serving sees it, given its true box: input, joints in it, presence."""
     view, placed = hand_pose_input(read_image(photo.image), np.array(hand["box"], np.float64), POSE_SIZE)
@@ -171,8 +165,10 @@ class DetectViews(Dataset[DetectBatch]):
         batch: int,
         clutter: Clutter | None,
         negative: float,
+        front: Front,
     ) -> None:
         self.photos, self.seed, self.steps, self.size, self.batch = photos, seed, steps, size, batch
+        self.front = front
         self.clutter = clutter if clutter is not None and len(clutter) else None
         self.negative = negative
 
@@ -189,15 +185,16 @@ class DetectViews(Dataset[DetectBatch]):
             view, found = draw_detect(photo, self.size // HALF, rng, self.clutter, negative=self.negative)
             views.append(view)
             boxes.append(torch.from_numpy((HALF * found).astype(np.float32)))
-        return DetectBatch(to_tensor(views), boxes)
+        return DetectBatch(self.front(to_tensor(views)), boxes)
 
 
 class PoseViews(Dataset[PoseBatch]):
-    """Batch number `step` of an endless, repeatable stream for hand_pose, from the photos that have hands."""
+    """Batch number `step` of an endless, repeatable stream for hand_pose; every hand is equally likely."""
 
-    def __init__(self, photos: list[Drawn], *, seed: int, steps: int, batch: int) -> None:
-        self.photos = [photo for photo in photos if photo.hands and seen_hands(photo)]
+    def __init__(self, photos: list[Drawn], *, seed: int, steps: int, batch: int, front: Front) -> None:
+        self.hands = [(photo, hand) for photo in photos for hand in seen_hands(photo)]
         self.seed, self.steps, self.batch = seed, steps, batch
+        self.front = front
 
     def __len__(self) -> int:
         return self.steps
@@ -206,10 +203,10 @@ class PoseViews(Dataset[PoseBatch]):
         if not 0 <= step < self.steps:
             raise IndexError(step)
         rng = np.random.default_rng((self.seed, step))
-        drawn = [draw_pose(self.photos[rng.integers(len(self.photos))], rng) for _ in range(self.batch)]
+        drawn = [draw_pose(*self.hands[rng.integers(len(self.hands))], rng) for _ in range(self.batch)]
         views, joints, presence = zip(*drawn, strict=True)
         return PoseBatch(
-            pose_tensor(list(views)),
+            self.front(to_tensor(list(views))),
             torch.from_numpy((HALF * np.stack(joints)).astype(np.float32)),
             torch.from_numpy(np.stack(presence).astype(np.float32)),
         )

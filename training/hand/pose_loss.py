@@ -6,16 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.hand.pose_model import BINS, SIZE
+from training.hand.pose_model import COARSE_BINS, SIZE
 
-SIGMA = 6.0  # bins; RTMPose's hand5 uses 5.66
+SIGMA = 4.0  # served pixels; RTMPose's hand5 uses 5.66 bins, which are 2.83 pixels
 PRESENCE_SHARE = 0.5
 
 
 def bin_targets(coordinate: Tensor) -> Tensor:
-    """Distributions over bins f32 [N,21,BINS] for coordinates f32 [N,21] in input pixels."""
-    bins = torch.arange(BINS, dtype=torch.float32)
-    apart = (bins - coordinate.unsqueeze(-1) * (BINS / SIZE)) / SIGMA
+    """Distributions over bins f32 [N,21,COARSE_BINS] for coordinates f32 [N,21] in served pixels."""
+    middles = (torch.arange(COARSE_BINS, dtype=torch.float32) + 0.5) * (SIZE / COARSE_BINS)
+    apart = (middles - coordinate.unsqueeze(-1)) / SIGMA
     return (-0.5 * apart.square()).softmax(dim=-1)
 
 

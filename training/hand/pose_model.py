@@ -1,13 +1,15 @@
 """hand_pose's network: a SimCC head (Li et al., 2022) on EfficientNet-Lite0, as RTMPose cuts it.
 
-Each joint is placed by two classifications, over 512 bins of x and of y (two bins a pixel). They start from
-the joint's own map, summed over rows or columns, so that a place in the picture is a place in the bins from
-the first step on; one attention layer over the joints then corrects what the others know better. A third
-output says whether the joint is in the picture at all; it scales the served scores, so that a joint that is
-not there scores near 0.
+Each joint is placed by two classifications, over bins of x and of y (two bins a served pixel). They start
+from the joint's own map, summed over rows or columns, so that a place in the picture is a place in the bins
+from the first step on. Then the joints look at each other: a token for each joint, made of its map, of the
+features under it and of the whole view, goes through attention and corrects the bins; which finger is which
+is told by the hand as a whole. A third output says whether the joint is in the picture at all; it scales the
+served scores, so that a joint that is not there scores near 0.
 
 The served graph halves its 256 pixels first: a joint is a place inside a finger, not an edge, and the
-network is four times cheaper for it.
+network is four times cheaper for it. Its maps are at stride 8: a tenth of a hand, the measure of a right
+joint, is more than a cell.
 """
 
 from __future__ import annotations
@@ -16,14 +18,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.backbone import PYRAMID_CHANNELS, EfficientNetLite0, fold_batch_norm, freeze, imagenet_backbone
+from training.backbone import PYRAMID_CHANNELS, EfficientNetLite0, fold_batch_norm, imagenet_backbone
 from training.hand.detect_model import halved
+from training.hand.front import FrontFeatures, back_level, freeze_front, front_levels
 from training.seg.model import Separable, Up
 
 JOINTS = 21
 BINS = 512
 SIZE = 256
-MAP_SIDE = 32  # of the joints' maps: half the served side at stride 4
+MAP_SIDE = 16  # of the joints' maps: half the served side at stride 8
+COARSE_BINS = 128  # what the network classifies over; the served graph draws lines between them
 # The contract's normalisation (paper N) to the backbone's own, (x - 127) / 128.
 POSE_MEAN = (123.675, 116.28, 103.53)
 POSE_STD = (58.395, 57.12, 57.375)
@@ -49,42 +53,53 @@ class JointAttention(nn.Module):
 
 
 class HandPose(nn.Module):
-    """f32 [N,3,128,128], ImageNet mean and std -> logits x, y f32 [N,21,512], presence logits f32 [N,21]."""
+    """f32 [N,3,128,128], ImageNet mean and std -> logits x, y f32 [N,21,128], presence logits f32 [N,21]."""
 
-    def __init__(self, backbone: EfficientNetLite0, *, width: int = 128, joint_width: int = 256) -> None:
+    def __init__(
+        self, backbone: EfficientNetLite0, *, width: int = 128, joint_width: int = 192, layers: int = 2
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.register_buffer("gain", torch.tensor(POSE_STD).view(1, 3, 1, 1) / 128)
         self.register_buffer("shift", (torch.tensor(POSE_MEAN).view(1, 3, 1, 1) - 127) / 128)
-        self.context = Separable(PYRAMID_CHANNELS[32], PYRAMID_CHANNELS[32])
-        self.up16 = Up(PYRAMID_CHANNELS[32], PYRAMID_CHANNELS[16], width)
+        coarse = PYRAMID_CHANNELS[32]
+        self.context = Separable(coarse, coarse)
+        self.up16 = Up(coarse, PYRAMID_CHANNELS[16], width)
         self.up8 = Up(width, PYRAMID_CHANNELS[8], width)
-        self.up4 = Up(width, PYRAMID_CHANNELS[4], width // 2)
-        self.maps = nn.Conv2d(width // 2, JOINTS, 1)
-        self.embed = nn.Linear((MAP_SIDE // 2) ** 2, joint_width)
-        self.joint = nn.Parameter(torch.zeros(JOINTS, joint_width))
-        self.attention = JointAttention(joint_width)
+        self.maps = nn.Conv2d(width, JOINTS, 1)
+        self.place = nn.Linear(MAP_SIDE**2, joint_width)
+        self.look = nn.Linear(width, joint_width)
+        self.view = nn.Linear(coarse, joint_width)
+        self.joint = nn.Parameter(torch.randn(JOINTS, joint_width) * 0.02)
+        self.attention = nn.Sequential(*(JointAttention(joint_width) for _ in range(layers)))
         self.norm = nn.LayerNorm(joint_width)
-        self.to_x, self.to_y = nn.Linear(joint_width, BINS), nn.Linear(joint_width, BINS)
+        self.to_x, self.to_y = nn.Linear(joint_width, COARSE_BINS), nn.Linear(joint_width, COARSE_BINS)
         self.to_presence = nn.Linear(joint_width, 1)
         for correction in (self.to_x, self.to_y):
             nn.init.zeros_(correction.weight)
             nn.init.zeros_(correction.bias)
 
     def forward(self, hands: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        levels = self.backbone.levels(hands * self.gain + self.shift)
-        features = self.up8(self.up16(self.context(levels[32]), levels[16]), levels[8])
-        maps = self.maps(self.up4(features, levels[4]))  # [N,21,32,32]
-        joints = self.embed(functional.avg_pool2d(maps, 2).flatten(2)) + self.joint  # [N,21,D]
+        return self.from_front(front_levels(self.backbone, hands * self.gain + self.shift))
+
+    def from_front(self, front: FrontFeatures) -> tuple[Tensor, Tensor, Tensor]:
+        """The same from the frozen features of views of side 128."""
+        context = self.context(back_level(self.backbone, front.stride16))
+        features = self.up8(self.up16(context, front.stride16), front.stride8)  # [N,W,16,16]
+        maps = self.maps(features)  # [N,21,16,16]
+        flat = maps.flatten(2)
+        under = flat.softmax(-1) @ features.flatten(2).transpose(1, 2)  # [N,21,W]
+        whole = context.mean(dim=(2, 3)).unsqueeze(1)  # [N,1,320]
+        joints = self.place(flat) + self.look(under) + self.view(whole) + self.joint
         joints = self.norm(self.attention(joints))
         x = spread(maps.logsumexp(dim=2)) + self.to_x(joints)
         y = spread(maps.logsumexp(dim=3)) + self.to_y(joints)
         return x, y, self.to_presence(joints).squeeze(-1)
 
 
-def spread(cells: Tensor) -> Tensor:
-    """Logits of map cells f32 [N,21,32] to bins f32 [N,21,512], linear between the cells' middles."""
-    return functional.interpolate(cells, scale_factor=BINS / MAP_SIDE, mode="linear", align_corners=False)
+def spread(cells: Tensor, bins: int = COARSE_BINS) -> Tensor:
+    """Logits f32 [N,21,k] to f32 [N,21,bins], linear between the middles of the k cells."""
+    return functional.interpolate(cells, size=bins, mode="linear", align_corners=False)
 
 
 class ServedPose(nn.Module):
@@ -96,6 +111,7 @@ class ServedPose(nn.Module):
 
     def forward(self, hands: Tensor) -> tuple[Tensor, Tensor]:
         x, y, presence = self.network(halved(hands))
+        x, y = spread(x, BINS), spread(y, BINS)
         scale = presence.sigmoid().unsqueeze(-1)
         x = (x - x.max(dim=-1, keepdim=True).values).exp() * scale
         y = (y - y.max(dim=-1, keepdim=True).values).exp() * scale
@@ -103,7 +119,7 @@ class ServedPose(nn.Module):
 
 
 def hand_pose(*, pretrained: bool = True) -> HandPose:
-    """A new network as it is trained: folded backbone, frozen up to stride 8."""
+    """A new network as it is trained: folded backbone, frozen as `freeze_front` says."""
     backbone = imagenet_backbone() if pretrained else EfficientNetLite0()
-    network = HandPose(freeze(fold_batch_norm(backbone), stride=8))
+    network = HandPose(freeze_front(fold_batch_norm(backbone)))
     return network.to(memory_format=torch.channels_last)

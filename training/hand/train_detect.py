@@ -2,7 +2,8 @@
 
     python -m training.hand.train_detect --data DIR --clutter DIR --seed 0 --out RUN
 
-Checkpoints are chosen by F1 at IoU 0.5 on the kept drawn photos, clutter included, at the served threshold.
+Checkpoints are chosen by F1 at IoU 0.5 on the kept drawn photos, clutter included; the same photos choose
+the limits at which the detector is served.
 """
 
 from __future__ import annotations
@@ -13,67 +14,141 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nails.boxes import box_iou
 from nails.hands import decode_hand_boxes
-from nails.preprocess import hand_detect_input
+from nails.preprocess import Letterbox, hand_detect_input
 from training.hand.data import DetectViews, seen_hands
 from training.hand.detect_loss import detect_loss
-from training.hand.detect_model import SIZE, halved, hand_detector
+from training.hand.detect_model import SIZE, HandDetector, halved, hand_detector, peaks
+from training.hand.front import Front, FrontFeatures, Pool
 from training.photos import Clutter, Drawn, digest, read_drawn, read_image, split
 from training.run import Averaged, Log, Schedule, load_checkpoint, mean, optimiser, save_checkpoint, take_step
+
+LAST = torch.channels_last
+MAX_HANDS = 4  # of a view; drawn photos have two
+NMS_IOUS = (0.5, 0.6, 0.7)
+THRESHOLDS = np.round(np.arange(0.2, 0.81, 0.02), 2)
+WANTED_PRECISION, ALLOWED_PHANTOMS = 0.95, 0.02
+CLUTTER_STEP = 5  # every fifth photo of clutter is kept for choosing
 
 
 @dataclass(frozen=True)
 class DetectConfig:
-    """The whole of a run. negative: share of views that are clutter alone."""
+    """The whole of a run.
+
+    drawn: new views a step; a view stays in a pool of `pool` and is learnt from batch / drawn times.
+    negative: share of views that are clutter alone.
+    """
 
     seed: int = 0
     batch: int = 24
+    drawn: int = 10
+    pool: int = 3072
     size: int = SIZE
-    negative: float = 0.15
-    validate_every: int = 250
-    validation_photos: int = 150
+    negative: float = 0.25
+    validate_every: int = 100
+    validation_photos: int = 300
     schedule: Schedule = field(default_factory=lambda: Schedule(rate=1e-3))
 
 
+@dataclass(frozen=True)
+class KeptPhoto:
+    """A photo as serving sees it: its frozen features, and the true boxes f32 [k,4] in photo pixels."""
+
+    front: FrontFeatures
+    placed: Letterbox
+    size: tuple[int, int]
+    boxes: NDArray[np.float32]
+
+
+def kept_photos(photos: list[Drawn], clutter: Clutter | None, front: Front, size: int) -> list[KeptPhoto]:
+    """The kept drawn photos and 120 windows of clutter, which training does not change."""
+    shown = [
+        (read_image(photo.image), np.array([hand["box"] for hand in seen_hands(photo)], np.float32))
+        for photo in photos
+    ]
+    if clutter is not None and len(clutter):
+        rng = np.random.default_rng(0)
+        shown += [(clutter.cut(rng, 480, 480), np.zeros((0, 4), np.float32)) for _ in range(120)]
+    kept = []
+    for image, boxes in shown:
+        view, placed = hand_detect_input(image, size)
+        features = front(halved(torch.from_numpy(view)[None]))
+        kept.append(KeptPhoto(features, placed, (image.shape[1], image.shape[0]), boxes.reshape(-1, 4)))
+    return kept
+
+
 @torch.no_grad()
-def validate(network: nn.Module, photos: list[Drawn], clutter: Clutter, size: int) -> dict[str, float]:
-    """Precision, recall and F1 of hands at IoU 0.5; phantoms: hands found per photo of clutter."""
+def validate(network: HandDetector, kept: list[KeptPhoto]) -> dict[str, float]:
+    """Precision, recall and F1 of hands at IoU 0.5, phantoms, and the limits to serve with.
+
+    phantoms: share of the photos without a hand in which one is found. min_score: the lowest at which
+    precision and phantoms are as wanted, else that of the best F1; nms_iou: of the best F1.
+    """
     network.eval()
-    right = found = wanted = phantoms = 0
-    for photo in photos:
-        image = read_image(photo.image)
-        placed, letterbox = hand_detect_input(image, size)
-        scores, boxes = network(halved(torch.from_numpy(placed)[None]))
+    outputs = []
+    for photo in kept:
+        scores, boxes = network.from_front(photo.front)
+        probable = peaks(scores.sigmoid(), photo.front.stride8.shape[2])
+        outputs.append((boxes[0].numpy(), probable[0].numpy()))
+    rows = [
+        _figures(kept, outputs, min_score=float(threshold), nms_iou=nms_iou)
+        for nms_iou in NMS_IOUS
+        for threshold in THRESHOLDS
+    ]
+    best = max(rows, key=lambda row: row["f1"])
+    good = [
+        row
+        for row in rows
+        if row["nms_iou"] == best["nms_iou"]
+        and row["precision"] >= WANTED_PRECISION
+        and row["phantoms"] <= ALLOWED_PHANTOMS
+    ]
+    return min(good, key=lambda row: row["min_score"]) if good else best
+
+
+def _figures(
+    kept: list[KeptPhoto],
+    outputs: list[tuple[NDArray[np.float32], NDArray[np.float32]]],
+    *,
+    min_score: float,
+    nms_iou: float,
+) -> dict[str, float]:
+    right = found = wanted = phantoms = empty = 0
+    for photo, (boxes, scores) in zip(kept, outputs, strict=True):
         detected, _ = decode_hand_boxes(
-            boxes[0].numpy(), scores[0].sigmoid().numpy(), letterbox, (image.shape[1], image.shape[0])
+            boxes, scores, photo.placed, photo.size, min_score=min_score, nms_iou=nms_iou
         )
-        truth = np.array([hand["box"] for hand in seen_hands(photo)], np.float32).reshape(-1, 4)
-        found, wanted = found + len(detected), wanted + len(truth)
-        free = np.ones(len(truth), bool)
+        found, wanted = found + len(detected), wanted + len(photo.boxes)
+        if not len(photo.boxes):
+            empty, phantoms = empty + 1, phantoms + bool(len(detected))
+            continue
+        free = np.ones(len(photo.boxes), bool)
         for box in detected:
-            overlap = np.where(free, box_iou(box, truth), 0.0) if len(truth) else np.zeros(0)
-            if len(overlap) and overlap.max() >= 0.5:
+            overlap = np.where(free, box_iou(box, photo.boxes), 0.0)
+            if overlap.max() >= 0.5:
                 free[overlap.argmax()] = False
                 right += 1
-    rng = np.random.default_rng(0)
-    shown = min(60, 2 * len(clutter))
-    for _ in range(shown):
-        placed, letterbox = hand_detect_input(clutter.cut(rng, 480, 480), size)
-        scores, boxes = network(halved(torch.from_numpy(placed)[None]))
-        phantoms += len(
-            decode_hand_boxes(boxes[0].numpy(), scores[0].sigmoid().numpy(), letterbox, (480, 480))[0]
-        )
-    precision, recall = right / max(1, found + phantoms), right / max(1, wanted)
     return {
-        "f1": 2 * precision * recall / max(1e-9, precision + recall),
-        "precision": precision,
-        "recall": recall,
-        "phantoms": phantoms / max(1, shown),
+        "f1": 2 * right / max(1, found + wanted),
+        "precision": right / max(1, found),
+        "recall": right / max(1, wanted),
+        "phantoms": phantoms / max(1, empty),
+        "min_score": min_score,
+        "nms_iou": nms_iou,
     }
+
+
+def padded(boxes: list[Tensor]) -> Tensor:
+    """Boxes [k,4] of each item as one f32 [N,4,4]; what is not there is NaN."""
+    full = torch.full((len(boxes), MAX_HANDS, 4), torch.nan)
+    for item, hands in enumerate(boxes):
+        full[item, : len(hands)] = hands[:MAX_HANDS]
+    return full
 
 
 def train(
@@ -88,31 +163,41 @@ def train(
         network.load_state_dict(load_checkpoint(start)["weights"])
     averaged = Averaged(network)
     solver = optimiser(network, network.backbone, config.schedule)
-    clutter = Clutter(clutter_folders)
+    clutter, unseen = Clutter(clutter_folders), Clutter([])
+    unseen.paths = clutter.paths[::CLUTTER_STEP]
+    clutter.paths = [path for i, path in enumerate(clutter.paths) if i % CLUTTER_STEP]
     steps = config.schedule.steps
     views = DetectViews(
         training,
         seed=config.seed,
         steps=steps,
         size=config.size,
-        batch=config.batch,
+        batch=config.drawn,
         clutter=clutter,
         negative=config.negative,
+        front=Front(network.backbone),
     )
+    watched = kept_photos(kept, unseen, Front(network.backbone), config.size)
+    pool = Pool(config.pool, seed=config.seed)
     log, best = Log(run), -1.0
     log(event="start", photos=len(training), validation=len(kept), clutter=len(clutter))
     losses: list[float] = []
     for step, batch in enumerate(DataLoader(views, batch_size=None, num_workers=1, prefetch_factor=4)):
         network.train()
-        scores, boxes = network(batch.images.contiguous(memory_format=torch.channels_last))
-        loss = detect_loss(scores, boxes, batch.boxes)
+        pool.add((*batch.front, padded(batch.boxes)))
+        stride8, stride16, boxed = pool.draw(config.batch)
+        features = FrontFeatures(*(level.contiguous(memory_format=LAST) for level in (stride8, stride16)))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            scores, boxes = network.from_front(features)
+        hands = [item[~item.isnan().any(dim=1)] for item in boxed]
+        loss = detect_loss(scores.float(), boxes.float(), hands)
         take_step(network, solver, loss, factor=config.schedule.factor(step))
         averaged.update(network)
         losses.append(loss.item())
         if (step + 1) % 50 == 0:
             log(event="train", step=step + 1, loss=mean(losses[-50:]))
         if (step + 1) % config.validate_every == 0 or step + 1 == steps:
-            metrics = validate(averaged.network, kept, clutter, config.size)
+            metrics = validate(averaged.network, watched)
             log(event="validate", step=step + 1, **metrics)
             if metrics["f1"] > best:
                 best = metrics["f1"]
@@ -128,6 +213,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=Schedule.steps)
+    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
     parser.add_argument("--start", type=Path, help="run whose weights to start from")
     parser.add_argument(
         "--negative", type=float, default=DetectConfig.negative, help="share of clutter alone"
@@ -136,7 +222,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     config = DetectConfig(seed=given.seed, negative=given.negative)
-    config = replace(config, schedule=replace(config.schedule, steps=given.steps))
+    config = replace(config, schedule=replace(config.schedule, steps=given.steps, rate=given.rate))
     train(config, given.data, given.clutter, given.out, start=given.start)
 
 

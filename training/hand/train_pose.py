@@ -14,45 +14,80 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from training.hand.data import PoseViews, seen_hands, served_pose_view
 from training.hand.detect_model import halved
+from training.hand.front import Front, FrontFeatures, Pool
 from training.hand.pose_loss import pose_loss
-from training.hand.pose_model import BINS, SIZE, hand_pose
+from training.hand.pose_model import COARSE_BINS, SIZE, HandPose, hand_pose
 from training.photos import Drawn, digest, read_drawn, split
 from training.run import Averaged, Log, Schedule, load_checkpoint, mean, optimiser, save_checkpoint, take_step
 
+LAST = torch.channels_last
 BOX_PADDING = 1.25  # of the served view: a tenth of the box is a tenth of 256 / 1.25 input pixels
 
 
 @dataclass(frozen=True)
 class PoseConfig:
-    """The whole of a run."""
+    """The whole of a run. drawn: new views a step; a view stays in a pool of `pool` and is learnt from
+    batch / drawn times."""
 
     seed: int = 0
-    batch: int = 24
+    batch: int = 32
+    drawn: int = 12
+    pool: int = 4096
     validate_every: int = 250
-    validation_photos: int = 150
+    validation_photos: int = 300
     schedule: Schedule = field(default_factory=lambda: Schedule(rate=2e-3))
 
 
-@torch.no_grad()
-def validate(network: nn.Module, photos: list[Drawn]) -> dict[str, float]:
-    """PCK@0.1 over seen joints and over all joints in the photo; how well presence tells in from out."""
-    network.eval()
-    seen, inside, presence_right = [], [], []
+@dataclass(frozen=True)
+class KeptHands:
+    """Hands of the kept photos as serving sees them, given their true boxes.
+
+    front: their frozen features; joints f32 [n,21,2] in served pixels; presence f32 [n,21].
+    """
+
+    front: FrontFeatures
+    joints: NDArray[np.float32]
+    presence: NDArray[np.float32]
+
+
+def kept_hands(network: HandPose, photos: list[Drawn], front: Front) -> KeptHands:
+    """Everything about the kept photos that training does not change."""
+    features, joints, presence = [], [], []
     for photo in photos:
         for hand in seen_hands(photo):
-            view, joints, presence = served_pose_view(photo, hand)
-            x, y, present = (output[0] for output in network(halved(torch.from_numpy(view)[None])))
-            found = torch.stack([x.argmax(-1), y.argmax(-1)], dim=-1).numpy() * (SIZE / BINS)
-            near = np.linalg.norm(found - joints, axis=1) <= 0.1 * SIZE / BOX_PADDING
-            seen += near[presence == 1].tolist()
-            inside += near[presence > 0].tolist()
-            presence_right += ((present.sigmoid().numpy() > 0.3) == (presence > 0)).tolist()
-    return {"pck": mean(inside), "pck_seen": mean(seen), "presence": mean(presence_right)}
+            view, placed, seen = served_pose_view(photo, hand)
+            images = halved(torch.from_numpy(view)[None]) * network.gain + network.shift
+            features.append(front(images))
+            joints.append(placed)
+            presence.append(seen)
+    return KeptHands(
+        FrontFeatures(*(torch.cat(level) for level in zip(*features, strict=True))),
+        np.stack(joints).astype(np.float32),
+        np.stack(presence).astype(np.float32),
+    )
+
+
+@torch.no_grad()
+def validate(network: HandPose, kept: KeptHands) -> dict[str, float]:
+    """PCK@0.1 over all joints in the photo and over seen ones; how well presence tells in from out."""
+    network.eval()
+    parts = zip(*(level.split(64) for level in kept.front), strict=True)
+    outputs = [network.from_front(FrontFeatures(*part)) for part in parts]
+    x, y, present = (torch.cat(output) for output in zip(*outputs, strict=True))
+    found = (torch.stack([x.argmax(-1), y.argmax(-1)], dim=-1).numpy() + 0.5) * (SIZE / COARSE_BINS)
+    near = np.linalg.norm(found - kept.joints, axis=-1) <= 0.1 * SIZE / BOX_PADDING
+    inside, seen = kept.presence > 0, kept.presence == 1
+    told = (present.sigmoid().numpy() > 0.3) == inside
+    return {
+        "pck": float(near[inside].mean()),
+        "pck_seen": float(near[seen].mean()),
+        "presence": float(told.mean()),
+    }
 
 
 def train(config: PoseConfig, data: list[Path], run: Path, *, start: Path | None) -> None:
@@ -66,21 +101,30 @@ def train(config: PoseConfig, data: list[Path], run: Path, *, start: Path | None
     averaged = Averaged(network)
     solver = optimiser(network, network.backbone, config.schedule)
     steps = config.schedule.steps
-    views = PoseViews(training, seed=config.seed, steps=steps, batch=config.batch)
+    front = Front(network.backbone)
+    watched = kept_hands(network, kept, front)
+    views = PoseViews(
+        training, seed=config.seed, steps=steps, batch=config.drawn, front=Front(network.backbone)
+    )
+    pool = Pool(config.pool, seed=config.seed)
     log, best = Log(run), -1.0
-    log(event="start", photos=len(views.photos), validation=len(kept))
+    log(event="start", hands=len(views.hands), validation=len(watched.joints))
     losses: list[float] = []
     for step, batch in enumerate(DataLoader(views, batch_size=None, num_workers=1, prefetch_factor=4)):
         network.train()
-        outputs = network(batch.hands.contiguous(memory_format=torch.channels_last))
-        loss = pose_loss(outputs, batch.joints, batch.presence)
+        pool.add((*batch.front, batch.joints, batch.presence))
+        stride8, stride16, joints, presence = pool.draw(config.batch)
+        features = FrontFeatures(*(level.contiguous(memory_format=LAST) for level in (stride8, stride16)))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            x, y, seen = network.from_front(features)
+        loss = pose_loss((x.float(), y.float(), seen.float()), joints, presence)
         take_step(network, solver, loss, factor=config.schedule.factor(step))
         averaged.update(network)
         losses.append(loss.item())
         if (step + 1) % 50 == 0:
             log(event="train", step=step + 1, loss=mean(losses[-50:]))
         if (step + 1) % config.validate_every == 0 or step + 1 == steps:
-            metrics = validate(averaged.network, kept)
+            metrics = validate(averaged.network, watched)
             log(event="validate", step=step + 1, **metrics)
             if metrics["pck"] > best:
                 best = metrics["pck"]
@@ -95,12 +139,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=Schedule.steps)
+    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--start", type=Path, help="run whose weights to start from")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     config = PoseConfig(seed=given.seed)
-    config = replace(config, schedule=replace(config.schedule, steps=given.steps))
+    config = replace(config, schedule=replace(config.schedule, steps=given.steps, rate=given.rate))
     train(config, given.data, given.out, start=given.start)
 
 

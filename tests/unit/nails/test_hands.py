@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nails.hands import BONES, Hand, assemble_hands, decode_hand_boxes, decode_simcc
+from nails.hands import BONES, Hand, HandReader, assemble_hands, decode_hand_boxes, decode_simcc
 from nails.preprocess import Letterbox, PoseTransform, hand_pose_input, letterbox
 
 joints_in_input = hnp.arrays(np.float64, (21, 2), elements=st.floats(0, 255.4))
@@ -53,6 +53,38 @@ def test_a_score_is_the_mean_of_both_axes() -> None:
     x, y = simcc_of(np.full((21, 2), 100.0))
     _, scores = decode_simcc(x, y * 0.5, PoseTransform(0, 0, 256, 256))
     assert np.allclose(scores, 0.675)
+
+
+def test_raw_scores_of_an_rtmpose_export_are_read_at_their_peaks() -> None:
+    # RTMPose's outputs are no probabilities: noise of either sign around peaks of about one half.
+    rng = np.random.default_rng(5)
+    peaks = rng.integers(0, 512, (2, 3, 21))  # x and y of three hands
+    outputs = rng.normal(0, 0.02, (2, 3, 21, 512)).astype(np.float32)
+    np.put_along_axis(outputs, peaks[..., None], 0.6, axis=3)
+    placed = [PoseTransform(100.0 * hand, 50.0, 128.0, 256) for hand in range(3)]
+    boxes = np.array([[100 * hand, 50, 100 * hand + 128, 178] for hand in range(3)], np.float32)
+    hands = assemble_hands(boxes, np.full(3, 0.9), outputs[0], outputs[1], placed)
+    for index, hand in enumerate(hands):
+        # Two bins an input pixel, two input pixels a photo pixel.
+        assert hand.joints[:, 0] == pytest.approx(100 * index + peaks[0, index] / 4)
+        assert hand.joints[:, 1] == pytest.approx(50 + peaks[1, index] / 4)
+        assert hand.joint_scores == pytest.approx(np.full(21, 0.6))
+
+
+def test_a_detector_says_its_own_limits() -> None:
+    placed = Letterbox(1.0, 0, 0)
+    boxes = np.array([[0, 0, 50, 50], [0, 0, 50, 80], [60, 60, 90, 90]], np.float32)
+    scores = np.array([0.9, 0.8, 0.4], np.float32)
+    usual = HandReader.of({})
+    assert usual.read(boxes, scores, placed, (100, 100))[1].tolist() == pytest.approx([0.9, 0.4])
+    other = HandReader.of({"min_score": "0.5", "nms_iou": "0.7", "precision": "fp32"})
+    assert other.read(boxes, scores, placed, (100, 100))[1].tolist() == pytest.approx([0.9, 0.8])
+
+
+@pytest.mark.parametrize("value", ["0", "1", "-0.2", "much", "nan"])
+def test_limits_out_of_range_are_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="min_score"):
+        HandReader.of({"min_score": value})
 
 
 def test_no_box_gives_no_hand() -> None:
