@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         help="in place of --n: as many photos as the artists have works",
     )
     parser.add_argument("--out", type=Path, help="folder to fill; a run that was interrupted goes on")
-    parser.add_argument("--sheet", type=Path, help="write a contact sheet of 64 samples here instead")
+    parser.add_argument("--sheet", type=Path, help="write a contact sheet of about 64 samples here instead")
     parser.add_argument("--marked", action="store_true", help="draw outlines and joints on the sheet")
     parser.add_argument("--beside", type=Path, help="folder of real photos for every other row of the sheet")
     parser.add_argument(
@@ -120,10 +120,13 @@ def _run(args: argparse.Namespace) -> None:
 def _sheet(args: argparse.Namespace, path: Path) -> None:
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise ValueError(f"{path}: a contact sheet is a .png or .jpg file")
+    group = GROUPS.get(args.kind, 1)
+    columns = 2 * group if group > 2 else 8  # what belongs together stands side by side
     page = contact_sheet(
-        args.seed,
+        args.seed * group,
         args.kind,
-        count=64 if args.n is None else args.n,
+        count=(64 // columns) * columns if args.n is None else args.n,
+        columns=columns,
         marked=args.marked,
         backgrounds=args.backgrounds,
         beside=args.beside,
