@@ -228,11 +228,10 @@ async def take_turns(
 async def stages_of(data: bytes, path: CropPipeline, rounds: int) -> list[Stage]:
     """Processor time of the path's own parts, called one by one as the path calls them."""
     from nails.crop_rules import crop_nails, cut, expand_square
-    from nails.palette import extract_palette
+    from nails.palette import palette_of_nails
     from nails.photo import encode_png
     from nails.preprocess import hand_detect_input, hand_pose_input, nail_seg_input
     from nails.quality import flags
-    from services.crop.pipeline import _FullMasks
 
     never = Deadline.never()
     photo = await path.intake.load(
@@ -250,6 +249,10 @@ async def stages_of(data: bytes, path: CropPipeline, rounds: int) -> list[Stage]
     )
     square = expand_square(decided.box, size)
     crop = cut(image, square)
+    corners = [(*nail.offset, *nail.mask.shape) for nail in nails]
+    windows = [
+        (image[y : y + h, x : x + w], nail.mask) for nail, (x, y, h, w) in zip(nails, corners, strict=True)
+    ]
     parts: dict[str, Callable[[], Any]] = {
         "header": lambda: read_header(data),
         f"decode to {size[0]} x {size[1]}": lambda: decode(
@@ -259,7 +262,7 @@ async def stages_of(data: bytes, path: CropPipeline, rounds: int) -> list[Stage]
         "input of hand_detect": lambda: hand_detect_input(image, 320),
         "inputs of hand_pose": lambda: [hand_pose_input(image, hand.box) for hand in hands],
         "quality flags": lambda: flags(image, nails),
-        "palette": lambda: extract_palette(image, _FullMasks(nails, size)),
+        "palette": lambda: palette_of_nails(windows),
         "cut": lambda: cut(image, square),
         "crop to PNG": lambda: encode_png(crop),
     }

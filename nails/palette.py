@@ -44,6 +44,9 @@ _NAMED = tuple(colour for colour in COLOURS if colour.name != "clear")
 _NAMED_LAB = np.array([colour.lab for colour in _NAMED], np.float64)
 
 
+NailPixels = tuple[NDArray[np.uint8], NDArray[np.bool_]]
+
+
 class PaletteError(ValueError):
     """A palette that is refused. `index` is the offending colour's, or None for the palette as a whole.
 
@@ -128,7 +131,12 @@ def extract_palette(
     highlights are left out; every nail counts equally, so that a near thumb does not outvote four fingers.
     Deterministic.
     """
-    pixels, weights = _nail_pixels(image, masks)
+    return palette_of_nails(_windows(image, masks), max_colors)
+
+
+def palette_of_nails(nails: Sequence[NailPixels], max_colors: int = 5) -> list[PaletteColor]:
+    """The same for nails cut out already: of each the window of the photo [h,w,3] and its mask bool [h,w]."""
+    pixels, weights = _nail_pixels(nails)
     if not len(pixels):
         return []
     burnt = (pixels >= _HIGHLIGHT_LEVEL).all(axis=1)
@@ -191,18 +199,22 @@ def palette_similarity(request: Sequence[PaletteColor], design: Sequence[Palette
     return PaletteMatch(similarity, difference_of(similarity))
 
 
-def _nail_pixels(
-    image: NDArray[np.uint8], masks: Sequence[NDArray[np.bool_]]
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Pixels [n,3] of all nails and their weights [n]: the same total for each nail."""
-    pieces, weights = [], []
-    per_nail = max(64, _SAMPLE // max(1, len(masks)))
+def _windows(image: NDArray[np.uint8], masks: Sequence[NDArray[np.bool_]]) -> list[NailPixels]:
+    found = []
     for mask in masks:
         columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-        if not columns.size:
-            continue
-        window = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-        inner = image[window][_eroded(mask[window])]
+        if columns.size:
+            window = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+            found.append((image[window], mask[window]))
+    return found
+
+
+def _nail_pixels(nails: Sequence[NailPixels]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Pixels [n,3] of all nails and their weights [n]: the same total for each nail."""
+    pieces, weights = [], []
+    per_nail = max(64, _SAMPLE // max(1, len(nails)))
+    for window, mask in nails:
+        inner = window[_eroded(mask)]
         inner = inner[:: max(1, math.ceil(len(inner) / per_nail))]
         pieces.append(inner)
         weights.append(np.full(len(inner), 1.0 / len(inner)))

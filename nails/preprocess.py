@@ -7,6 +7,7 @@ Boxes are (x0, y0, x1, y1) in pixels; pixel (0, 0) covers the area from (0, 0) t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +20,13 @@ VERSION = "1"
 # EfficientNet-Lite's range: about [-1, 1].
 _GREY = 127
 _MEAN_127, _STD_128 = np.float32(127.0), np.float32(128.0)
+_LEVELS = np.arange(256, dtype=np.float32)
+# What each level becomes: the same numbers as arithmetic on every pixel, in a tenth of the time.
+_LITE_TABLE = (_LEVELS - _MEAN_127) / _STD_128
 # RTMPose hand5 (paper N (b) 2), RGB.
 _POSE_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 _POSE_STD = np.array([58.395, 57.12, 57.375], np.float32)
+_POSE_TABLES = (_LEVELS[:, None] - _POSE_MEAN) / _POSE_STD
 _POSE_PADDING = 1.25
 
 Floats = NDArray[np.floating[Any]]
@@ -120,8 +125,7 @@ def hand_pose_input(
     left, top = (x0 + x1 - side) / 2, (y0 + y1 - side) / 2
     placed = PoseTransform(left, top, side, size)
     window = _window(image, left, top, side, size)
-    normalised = (window.astype(np.float32) - _POSE_MEAN) / _POSE_STD
-    return np.ascontiguousarray(normalised.transpose(2, 0, 1)), placed
+    return _looked_up(window, [_POSE_TABLES[:, channel] for channel in range(3)]), placed
 
 
 def backbone_input(image: NDArray[np.uint8], size: int = 224) -> NDArray[np.float32]:
@@ -142,7 +146,16 @@ def _resized(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
 
 
 def _scaled_chw(canvas: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(((canvas.astype(np.float32) - _MEAN_127) / _STD_128).transpose(2, 0, 1))
+    return _looked_up(canvas, [_LITE_TABLE] * 3)
+
+
+def _looked_up(image: NDArray[np.uint8], tables: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """f32 [3,H,W] of an image uint8 [H,W,3]: each channel's levels replaced by its table's entries."""
+    planes = [
+        cv2.LUT(plane, np.ascontiguousarray(table))
+        for plane, table in zip(cv2.split(image), tables, strict=True)
+    ]
+    return np.stack(planes)
 
 
 def _window(image: NDArray[np.uint8], left: float, top: float, side: float, size: int) -> NDArray[np.uint8]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
 
 import cv2
 import numpy as np
@@ -15,7 +14,7 @@ from nails.hands import Hand
 from nails.masks import encode_rle
 from nails.nail_decode import NailInstance
 from nails.overlay import draw
-from nails.palette import extract_palette
+from nails.palette import palette_of_nails
 from nails.photo import encode_jpeg, encode_png
 from nails.quality import flags
 from services.crop.findings import Box, CropFormat, CropOptions, CroppedPhoto, FoundHand, FoundNail
@@ -79,7 +78,7 @@ class CropPipeline:
         square = expand_square(decided.box, size)
         crop = cut(image, square, options.size)
         deadline.check("reading the palette")
-        palette = extract_palette(image, _FullMasks(nails, size))
+        palette = palette_of_nails([(_window(image, nail), nail.mask) for nail in nails])
         overlay = b""
         if options.include_overlay:
             deadline.check("drawing the overlay")
@@ -103,26 +102,11 @@ class CropPipeline:
         )
 
 
-class _FullMasks(Sequence[NDArray[np.bool_]]):
-    """The nails' masks bool [h,w], each made when it is looked at: a hundred at once would fill memory."""
-
-    def __init__(self, nails: Sequence[NailInstance], size: tuple[int, int]) -> None:
-        self._nails = nails
-        self._size = size
-
-    def __len__(self) -> int:
-        return len(self._nails)
-
-    @overload
-    def __getitem__(self, index: int) -> NDArray[np.bool_]: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[NDArray[np.bool_]]: ...
-
-    def __getitem__(self, index: int | slice) -> NDArray[np.bool_] | Sequence[NDArray[np.bool_]]:
-        if isinstance(index, slice):
-            return _FullMasks(self._nails[index], self._size)
-        return self._nails[index].full_mask(self._size)
+def _window(image: NDArray[np.uint8], nail: NailInstance) -> NDArray[np.uint8]:
+    """The part of an image that a nail's mask covers."""
+    x, y = nail.offset
+    rows, columns = nail.mask.shape
+    return image[y : y + rows, x : x + columns]
 
 
 Scale = tuple[float, float]
