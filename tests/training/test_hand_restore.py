@@ -59,6 +59,7 @@ def test_the_exports_backbone_has_the_networks_names(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     hands = torch.rand(1, 3, 256, 256)
     trace_onnx(ServedPose(network), [hands], path, inputs=POSE_CARD.inputs, outputs=POSE_CARD.outputs)
+    plain_graph(path)
     named, folded = exported_weights(path)
     state = network.backbone.state_dict()
     known = [name.removeprefix("network.backbone.") for name in named]

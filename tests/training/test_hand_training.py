@@ -48,8 +48,8 @@ def test_a_served_joint_is_decoded_where_the_network_put_it() -> None:
         simcc_x, simcc_y = served(views)
     joints, scores = decode_simcc(simcc_x[0].numpy(), simcc_y[0].numpy(), PoseTransform(0, 0, 256, 256))
     middles = torch.stack([x[0].argmax(-1), y[0].argmax(-1)], dim=1) * 2 + 1
-    # At the very edge of the view the first of four equal bins is taken.
-    assert np.abs(joints - middles.numpy()).max() <= 1.0
+    # A bin of the network is two pixels; of neighbours as high as each other either may be taken.
+    assert np.abs(joints - middles.numpy()).max() <= 2.0
     assert scores == pytest.approx(presence[0].sigmoid().numpy(), abs=1e-5)
 
 

@@ -58,7 +58,7 @@ class HandDetector(nn.Module):
 
 def peaks(scores: Tensor, cells: int) -> Tensor:
     """Scores f32 [N,cells*cells] where no cell around has a higher one, elsewhere 0."""
-    plane = scores.unflatten(1, (1, cells, cells))
+    plane = scores.reshape(-1, 1, cells, cells)
     highest = functional.max_pool2d(plane, 3, stride=1, padding=1)
     return torch.where(plane >= highest, plane, torch.zeros_like(plane)).flatten(1)
 
@@ -72,7 +72,7 @@ class ServedDetector(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         scores, boxes = self.network(halved(images))
-        return boxes, peaks(scores.sigmoid(), images.shape[2] // STRIDE)
+        return boxes, peaks(scores.sigmoid(), int(images.shape[2]) // STRIDE)
 
 
 def halved(images: Tensor) -> Tensor:

@@ -42,20 +42,32 @@ def front_levels(backbone: EfficientNetLite0, images: Tensor) -> FrontFeatures:
 
 def back_level(backbone: EfficientNetLite0, stride16: Tensor) -> Tensor:
     """Features at stride 32 from those at stride 16, f32 [N,112,h,w] -> f32 [N,320,h/2,w/2]."""
-    x = stride16
-    for block in backbone._blocks[PYRAMID_BLOCKS[FRONT_STRIDE] + 1 :]:
+    return _through(backbone, stride16, 16, 32)
+
+
+def learnt_front(backbone: EfficientNetLite0, front: FrontFeatures) -> FrontFeatures:
+    """The front as the backbone has it now: its stride 16 anew where the blocks before it learn too."""
+    first = backbone._blocks[PYRAMID_BLOCKS[8] + 1]._project_conv.weight
+    if not first.requires_grad:
+        return front
+    return FrontFeatures(front.stride8, _through(backbone, front.stride8, 8, 16))
+
+
+def _through(backbone: EfficientNetLite0, x: Tensor, start: int, end: int) -> Tensor:
+    for block in backbone._blocks[PYRAMID_BLOCKS[start] + 1 : PYRAMID_BLOCKS[end] + 1]:
         x = block(x)
     return x
 
 
-def freeze_front(backbone: EfficientNetLite0) -> EfficientNetLite0:
-    """Keeps the blocks up to stride 16 and every depthwise filter as they are; returns the backbone.
+def freeze_front(backbone: EfficientNetLite0, *, stride: int = FRONT_STRIDE) -> EfficientNetLite0:
+    """Keeps the blocks up to `stride` (8 or 16) and every depthwise filter as they are; returns the backbone.
 
     The depthwise filters behind the front are one parameter in thirty, and their gradients cost torch as much
     time on a CPU as all the others together.
     """
-    freeze(backbone, stride=FRONT_STRIDE)
-    for block in backbone._blocks[PYRAMID_BLOCKS[FRONT_STRIDE] + 1 :]:
+    backbone.requires_grad_(True)
+    freeze(backbone, stride=stride)
+    for block in backbone._blocks[PYRAMID_BLOCKS[stride] + 1 :]:
         block._depthwise_conv.requires_grad_(False)
     return backbone
 

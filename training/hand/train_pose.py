@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from training.hand.data import PoseViews, seen_hands, served_pose_view
 from training.hand.detect_model import halved
-from training.hand.front import Front, FrontFeatures, Pool
+from training.hand.front import Front, FrontFeatures, Pool, freeze_front, learnt_front
 from training.hand.pose_loss import pose_loss
 from training.hand.pose_model import COARSE_BINS, SIZE, HandPose, hand_pose
 from training.photos import Drawn, digest, read_drawn, split
@@ -32,13 +32,14 @@ BOX_PADDING = 1.25  # of the served view: a tenth of the box is a tenth of 256 /
 @dataclass(frozen=True)
 class PoseConfig:
     """The whole of a run. drawn: new views a step; a view stays in a pool of `pool` and is learnt from
-    batch / drawn times."""
+    batch / drawn times. front: stride (16 or 8) up to which the backbone stays as it is."""
 
     seed: int = 0
     batch: int = 32
     drawn: int = 12
     pool: int = 4096
-    validate_every: int = 250
+    front: int = 16
+    validate_every: int = 150
     validation_photos: int = 300
     schedule: Schedule = field(default_factory=lambda: Schedule(rate=2e-3))
 
@@ -77,7 +78,8 @@ def validate(network: HandPose, kept: KeptHands) -> dict[str, float]:
     """PCK@0.1 over all joints in the photo and over seen ones; how well presence tells in from out."""
     network.eval()
     parts = zip(*(level.split(64) for level in kept.front), strict=True)
-    outputs = [network.from_front(FrontFeatures(*part)) for part in parts]
+    fronts = (learnt_front(network.backbone, FrontFeatures(*part)) for part in parts)
+    outputs = [network.from_front(front) for front in fronts]
     x, y, present = (torch.cat(output) for output in zip(*outputs, strict=True))
     found = (torch.stack([x.argmax(-1), y.argmax(-1)], dim=-1).numpy() + 0.5) * (SIZE / COARSE_BINS)
     near = np.linalg.norm(found - kept.joints, axis=-1) <= 0.1 * SIZE / BOX_PADDING
@@ -96,6 +98,7 @@ def train(config: PoseConfig, data: list[Path], run: Path, *, start: Path | None
     training, kept = split([photo for folder in data for photo in read_drawn(folder)])
     kept = kept[:: max(1, len(kept) // config.validation_photos)]
     network = hand_pose()
+    freeze_front(network.backbone, stride=config.front)
     if start is not None:
         network.load_state_dict(load_checkpoint(start)["weights"])
     averaged = Averaged(network)
@@ -116,7 +119,7 @@ def train(config: PoseConfig, data: list[Path], run: Path, *, start: Path | None
         stride8, stride16, joints, presence = pool.draw(config.batch)
         features = FrontFeatures(*(level.contiguous(memory_format=LAST) for level in (stride8, stride16)))
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            x, y, seen = network.from_front(features)
+            x, y, seen = network.from_front(learnt_front(network.backbone, features))
         loss = pose_loss((x.float(), y.float(), seen.float()), joints, presence)
         take_step(network, solver, loss, factor=config.schedule.factor(step))
         averaged.update(network)
@@ -140,11 +143,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=Schedule.steps)
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
+    parser.add_argument(
+        "--front", type=int, choices=(8, 16), default=16, help="stride up to which the backbone stays"
+    )
     parser.add_argument("--start", type=Path, help="run whose weights to start from")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    config = PoseConfig(seed=given.seed)
+    config = PoseConfig(seed=given.seed, front=given.front)
     config = replace(config, schedule=replace(config.schedule, steps=given.steps, rate=given.rate))
     train(config, given.data, given.out, start=given.start)
 
