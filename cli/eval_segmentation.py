@@ -37,7 +37,9 @@ def segmentation(
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Only so many photos, the first by name; 0: all.")] = 0,
-    min_score: Annotated[float, typer.Option(min=0, max=1, help="Nails below it are dropped.")] = 0.5,
+    min_score: Annotated[
+        float, typer.Option(min=0, max=1, help="Nails below it are dropped; 0: as the model says.")
+    ] = 0.0,
     repository: Repository = DEFAULT_REPOSITORY,
 ) -> None:
     """Find the nails in labelled photos with the served nail_seg, and count how well that went.

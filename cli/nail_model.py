@@ -19,7 +19,7 @@ from services.kit.inference.local import load_session
 NAIL_SEG = "nail_seg"
 
 
-def nail_predictor(repository: Path, *, min_score: float = 0.5, threads: int = 1) -> Predictor:
+def nail_predictor(repository: Path, *, min_score: float = 0.0, threads: int = 1) -> Predictor:
     """Photo -> nails with `repository`/nail_seg.
 
     Raises FailedPrecondition where the model is missing, differs from its checksum, or cannot be read.

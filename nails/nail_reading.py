@@ -1,7 +1,8 @@
 """Reads the answer of `nail_seg` by what its parameters say, so that serving and measuring cannot disagree.
 
 Parameters (strings, as in config.pbtxt): `decoder` "interior" (the default) or "yolo_seg"; for "interior"
-also `nail_threshold` and `interior_threshold`, in (0, 1), 0.5 each unless said. `looks` "2": the part of the
+also `nail_threshold` and `interior_threshold`, in (0, 1), 0.5 each unless said. `min_score`, in (0, 1): nails
+below it are dropped unless the caller says otherwise; 0.5 unless said. `looks` "2": the part of the
 photo that holds the nails is shown to the model once more, larger (`nails.closer_look`); "1" unless said.
 """
 
@@ -28,6 +29,7 @@ class NailReader:
     decoder: str = "interior"
     nail_threshold: float = 0.5
     interior_threshold: float = 0.5
+    min_score: float = 0.5
     looks: int = 1
 
     @classmethod
@@ -43,6 +45,7 @@ class NailReader:
             decoder,
             _share(parameters, "nail_threshold", 0.5),
             _share(parameters, "interior_threshold", 0.5),
+            _share(parameters, "min_score", 0.5),
             int(looks),
         )
 
@@ -56,14 +59,16 @@ class NailReader:
         placed: Letterbox,
         photo_size: tuple[int, int],
         *,
-        min_score: float = 0.5,
+        min_score: float = 0.0,
     ) -> list[NailInstance]:
         """Nails in photo pixels, best score first.
 
         outputs: of one photo, without the batch axis: "maps" [2,h,w], or "boxes" [4+C+32,A] and "protos"
         [32,h,w]. placed: how the photo of `photo_size` (width, height) was put on the model's canvas. Raises
-        ValueError for outputs of another shape.
+        ValueError for outputs of another shape. min_score: nails below it are dropped; 0: as the model's
+        parameters say.
         """
+        min_score = min_score or self.min_score
         if self.decoder == "yolo_seg":
             return decode_yolo_seg(
                 outputs["boxes"], outputs["protos"], placed, photo_size, min_score=min_score

@@ -26,14 +26,15 @@ class CropFormat(Enum):
 class CropOptions:
     """What to compute.
 
-    size: side of the crop in pixels. min_nail_score: nails below it are dropped, in (0, 1].
+    size: side of the crop in pixels. min_nail_score: nails below it are dropped, in [0, 1]; 0: as the model
+    says.
     """
 
     size: int = 384
     format: CropFormat = CropFormat.PNG
     include_masks: bool = False
     include_overlay: bool = False
-    min_nail_score: float = 0.5
+    min_nail_score: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,10 @@ class CropSettings(PhotoSettings):
         description="long side in pixels that will do where decoding it is cheaper; at most work_side counts",
     )
     min_nail_score: float = Field(
-        0.5, gt=0, le=1, description="nails below this score are dropped, unless the caller says otherwise"
+        0.0,
+        ge=0,
+        le=1,
+        description="nails below this score are dropped, unless callers say otherwise; 0: as the model says",
     )
     max_hands: int = Field(4, ge=1, le=16, description="hands looked at in a photo, best first")
     jpeg_quality: int = Field(92, ge=1, le=100, description="quality of crops that are asked for as JPEG")
