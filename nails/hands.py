@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nails.boxes import suppress
+from nails.parameters import share_of
 from nails.preprocess import Letterbox, PoseTransform
 
 JOINTS = 21
@@ -89,7 +90,7 @@ class HandReader:
     def of(cls, parameters: Mapping[str, str]) -> HandReader:
         """The reader that a model's `parameters` ask for. Raises ValueError for a number outside (0, 1)."""
         return cls(
-            _share(parameters, "min_score", MIN_HAND_SCORE), _share(parameters, "nms_iou", MAX_HAND_IOU)
+            share_of(parameters, "min_score", MIN_HAND_SCORE), share_of(parameters, "nms_iou", MAX_HAND_IOU)
         )
 
     def read(
@@ -99,19 +100,6 @@ class HandReader:
         return decode_hand_boxes(
             boxes, scores, letterbox, photo_size, min_score=self.min_score, nms_iou=self.nms_iou
         )
-
-
-def _share(parameters: Mapping[str, str], name: str, default: float) -> float:
-    text = parameters.get(name)
-    if text is None:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1:
-        raise ValueError(f"{name} is {text!r}, not a number between 0 and 1")
-    return value
 
 
 def decode_simcc(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from nails.closer_look import Region, closer_region
 from nails.nail_decode import NailInstance, decode_interior, decode_yolo_seg
+from nails.parameters import share_of
 from nails.preprocess import Letterbox
 
 DECODERS = ("interior", "yolo_seg")
@@ -43,9 +44,9 @@ class NailReader:
             raise ValueError(f"looks is {looks!r}, not 1 or 2")
         return cls(
             decoder,
-            _share(parameters, "nail_threshold", 0.5),
-            _share(parameters, "interior_threshold", 0.5),
-            _share(parameters, "min_score", 0.5),
+            share_of(parameters, "nail_threshold", 0.5),
+            share_of(parameters, "interior_threshold", 0.5),
+            share_of(parameters, "min_score", 0.5),
             int(looks),
         )
 
@@ -81,16 +82,3 @@ class NailReader:
             nail_threshold=self.nail_threshold,
             interior_threshold=self.interior_threshold,
         )
-
-
-def _share(parameters: Mapping[str, str], name: str, default: float) -> float:
-    text = parameters.get(name)
-    if text is None:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1:
-        raise ValueError(f"{name} is {text!r}, not a number between 0 and 1")
-    return value

@@ -50,7 +50,7 @@ class CentreSeg(nn.Module):
             nn.Sequential(Separable(coarse, coarse), nn.Conv2d(coarse, maps, 1)) for maps in (1, 1, 2)
         )
         for head in self.heads[:2]:
-            nn.init.constant_(head[-1].bias, -3.0)  # type: ignore[index]
+            nn.init.constant_(head[-1].bias, -3.0)  # type: ignore[index]  # a Sequential
 
     def forward(self, images: Tensor) -> Tensor:
         levels = self.backbone.levels(images)

@@ -45,7 +45,7 @@ class PlainUNet(nn.Module):
         self.up = nn.ModuleList(_double(a + b, b) for a, b in zip(coarse, fine, strict=True))
         self.head = nn.Conv2d(widths[0], MAPS, 1)
         # Nails cover a few per cent of a photo: start there instead of at one half.
-        nn.init.constant_(self.head.bias, -3.0)  # type: ignore[arg-type]
+        nn.init.constant_(self.head.bias, -3.0)  # type: ignore[arg-type]  # a Conv2d has one
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.stem(images)

@@ -73,7 +73,7 @@ def _have_torchvision() -> None:
         importlib.import_module("torchvision")
     except (ImportError, OSError, RuntimeError):
         stand_in = types.ModuleType("torchvision")
-        stand_in.ops = types.SimpleNamespace(nms=greedy_nms)  # type: ignore[attr-defined]
+        stand_in.ops = types.SimpleNamespace(nms=greedy_nms)  # type: ignore[attr-defined]  # a stand-in
         sys.modules["torchvision"] = stand_in
 
 
@@ -150,7 +150,7 @@ class ServedYolo(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network.float().eval()
-        head = self.network.model[-1]  # type: ignore[index,union-attr]
+        head = self.network.model[-1]  # type: ignore[index,union-attr]  # a Sequential
         if getattr(head, "nm", None) != COEFFICIENTS or getattr(head, "end2end", False):
             raise ValueError(
                 f"{type(head).__name__} is no YOLO-seg head with {COEFFICIENTS} mask coefficients"
