@@ -29,7 +29,7 @@ class Claims:
 
 def satisfies(attributes: dict[str, Any], claims: Sequence[Sequence[str]]) -> bool:
     """Whether the `attributes` of a record (training.synth.record) fulfil claims of another record's text."""
-    return all(_holds(attributes, scope, kind, value) for scope, kind, value in claims)
+    return all(holds(attributes, scope, kind, value) for scope, kind, value in claims)
 
 
 def accepted(records: Sequence[dict[str, Any]], most: int = 50) -> list[list[tuple[list[str], int]]]:
@@ -45,7 +45,7 @@ def accepted(records: Sequence[dict[str, Any]], most: int = 50) -> list[list[tup
 
     def who_holds(claim: Claim) -> NDArray[np.bool_]:
         if claim not in holding:
-            holding[claim] = np.array([_holds(a, *claim) for a in attributes], bool)
+            holding[claim] = np.array([holds(a, *claim) for a in attributes], bool)
         return holding[claim]
 
     same_split = {name: splits == name for name in set(splits.tolist())}
@@ -65,7 +65,8 @@ def accepted(records: Sequence[dict[str, Any]], most: int = 50) -> list[list[tup
     return found
 
 
-def _holds(attributes: dict[str, Any], scope: str, kind: str, value: str) -> bool:
+def holds(attributes: dict[str, Any], scope: str, kind: str, value: str) -> bool:
+    """Whether the `attributes` of a record fulfil one claim (scope, kind, value)."""
     accent = attributes.get("accent") or {}
     if scope == "not":
         keys = _COLOUR_KEYS if kind == "colour" else (kind,)
