@@ -89,15 +89,29 @@ class ClaimTable:
         )
         return every
 
+    def of_pairs(self, texts: Indices, photos: Indices) -> NDArray[np.float32]:
+        """f32 [M] in [0, 1]: `confidence` of each text against the photo at the same place; both i64 [M]."""
+        _check(texts, len(self.owner), "texts")
+        _check(photos, len(self.fulfilled), "photos")
+        entries, rows, count = self._made_by(texts)
+        met = np.bincount(rows, self.fulfilled[photos[rows], self.made[entries]], minlength=len(texts))
+        own = self.owner[texts] == photos
+        return np.where(count > 0, met / np.maximum(count, 1), own).astype(np.float32)
+
+    def _made_by(self, texts: Indices) -> tuple[Indices, Indices, Indices]:
+        """Places in `made` of all claims of the texts, the row of each, and how many each text makes."""
+        begin, count = self.first[texts], self.first[texts + 1] - self.first[texts]
+        rows = np.repeat(np.arange(len(texts)), count)
+        within = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)
+        return np.repeat(begin, count) + within, rows, count
+
     def _met(self, texts: Indices, photos: Indices) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """How many claims hold, f32 [T,N] of whole numbers, and how many there are, f32 [T]."""
         _check(texts, len(self.owner), "texts")
         _check(photos, len(self.fulfilled), "photos")
-        begin, count = self.first[texts], self.first[texts + 1] - self.first[texts]
-        rows = np.repeat(np.arange(len(texts)), count)
-        within = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)
+        entries, rows, count = self._made_by(texts)
         # Only claims that these texts make take part: a few hundred at most.
-        used, columns = np.unique(self.made[np.repeat(begin, count) + within], return_inverse=True)
+        used, columns = np.unique(self.made[entries], return_inverse=True)
         asked = np.zeros((len(texts), len(used)), np.float32)
         asked[rows, columns] = 1
         met: NDArray[np.float32] = asked @ self.fulfilled[np.ix_(photos, used)].astype(np.float32).T

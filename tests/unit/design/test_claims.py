@@ -107,6 +107,13 @@ def test_a_batch_says_what_the_whole_table_says_in_any_order_and_with_repeats(
     )
 
 
+def test_pairs_are_judged_as_in_the_table() -> None:
+    rng = np.random.default_rng(0)
+    texts, photos = rng.integers(0, len(OF_TEXT), 500), rng.integers(0, len(RECORDS), 500)
+    table = TABLE.confidence(np.arange(len(OF_TEXT)), np.arange(len(RECORDS)))
+    np.testing.assert_array_equal(TABLE.of_pairs(texts, photos), table[texts, photos])
+
+
 def test_a_design_fulfils_its_own_texts() -> None:
     texts = np.arange(len(OF_TEXT))
     assert TABLE.satisfied(texts, TABLE.owner)[texts, texts].all()

@@ -1,0 +1,291 @@
+"""Unlabelled positives, found offline: the photos that a trained model puts nearest to each text.
+
+    python -m training.design.mining --queries Q.npy --designs D.npy --owner O.npy --out MINED.npz
+    python -m training.design.mining ... --data DRAWN --split train --threshold 0.7
+
+Paper N, section a: U of DRC and CRC holds the top-20 photos of each text by cosine. Membership is read row by
+row: that photo j is near text i says nothing of text j and photo i. Texts and photos are numbered as the rows
+of the embeddings that were mined.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.design.claims import ClaimTable
+
+Indices = NDArray[np.int64]
+Floats = NDArray[np.float32]
+# Confidence in [0, 1] of each text against the photo at the same place: i64 [M], i64 [M] -> f32 [M].
+JudgePairs = Callable[[Indices, Indices], Floats]
+
+TOP = 20
+ALPHA = 0.7  # the confidence of every mined pair in DRC
+_BYTES = 20  # held for each score while the best are chosen
+
+
+@dataclass(frozen=True)
+class Mined:
+    """Mined pairs, sorted by text and then by falling cosine, and the counts of texts and photos.
+
+    confidence: the judge's, or ALPHA where none was asked, so that CRC with it is DRC.
+    """
+
+    text: NDArray[np.int32]  # [M]
+    photo: NDArray[np.int32]  # [M]
+    cosine: Floats  # [M] in [-1, 1]
+    confidence: Floats  # [M] in [0, 1]
+    texts: int
+    photos: int
+
+    def __post_init__(self) -> None:
+        sizes = {len(self.text), len(self.photo), len(self.cosine), len(self.confidence)}
+        if len(sizes) > 1:
+            raise ValueError(f"text, photo, cosine and confidence differ in length: {sorted(sizes)}")
+        for name, values, bound in (("text", self.text, self.texts), ("photo", self.photo, self.photos)):
+            if len(values) and (values.min() < 0 or values.max() >= bound):
+                raise ValueError(f"{name}: numbers from 0 to {bound - 1} expected")
+        if np.any(np.diff(self.text) < 0):
+            raise ValueError("text: not sorted")
+        if not (np.all(self.confidence >= 0) and np.all(self.confidence <= 1)):
+            raise ValueError("confidence: values in [0, 1] expected")
+        # Frozen, so set past the guard: where each text's pairs begin.
+        object.__setattr__(self, "_first", np.searchsorted(self.text, np.arange(self.texts + 1)))
+
+    def mask(self, texts: Indices, photos: Indices) -> NDArray[np.bool_]:
+        """bool [B,C]: photo of that column was mined for the text of that row; others are passed over.
+
+        A text's own photo is never in it, also where another row of the batch brings it along.
+        """
+        rows, columns, _ = self._found(texts, photos)
+        found = np.zeros((len(texts), len(photos)), bool)
+        found[rows, columns] = True
+        return found
+
+    def confidences(self, texts: Indices, photos: Indices) -> Floats:
+        """f32 [B,C] in [0, 1]: confidence of the mined pairs, 0 where a photo was not mined for the text."""
+        rows, columns, entries = self._found(texts, photos)
+        found = np.zeros((len(texts), len(photos)), np.float32)
+        found[rows, columns] = self.confidence[entries]
+        return found
+
+    def _found(self, texts: Indices, photos: Indices) -> tuple[Indices, Indices, Indices]:
+        """(row, column, entry) of every mined pair in a batch, in which a photo may stand several times."""
+        texts, photos = np.asarray(texts, np.int64), np.asarray(photos, np.int64)
+        for name, values, bound in (("texts", texts, self.texts), ("photos", photos, self.photos)):
+            if len(values) and (values.min() < 0 or values.max() >= bound):
+                raise IndexError(f"{name}: numbers from 0 to {bound - 1} expected")
+        first: Indices = self.__dict__["_first"]
+        entries, rows = _runs(first[texts], first[texts + 1] - first[texts])
+        order = np.argsort(photos, kind="stable")
+        wanted, ranked = self.photo[entries], photos[order]
+        begin = np.searchsorted(ranked, wanted, "left")
+        places, which = _runs(begin, np.searchsorted(ranked, wanted, "right") - begin)
+        return rows[which], order[places], entries[which]
+
+    def judged(self, judge: JudgePairs, threshold: float, block: int = 65_536) -> Mined:
+        """Those pairs that the judge gives at least `threshold`, with its confidences."""
+        confidence = np.zeros(len(self.text), np.float32)
+        for start in range(0, len(confidence), block):
+            part = slice(start, start + block)
+            confidence[part] = judge(self.text[part].astype(np.int64), self.photo[part].astype(np.int64))
+        return self.rated(confidence, threshold)
+
+    def rated(self, confidence: Floats, threshold: float) -> Mined:
+        """Those pairs whose new confidence [M] is at least `threshold`; NaN (not judged) is never enough."""
+        kept = confidence >= threshold
+        return Mined(
+            self.text[kept],
+            self.photo[kept],
+            self.cosine[kept],
+            np.asarray(confidence[kept], np.float32),
+            self.texts,
+            self.photos,
+        )
+
+    def save(self, path: Path) -> None:
+        """Writes one .npz, whole or not at all."""
+        partial = path.with_name(path.name + ".part")
+        with partial.open("wb") as file:
+            np.savez_compressed(
+                file,
+                text=self.text,
+                photo=self.photo,
+                cosine=self.cosine,
+                confidence=self.confidence,
+                size=np.array([self.texts, self.photos], np.int64),
+            )
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Mined:
+        """What `save` wrote. ValueError names the file and what is wrong with it."""
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                texts, photos = (int(count) for count in stored["size"])
+                return cls(
+                    text=stored["text"],
+                    photo=stored["photo"],
+                    cosine=stored["cosine"],
+                    confidence=stored["confidence"],
+                    texts=texts,
+                    photos=photos,
+                )
+        except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path}: not mined pairs: {error}") from error
+
+
+def mine(
+    queries: Floats,
+    designs: Floats,
+    owner: Indices,
+    *,
+    top: int = TOP,
+    memory: int = 128 << 20,
+    advanced: Callable[[int], object] | None = None,
+) -> Mined:
+    """The `top` photos of each text by cosine, its own left out; of equal ones that with the lower number.
+
+    queries: f32 [T,d], designs: f32 [N,d], of any length but zero. owner: i64 [T], the photo of each text. At
+    most about `memory` bytes are held for a block of texts (one text's scores at least). `advanced` is told
+    how many texts each block held. ValueError where the arrays do not fit together or are not finite.
+    """
+    if queries.ndim != 2 or designs.ndim != 2 or queries.shape[1] != designs.shape[1]:
+        raise ValueError(f"queries [T,d] and designs [N,d] expected, found {queries.shape}, {designs.shape}")
+    if owner.shape != (len(queries),):
+        raise ValueError(f"owner: [{len(queries)}] expected, found {list(owner.shape)}")
+    if len(owner) and (owner.min() < 0 or owner.max() >= len(designs)):
+        raise ValueError(f"owner: numbers from 0 to {len(designs) - 1} expected")
+    if top < 1:
+        raise ValueError("top must be at least 1")
+    units = _unit(designs, "designs").T
+    top = min(top, len(designs) - 1) if len(designs) else 0
+    block = max(1, memory // (_BYTES * max(1, len(designs))))
+    chosen = np.zeros((len(queries), top), np.int32)
+    cosine = np.zeros((len(queries), top), np.float32)
+    for start in range(0, len(queries) if top else 0, block):
+        part = slice(start, start + block)
+        scores = _unit(queries[part], "queries") @ units
+        scores[np.arange(len(scores)), owner[part]] = -np.inf
+        best = _best(scores, top)
+        chosen[part] = best
+        cosine[part] = np.take_along_axis(scores, best, axis=1)
+        if advanced is not None:
+            advanced(len(scores))
+    text = np.repeat(np.arange(len(queries), dtype=np.int32), top)
+    flat = np.clip(cosine.ravel(), -1, 1)
+    return Mined(
+        text, chosen.ravel(), flat, np.full(len(text), ALPHA, np.float32), len(queries), len(designs)
+    )
+
+
+def _best(scores: Floats, top: int) -> Indices:
+    """Places of the `top` highest of each row, falling; of equal ones the lowest place. i64 [T,top]."""
+    limit = np.partition(scores, -top, axis=1)[:, -top][:, None]
+    # Those above the limit are all taken, those at it from the left, until there are enough.
+    spare = top - (scores > limit).sum(axis=1, keepdims=True)
+    at = scores == limit
+    taken = (scores > limit) | (at & (np.cumsum(at, axis=1, dtype=np.int32) <= spare))
+    places = np.nonzero(taken)[1].reshape(len(scores), top)
+    values = np.take_along_axis(scores, places, axis=1)
+    return np.take_along_axis(places, np.argsort(-values, axis=1, kind="stable"), axis=1)
+
+
+def _unit(vectors: Floats, name: str) -> Floats:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not (np.isfinite(lengths).all() and (lengths > 0).all()):
+        raise ValueError(f"{name}: finite vectors longer than zero expected")
+    return np.asarray(vectors / lengths, np.float32)
+
+
+def _runs(begin: Indices, count: Indices) -> tuple[Indices, Indices]:
+    """begin[0], begin[0]+1, ... (count[0] of them), then those of 1, and so on; and which run each is of."""
+    which = np.repeat(np.arange(len(count)), count)
+    within = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+    return np.repeat(begin, count) + within, which
+
+
+def read_records(folders: list[Path], split: str = "") -> Iterator[dict[str, Any]]:
+    """The records of `training.synth` folders, all or of one split, in order; ValueError with file and line.
+
+    A last line that a running writer has not finished is left out.
+    """
+    for folder in folders:
+        path = folder / "index.jsonl"
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.endswith("\n"):
+                    continue
+                try:
+                    record = json.loads(line)
+                except json.JSONDecodeError as error:
+                    raise ValueError(f"{path}:{number}: not JSON: {error}") from error
+                if not split or record.get("split") == split:
+                    yield record
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.design.mining", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--queries", type=Path, required=True, help="embeddings of texts, .npy f32 [T,d]")
+    parser.add_argument("--designs", type=Path, required=True, help="embeddings of photos, .npy f32 [N,d]")
+    parser.add_argument("--owner", type=Path, required=True, help="photo of each text, .npy i64 [T]")
+    parser.add_argument("--out", type=Path, required=True, help="where the pairs go, .npz")
+    parser.add_argument("--top", type=int, default=TOP, help="photos a text (%(default)s)")
+    parser.add_argument("--memory", type=int, default=128, help="MiB for a block of scores (%(default)s)")
+    parser.add_argument("--data", type=Path, nargs="+", help="drawn photos whose claims judge the pairs")
+    parser.add_argument("--split", default="", help="only this split of --data was embedded")
+    parser.add_argument("--threshold", type=float, default=0.7, help="least confidence kept (%(default)s)")
+    args = parser.parse_args(argv)
+    try:
+        mined = _mine_files(args)
+    except (OSError, ValueError) as error:
+        parser.exit(1, f"error: {error}\n")
+    mined.save(args.out)
+    per_text = np.bincount(mined.text, minlength=mined.texts)
+    print(
+        f"{args.out}: {len(mined.text)} pairs, {per_text.mean() if mined.texts else 0:.1f} a text, "
+        f"{int((per_text > 0).sum())} of {mined.texts} texts have some"
+    )
+
+
+def _mine_files(args: argparse.Namespace) -> Mined:
+    from rich.progress import Progress
+
+    queries, designs, owner = (
+        np.load(path, allow_pickle=False) for path in (args.queries, args.designs, args.owner)
+    )
+    with Progress(transient=True) as progress:
+        task = progress.add_task("Mining", total=len(queries))
+        mined = mine(
+            queries.astype(np.float32),
+            designs.astype(np.float32),
+            owner.astype(np.int64),
+            top=args.top,
+            memory=args.memory << 20,
+            advanced=lambda done: progress.advance(task, done),
+        )
+    if args.data is None:
+        return mined
+    table = ClaimTable.build(list(read_records(args.data, args.split)))
+    if (len(table.owner), len(table.fulfilled)) != (mined.texts, mined.photos):
+        raise ValueError(
+            f"--data: {len(table.owner)} texts and {len(table.fulfilled)} photos, "
+            f"embedded were {mined.texts} and {mined.photos}"
+        )
+    return mined.judged(table.of_pairs, args.threshold)
+
+
+if __name__ == "__main__":
+    main()
