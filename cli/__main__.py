@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import catalogue, data, evaluation_commands, models, photos, stack_commands
+from cli import catalogue, data, evaluation_commands, models, photos, stack_commands, train
 
 app = typer.Typer(
     name="lunula",
@@ -18,6 +18,7 @@ catalogue.register(app)
 photos.register(app)
 models.register(app)
 data.register(app)
+train.register(app)
 evaluation_commands.register(app)
 
 

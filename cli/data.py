@@ -1,22 +1,20 @@
-"""`lunula data`: synthetic photographs."""
+"""`lunula data`: synthetic photographs, and requests for them in NAIL-STAR's form."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import typer
 
-_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-_INTERRUPTED = 130
+from cli import nailstar_data
+from cli.programs import PASS_ON, run_module
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
     group = typer.Typer(help="Draw synthetic photographs and look at them.", no_args_is_help=True)
-    group.command("synth", context_settings=_PASS_ON)(synth)
-    group.command("sheet", context_settings=_PASS_ON)(sheet)
+    group.command("synth", context_settings=PASS_ON)(synth)
+    group.command("sheet", context_settings=PASS_ON)(sheet)
     group.command("held-out")(held_out)
+    nailstar_data.register(group)
     app.add_typer(group, name="data")
 
 
@@ -36,12 +34,5 @@ def held_out() -> None:
 
 
 def _generator(*args: str) -> None:
-    """Run the generator and end with its exit code.
-
-    A program of its own: it belongs to training, which the client does not import.
-    """
-    try:
-        code = subprocess.run([sys.executable, "-m", "training.synth", *args], check=False).returncode
-    except KeyboardInterrupt:  # the generator has said so itself
-        code = _INTERRUPTED
-    raise typer.Exit(code)
+    """Run the generator and end with its exit code."""
+    raise typer.Exit(run_module("training.synth", *args))

@@ -1,0 +1,18 @@
+"""Commands that are programs of their own: they belong to training, which the client does not import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""Settings of a command that reads no arguments itself."""
+_INTERRUPTED = 130
+
+
+def run_module(module: str, *args: str) -> int:
+    """Run `python -m module args` with this interpreter and return its exit code."""
+    try:
+        return subprocess.run([sys.executable, "-m", module, *args], check=False).returncode
+    except KeyboardInterrupt:  # the program has said so itself
+        return _INTERRUPTED
