@@ -6,6 +6,8 @@
 3. stores the weights as fp16 behind a Cast, which halves the file; runtimes fold the Cast at load and compute
    in fp32. What the rounding costs is measured and refused above `half_tolerance`;
 4. writes model.toml, the single source that config.pbtxt is rendered from.
+Weights above 2 GB, where an ONNX file ends, lie in `model.onnx.data` beside it, and the graph carries their
+checksum; only a backend that loads from a path can serve such a model (Triton does).
 
 Batch invariance is part of the check: each item alone must give what it gives among others.
 """
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import warnings
 from collections.abc import Mapping, Sequence
@@ -26,6 +29,8 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
+
+from training.onnx_files import APART_MIN_BYTES, apart, has_large_weights, save_graph
 
 OPSET = 18
 PREPROCESS_VERSION = "1"
@@ -77,12 +82,13 @@ class Provenance:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """Max abs error of each output: fp32 graph against torch, and what fp16 weights add to it."""
+    """Of each output, max abs error and worst cosine: fp32 graph against torch, and what fp16 weights add."""
 
     graph_error: Mapping[str, float]
     half_error: Mapping[str, float]
     half_cosine: Mapping[str, float]
     size: int
+    graph_cosine: Mapping[str, float] = field(default_factory=dict)
 
 
 def trace_onnx(
@@ -121,12 +127,19 @@ def plain_graph(path: Path) -> None:
     """
     import onnxruntime
 
+    folded = path.parent / "folded" / path.name
+    folded.parent.mkdir(exist_ok=True)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.optimized_model_filepath = str(path)
+    options.optimized_model_filepath = str(folded)
     options.log_severity_level = 3
-    onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-    model = onnx.load(path)
+    if has_large_weights(onnx.load(path)):
+        prefix = "session.optimized_model_external_initializers"
+        options.add_session_config_entry(f"{prefix}_file_name", apart(folded).name)
+        options.add_session_config_entry(f"{prefix}_min_size_in_bytes", str(APART_MIN_BYTES))
+    onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    model = onnx.load(folded)
+    shutil.rmtree(folded.parent)
     used = {node.domain for node in model.graph.node}
     if used - {"", "ai.onnx"}:
         raise ExportError(f"{path.name}: operators of {sorted(used)}, only the ONNX standard's are allowed")
@@ -134,8 +147,7 @@ def plain_graph(path: Path) -> None:
     del model.opset_import[:]
     model.opset_import.extend(kept)
     del model.graph.value_info[:]
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
+    save_graph(model, path)
 
 
 def halve_weights(source: Path, target: Path) -> None:
@@ -157,8 +169,7 @@ def halve_weights(source: Path, target: Path) -> None:
     for cast in reversed(casts):
         graph.node.insert(0, cast)
     del graph.value_info[:]
-    onnx.checker.check_model(model)
-    onnx.save(model, target)
+    save_graph(model, target)
 
 
 def run_onnx(path: Path, feeds: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
@@ -174,7 +185,12 @@ def run_onnx(path: Path, feeds: Mapping[str, NDArray[np.generic]]) -> dict[str, 
 
 
 def _compare(
-    network: nn.Module, example: Sequence[Tensor], path: Path, card: ModelCard, *, tolerance: float
+    network: nn.Module,
+    example: Sequence[Tensor],
+    path: Path,
+    card: ModelCard,
+    *,
+    tolerance: float | Mapping[str, float],
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Max abs error and worst cosine of each output over the whole batch and over each item alone."""
     with torch.no_grad():
@@ -196,10 +212,9 @@ def _compare(
             cosine = float((got * expected).sum() / norm) if norm > 0 else 1.0
             cosines[tensor.name] = min(cosines[tensor.name], cosine)
     for name, error in errors.items():
-        if not error <= tolerance:
-            raise ExportError(
-                f"{path.name}: {name} differs from torch by {error:.2e}, allowed {tolerance:.0e}"
-            )
+        allowed = tolerance if isinstance(tolerance, float) else tolerance[name]
+        if not error <= allowed:
+            raise ExportError(f"{path.name}: {name} differs from torch by {error:.2e}, allowed {allowed:.0e}")
     return errors, cosines
 
 
@@ -233,7 +248,8 @@ def _key(key: str) -> str:
 
 def write_card(folder: Path, card: ModelCard, provenance: Provenance) -> None:
     """Writes folder/model.toml for the weights in folder/1/model.onnx."""
-    digest = hashlib.sha256((folder / "1" / "model.onnx").read_bytes()).hexdigest()
+    weights = folder / "1" / "model.onnx"
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     model: dict[str, object] = {
         "name": card.name,
         "description": card.description,
@@ -245,6 +261,8 @@ def write_card(folder: Path, card: ModelCard, provenance: Provenance) -> None:
         "preprocess_version": PREPROCESS_VERSION,
         "fingerprint": fingerprint(digest, PREPROCESS_VERSION, "fp32"),
     }
+    if apart(weights).exists():
+        model["weights_data"] = f"1/{apart(weights).name}"
     parts = [
         _table("[model]", model),
         _table("[batching]", {"max_queue_delay_us": card.max_queue_delay_us, "preferred": card.preferred}),
@@ -283,35 +301,40 @@ def export_model(
     example: Sequence[Tensor],
     provenance: Provenance,
     half: bool = True,
-    tolerance: float = 1e-4,
-    half_tolerance: float = 0.05,
+    tolerance: float | Mapping[str, float] = 1e-4,
+    half_tolerance: float | Mapping[str, float] = 0.05,
 ) -> ExportReport:
     """Exports `network` to `folder` (triton_models/<name>). See the module's text for the steps.
 
-    `example`: one tensor per input of the card, batch axis first, at least two different items.
+    `example`: one tensor per input of the card, batch axis first, at least two different items. Tolerances
+    are max abs errors, one for all outputs or one for each by name.
     Raises ExportError when the graph disagrees with torch; `folder` is then left as it was.
     """
     weights = folder / "1" / "model.onnx"
-    full = weights.with_suffix(".fp32.onnx")
-    halved = weights.with_suffix(".fp16.onnx")
+    drafts = folder / "1" / "drafts"
+    full, halved = drafts / "fp32" / weights.name, drafts / "fp16" / weights.name
     try:
         trace_onnx(network, example, full, inputs=card.inputs, outputs=card.outputs)
         plain_graph(full)
-        graph_error, _ = _compare(network, example, full, card, tolerance=tolerance)
+        graph_error, graph_cosine = _compare(network, example, full, card, tolerance=tolerance)
         chosen, half_error, half_cosine = (
             full,
             dict.fromkeys(graph_error, 0.0),
             dict.fromkeys(graph_error, 1.0),
         )
         if half:
+            halved.parent.mkdir()
             halve_weights(full, halved)
             half_error, half_cosine = _compare(network, example, halved, card, tolerance=half_tolerance)
             chosen = halved
-        chosen.replace(weights)
+        apart(weights).unlink(missing_ok=True)
+        for file in (chosen, apart(chosen)):
+            if file.exists():
+                file.replace(weights.with_name(file.name))
     finally:
-        full.unlink(missing_ok=True)
-        halved.unlink(missing_ok=True)
+        shutil.rmtree(drafts, ignore_errors=True)
     write_card(folder, card, provenance)
     if not render_config(folder):
         print(f"{folder.name}: config.pbtxt not rendered, serving packages absent")
-    return ExportReport(graph_error, half_error, half_cosine, weights.stat().st_size)
+    size = sum(file.stat().st_size for file in (weights, apart(weights)) if file.exists())
+    return ExportReport(graph_error, half_error, half_cosine, size, graph_cosine)
