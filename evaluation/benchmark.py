@@ -99,7 +99,8 @@ def read_run(folder: Path, split: str, entries: Sequence[Entry]) -> Run:
     path = folder / f"{split}.npz"
     about = _about(folder / "run.json")
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # Opened here: np.load leaves a file that it cannot read open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in ("query_ids", "queries", "design_ids", "designs")}
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise RunError(f"{path}: {error}") from error
