@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, Generic, Protocol, TypeVar
 
 from training.describe.question import ItemError, RunError
@@ -52,43 +53,56 @@ def ask_all(
 ) -> Generator[Tally, None, None]:
     """Ask about all items that the store does not know, and keep the answers; a tally after each step.
 
-    At most `worker.parallel` calls of `work` run at once, each with `worker.batch` items at most, and at most
-    as many again wait, so memory does not grow with the items. "unreachable" is not kept: the next run asks
-    again. After `give_up` items on end that were unreachable or denied the run ends with RunError.
+    At most `worker.parallel` calls of `work` run at once, each in a thread, with `worker.batch` items at
+    most; items are drawn as they are needed. "unreachable" is not kept: the next run asks again. After
+    `give_up` items on end that were unreachable or denied the run ends with RunError.
     """
     tally = Tally()
     batches = _batches(_unknown(items, store, tally), worker.batch)
-    in_flight: dict[Future[Sequence[Any]], list[Item[T]]] = {}
-    failures = 0
-    pool = ThreadPoolExecutor(worker.parallel, thread_name_prefix="describe")
+    answered: SimpleQueue[tuple[list[Item[T]], Sequence[Any] | BaseException]] = SimpleQueue()
+
+    def call(batch: list[Item[T]]) -> None:
+        try:
+            answered.put((batch, work([item.subject for item in batch])))
+        except BaseException as error:
+            answered.put((batch, error))
+
+    in_flight = failures = 0
     try:
         while True:
-            for batch in itertools.islice(batches, 2 * worker.parallel - len(in_flight)):
-                in_flight[pool.submit(work, [item.subject for item in batch])] = batch
+            for batch in itertools.islice(batches, worker.parallel - in_flight):
+                # Daemons, so that a run that is broken off need not wait for calls on their way.
+                Thread(target=call, args=(batch,), daemon=True).start()
+                in_flight += 1
             if not in_flight:
                 break
-            done, _ = wait(in_flight, return_when=FIRST_COMPLETED)
-            for future in done:
-                for item, answer in zip(in_flight.pop(future), future.result(), strict=True):
-                    if not isinstance(answer, ItemError):
-                        store.add(item.key, to_json(answer), of=item.label)
-                        tally.answered, failures = tally.answered + 1, 0
-                        continue
-                    tally.failed += 1
-                    if answer.kind != "unreachable":
-                        store.add(item.key, answer, of=item.label)
-                    failures = failures + 1 if answer.kind in ("unreachable", "denied") else 0
-                    if failures >= give_up:
-                        raise RunError(
-                            f"{failures} items on end without an answer; the last: {answer.message}"
-                        )
+            batch, answers = answered.get()
+            in_flight -= 1
+            if isinstance(answers, BaseException):
+                raise answers
+            for item, answer in zip(batch, answers, strict=True):
+                failures = _keep(item, answer, store, tally, to_json, failures)
+                if failures >= give_up:
+                    raise RunError(f"{failures} items on end without an answer; the last: {answer.message}")
             yield tally
     except BaseException:
         worker.stop()
-        pool.shutdown(wait=False, cancel_futures=True)
         raise
-    pool.shutdown()
     yield tally
+
+
+def _keep(
+    item: Item[T], answer: Any, store: Store, tally: Tally, to_json: Callable[[Any], Any], failures: int
+) -> int:
+    """Put an answer into the store and the tally. How many items on end had none for the server's sake."""
+    if not isinstance(answer, ItemError):
+        store.add(item.key, to_json(answer), of=item.label)
+        tally.answered += 1
+        return 0
+    tally.failed += 1
+    if answer.kind != "unreachable":
+        store.add(item.key, answer, of=item.label)
+    return failures + 1 if answer.kind in ("unreachable", "denied") else 0
 
 
 def _unknown(items: Iterable[Item[T]], store: Store, tally: Tally) -> Iterator[Item[T]]:
