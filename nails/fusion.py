@@ -3,18 +3,15 @@
 Every channel's raw measure is brought to [0, 1] by a fixed, rising map that knows nothing of the other hits,
 so that a score means the same on every page and for every request:
 
-design       cosine c of the fused vectors        1 / (1 + exp(-(c - 0.40) / 0.15))
-description  BM25 score s >= 0                    s / (s + 6)
-palette      CIEDE2000 difference d >= 0          1 / (1 + (d / 15)^2), falling in d
-reference    cosine c of the align vectors        1 / (1 + exp(-(c - 0.75) / 0.15))
+design       cosine c of the fused vectors        1 / (1 + exp(-(c - middle) / width))
+description  BM25 score s >= 0                    s / (s + half)
+palette      CIEDE2000 difference d >= 0          1 / (1 + (d / half)^2), falling in d
+reference    cosine c of the align vectors        as design, with its own middle and width
 
-The constants were read off synthetic validation designs: the middle of a cosine lies between what matching
-pairs and what others have (crops of any two nail photos are much alike, hence the higher one), the width is
-their spread; 6 is the BM25 score of about one rare word. Colours weigh nearly as much as the fused vector by
-default, since on those designs the two together found far more than either. A channel without input takes no
-part, and the weights of the others are scaled to sum to 1. Contributions are cut to whole multiples of 2^-20:
-their sums are exact in float32 and float64 and in any order, so that whoever adds up the terms gets the score
-to the last bit.
+The numbers of these maps (`Scale`) and the weights of the channels are below, in one place, with the command
+that chose them. A channel without input takes no part, and the weights of the others are scaled to sum to 1.
+Contributions are cut to whole multiples of 2^-20: their sums are exact in float32 and float64 and in any
+order, so that whoever adds up the terms gets the score to the last bit.
 """
 
 from __future__ import annotations
@@ -25,9 +22,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nails.palette import likeness
-
 CHANNELS = ("design", "description", "palette", "reference")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Numbers of the maps; all but the middles positive.
+
+    design_middle, reference_middle: the cosine that counts half, between what matching pairs and what others
+    have (crops of any two nail photos are much alike, hence the higher one). design_width, reference_width:
+    their spread. bm25_half: the BM25 score that counts half, about that of one rare word. palette_half: the
+    CIEDE2000 difference that counts half, a shade.
+    """
+
+    design_middle: float = 0.40
+    design_width: float = 0.15
+    reference_middle: float = 0.75
+    reference_width: float = 0.15
+    bm25_half: float = 6.0
+    palette_half: float = 15.0
+
+
+DEFAULT_SCALE = Scale()
 DEFAULT_WEIGHTS: Mapping[str, float] = {
     "design": 0.45,
     "description": 0.2,
@@ -35,8 +51,6 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
     "reference": 0.3,
 }
 
-DESIGN_MIDDLE, REFERENCE_MIDDLE, COSINE_WIDTH = 0.40, 0.75, 0.15
-BM25_HALF = 6.0
 _GRID = 2.0**20
 
 
@@ -55,7 +69,7 @@ class Term:
     contribution: float
 
 
-def normalise(channel: str, raw: float) -> float:
+def normalise(channel: str, raw: float, scale: Scale = DEFAULT_SCALE) -> float:
     """A raw measure brought to [0, 1]; never falls as the match gets better.
 
     Raises ValueError for an unknown channel or a measure that is not finite.
@@ -63,14 +77,14 @@ def normalise(channel: str, raw: float) -> float:
     if not math.isfinite(raw):
         raise ValueError(f"the raw measure of {channel} is not finite")
     if channel == "design":
-        return _logistic((raw - DESIGN_MIDDLE) / COSINE_WIDTH)
+        return _logistic((raw - scale.design_middle) / scale.design_width)
     if channel == "reference":
-        return _logistic((raw - REFERENCE_MIDDLE) / COSINE_WIDTH)
+        return _logistic((raw - scale.reference_middle) / scale.reference_width)
     if channel == "description":
         positive = max(0.0, raw)
-        return positive / (positive + BM25_HALF)
+        return positive / (positive + scale.bm25_half)
     if channel == "palette":
-        return likeness(max(0.0, raw))
+        return 1.0 / (1.0 + (max(0.0, raw) / scale.palette_half) ** 2)
     raise ValueError(f"unknown channel {channel!r}")
 
 
@@ -94,6 +108,14 @@ def channel_weights(weights: Mapping[str, float], available: Mapping[str, bool])
     return {name: weight / total for name, weight in scaled.items()}
 
 
+def score_of(raw: Mapping[str, float | None], shares: Mapping[str, float]) -> float:
+    """The score of one hit in [0, 1], to the bit the one that `fuse` gives.
+
+    shares: of `channel_weights`, computed once for all hits of a search.
+    """
+    return sum(_contribution(channel, raw.get(channel), share)[1] for channel, share in shares.items())
+
+
 def fuse(
     raw: Mapping[str, float | None],
     weights: Mapping[str, float] | None = None,
@@ -115,8 +137,7 @@ def fuse(
     score = 0.0
     for channel, weight in channel_weights(weights, taking_part).items():
         measured = raw.get(channel)
-        normalised = 0.0 if measured is None else normalise(channel, measured)
-        contribution = math.floor(normalised * weight * _GRID) / _GRID
+        normalised, contribution = _contribution(channel, measured, weight)
         score += contribution
         terms.append(
             Term(
@@ -128,6 +149,12 @@ def fuse(
             )
         )
     return score, terms
+
+
+def _contribution(channel: str, measured: float | None, share: float) -> tuple[float, float]:
+    """(normalised, contribution) of a channel's measure."""
+    normalised = 0.0 if measured is None else normalise(channel, measured)
+    return normalised, math.floor(normalised * share * _GRID) / _GRID
 
 
 def _logistic(value: float) -> float:

@@ -35,10 +35,10 @@ _MIN_WEIGHT = 0.03
 _HIGHLIGHT_LEVEL = 238
 _HIGHLIGHT_SHARE = 0.10
 # A colour that covers less than half of its asked-for share counts as up to this much farther.
-_RARITY_DIFFERENCE = 10.0
-_ENOUGH_SHARE = 0.5
+RARITY_DIFFERENCE = 10.0
+ENOUGH_SHARE = 0.5
 # A request's colour that must share a design's colour with another counts as this much farther.
-_SHARED_DIFFERENCE = 10.0
+SHARED_DIFFERENCE = 10.0
 
 _NAMED = tuple(colour for colour in COLOURS if colour.name != "clear")
 _NAMED_LAB = np.array([colour.lab for colour in _NAMED], np.float64)
@@ -164,12 +164,12 @@ def match_colors(request: Sequence[PaletteColor], design: Sequence[PaletteColor]
     if not request or not design:
         return []
     asked, shown = np.array([one.lab for one in request]), np.array([one.lab for one in design])
-    asked_share = np.array([one.weight for one in request])[:, None] * _ENOUGH_SHARE
+    asked_share = np.array([one.weight for one in request])[:, None] * ENOUGH_SHARE
     shown_share = np.array([one.weight for one in design])[None, :]
     rarity = np.clip(1.0 - shown_share / np.maximum(asked_share, 1e-9), 0.0, 1.0)
-    difference = ciede2000(asked[:, None, :], shown[None, :, :]) + _RARITY_DIFFERENCE * rarity
+    difference = ciede2000(asked[:, None, :], shown[None, :, :]) + RARITY_DIFFERENCE * rarity
     # Each request colour may also share any design colour, at a price: one private column per request colour.
-    shared = difference.min(axis=1) + _SHARED_DIFFERENCE
+    shared = difference.min(axis=1) + SHARED_DIFFERENCE
     options = np.concatenate([difference, np.broadcast_to(shared[:, None], (len(asked),) * 2)], axis=1)
     # The sum that is minimised is the very one that the similarity reports.
     loss = (1.0 - 1.0 / (1.0 + (options / HALF_LIKENESS) ** 2)) * np.array([[c.weight] for c in request])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
@@ -19,45 +20,57 @@ _SAME_COLOUR = 15.0
 """CIEDE2000 up to which a colour is a shade of the one that was asked for."""
 
 
-def explain(
-    phrases: Sequence[embed_pb.Phrase],
-    palette: Sequence[PaletteColor],
-    row: Mapping[str, Any],
-    terms: Sequence[Term],
-) -> str:
-    """One line, for example "almond, french · milky white (ΔE 4) · without glitter · not mentioned: pearl".
+class Explainer:
+    """Explains hits, and remembers what was read out of designs' words: reading them is most of the work."""
 
-    A phrase is met when the design's attributes or words say the same, in either language.
-    """
-    text = text_of(row)
-    reading = parse(text.prose[:_READ_CHARACTERS])
-    shown = {(phrase.kind, phrase.name) for phrase in reading.phrases if not phrase.negated}
-    shown |= set(text.attributes)
-    vocabulary = set(words(text.prose[:_READ_CHARACTERS]))
-    met, avoided, absent = [], [], []
-    for phrase in phrases:
-        if phrase.kind == "colour" and palette:
-            continue  # told below, with its measured difference
-        there = _is_there(phrase, shown, vocabulary)
-        if phrase.negated:
-            if not there:
-                avoided.append(phrase.text)
-        elif there:
-            met.append(phrase.text)
-        elif phrase.name:
-            absent.append(phrase.text)
-    parts = [", ".join(dict.fromkeys(met)), _colours(palette, row)]
-    if avoided:
-        parts.append(f"nothing of: {', '.join(dict.fromkeys(avoided))}")
-    reference = next((term for term in terms if term.channel == "reference"), None)
-    if reference is not None and reference.normalised >= 0.5:
-        parts.append(f"looks like the reference (cosine {reference.raw:.2f})")
-    if absent:
-        parts.append(f"not mentioned: {', '.join(dict.fromkeys(absent))}")
-    return " · ".join(part for part in parts if part) or "near in overall look and meaning"
+    def __init__(self, remembered: int = 8192) -> None:
+        """remembered: texts of designs that were shown last."""
+        self._read = lru_cache(maxsize=remembered)(_read)
+
+    def explain(
+        self,
+        phrases: Sequence[embed_pb.Phrase],
+        palette: Sequence[PaletteColor],
+        row: Mapping[str, Any],
+        terms: Sequence[Term],
+    ) -> str:
+        """One line: "almond, french · milky white (ΔE 4) · nothing of: glitter · not mentioned: pearl".
+
+        A phrase is met when the design's attributes or words say the same, in either language.
+        """
+        text = text_of(row)
+        said, vocabulary = self._read(text.prose[:_READ_CHARACTERS])
+        shown = said.union(text.attributes)
+        met, avoided, absent = [], [], []
+        for phrase in phrases:
+            if phrase.kind == "colour" and palette:
+                continue  # told below, with its measured difference
+            there = _is_there(phrase, shown, vocabulary)
+            if phrase.negated:
+                if not there:
+                    avoided.append(phrase.text)
+            elif there:
+                met.append(phrase.text)
+            elif phrase.name:
+                absent.append(phrase.text)
+        parts = [", ".join(dict.fromkeys(met)), _colours(palette, row)]
+        if avoided:
+            parts.append(f"nothing of: {', '.join(dict.fromkeys(avoided))}")
+        reference = next((term for term in terms if term.channel == "reference"), None)
+        if reference is not None and reference.normalised >= 0.5:
+            parts.append(f"looks like the reference (cosine {reference.raw:.2f})")
+        if absent:
+            parts.append(f"not mentioned: {', '.join(dict.fromkeys(absent))}")
+        return " · ".join(part for part in parts if part) or "near in overall look and meaning"
 
 
-def _is_there(phrase: embed_pb.Phrase, shown: set[tuple[str, str]], vocabulary: set[str]) -> bool:
+def _read(prose: str) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
+    """(kind and name of what the words say is there, the words)."""
+    said = {(phrase.kind, phrase.name) for phrase in parse(prose).phrases if not phrase.negated}
+    return frozenset(said), frozenset(words(prose))
+
+
+def _is_there(phrase: embed_pb.Phrase, shown: frozenset[tuple[str, str]], vocabulary: frozenset[str]) -> bool:
     if phrase.name:
         return (phrase.kind, phrase.name) in shown
     own = words(phrase.text)

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from nails.palette import PaletteColor, palette_similarity
+from nails.palette import PaletteColor
+from nails.palette_match import palette_differences
 from services.intake.palettes import palette_colors
 from services.intake.together import stop
 from services.kit.deadline import Deadline
 from services.rank.catalogue import Version
 from services.rank.filters import all_of, id_expression, literal
-from services.rank.rows import LIGHT_FIELDS, palette_of
+from services.rank.rows import LIGHT_FIELDS, colours_of, palette_of
 from services.rank.store import Found, Store
 
 Raw = dict[str, float | None]
@@ -53,12 +54,16 @@ async def measure(
     async def design() -> list[Found]:
         if query.design is None:
             return []
-        return await store.nearest(names.design, query.design, expression, limit, deadline)
+        return await store.nearest(
+            names.design, query.design, expression, limit, deadline, fields=LIGHT_FIELDS
+        )
 
     async def words() -> list[Found]:
         if not query.words:
             return []
-        return await store.wordwise(names.design, query.words, expression, limit, deadline)
+        # Their vectors too, for the cosines of those that the channel `design` does not propose.
+        fields = LIGHT_FIELDS if query.design is None else (*LIGHT_FIELDS, "vector")
+        return await store.wordwise(names.design, query.words, expression, limit, deadline, fields=fields)
 
     async def reference() -> list[Found]:
         if query.reference is None:
@@ -69,24 +74,37 @@ async def measure(
     ids = list(dict.fromkeys(found.design_id for found in (*by_design, *by_words, *by_reference)))
     if not ids:
         return {}
-    rows, designs, scores, references = await _all(
-        store.read(names.design, ids, LIGHT_FIELDS, deadline),
-        _cosines(store, names.design, query.design, by_design, ids, deadline),
-        _word_scores(store, names.design, query.words, by_words, ids, deadline),
-        _cosines(store, names.align, query.reference, by_reference, ids, deadline),
+    rows = {found.design_id: found.row for found in (*by_design, *by_words)}
+    others = [design_id for design_id in ids if design_id not in rows]
+    vectors = {found.design_id: found.row for found in by_words}
+    # A list that is not full has every design with a common word: the others have none.
+    all_words = len(by_words) < limit
+    more, designs, scores, references = await _all(
+        _rows(store, names.design, others, deadline),
+        _cosines(store, names.design, query.design, by_design, vectors, ids, deadline),
+        _word_scores(store, names.design, query.words, by_words, () if all_words else ids, deadline),
+        _cosines(store, names.align, query.reference, by_reference, {}, ids, deadline),
     )
+    rows |= more
+    # A row that is only in the second collection is the rest of an interrupted write.
+    ids = [design_id for design_id in ids if design_id in rows]
+    palettes = _palette_differences(query.palette, [rows[design_id] for design_id in ids])
     return {
         design_id: {
             "design": designs.get(design_id),
             # No common word is a measure too.
             "description": scores.get(design_id, 0.0) if query.words else None,
-            "palette": _palette_difference(query.palette, rows[design_id]),
+            "palette": palette,
             "reference": references.get(design_id),
         }
-        for design_id in ids
-        # A row that is only in the second collection is the rest of an interrupted write.
-        if design_id in rows
+        for design_id, palette in zip(ids, palettes, strict=True)
     }
+
+
+async def _rows(
+    store: Store, collection: str, ids: Sequence[str], deadline: Deadline
+) -> dict[str, Mapping[str, Any]]:
+    return await store.read(collection, ids, ("design_id", *LIGHT_FIELDS), deadline) if ids else {}
 
 
 async def _cosines(
@@ -94,18 +112,26 @@ async def _cosines(
     collection: str,
     vector: Sequence[float] | None,
     found: Sequence[Found],
+    known: Mapping[str, Mapping[str, Any]],
     ids: Sequence[str],
     deadline: Deadline,
 ) -> dict[str, float]:
-    """Cosines of all `ids` with `vector`: the search's, and computed for those that it did not give."""
+    """Cosines of all `ids` with `vector`: the search's, and computed for those that it did not give.
+
+    known: rows with their vectors that need not be read.
+    """
     if vector is None:
         return {}
     cosines = {one.design_id: one.raw for one in found}
     missing = [design_id for design_id in ids if design_id not in cosines]
-    rows = await store.read(collection, missing, ("design_id", "vector"), deadline) if missing else {}
+    unread = [design_id for design_id in missing if design_id not in known]
+    rows = await store.read(collection, unread, ("design_id", "vector"), deadline) if unread else {}
     query = np.asarray(vector, np.float64)
     query /= np.linalg.norm(query)
-    for design_id, row in rows.items():
+    for design_id in missing:
+        row = rows.get(design_id) or known.get(design_id)
+        if row is None:
+            continue
         stored = np.asarray(row["vector"], np.float64)
         cosines[design_id] = float(stored @ query / np.linalg.norm(stored))
     return cosines
@@ -129,9 +155,14 @@ async def _word_scores(
     return scores
 
 
-def _palette_difference(wanted: Sequence[PaletteColor], row: Mapping[str, Any]) -> float | None:
-    """The colour difference of the palettes, huge where the design shows no nails; None without a request."""
-    return palette_similarity(wanted, stored_palette(row)).difference if wanted else None
+def _palette_differences(
+    wanted: Sequence[PaletteColor], rows: Sequence[Mapping[str, Any]]
+) -> Sequence[float | None]:
+    """The colour differences of the palettes, huge where a design shows no nails; None without a request."""
+    if not wanted:
+        return [None] * len(rows)
+    differences: list[float] = palette_differences(wanted, [colours_of(row) for row in rows]).tolist()
+    return differences
 
 
 def stored_palette(row: Mapping[str, Any]) -> list[PaletteColor]:

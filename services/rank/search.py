@@ -8,7 +8,7 @@ from typing import Any
 
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2
-from nails.fusion import CHANNELS, Term, channel_weights, fuse
+from nails.fusion import CHANNELS, Term, channel_weights, fuse, score_of
 from nails.palette import PaletteColor
 from nails.words import words
 from services.intake.palettes import palette_colors, palette_message
@@ -19,7 +19,7 @@ from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, NotFound
 from services.kit.timings import stage
 from services.rank.catalogue import Version
-from services.rank.explanation import explain
+from services.rank.explanation import Explainer
 from services.rank.measures import Query, Raw, measure
 from services.rank.milvus import Milvus
 from services.rank.peers import EmbeddedQuery, Peers, check_fingerprint
@@ -87,6 +87,7 @@ class Search:
         self._photos = photos
         self._threads = threads
         self._candidates = candidates
+        self._explainer = Explainer()
 
     async def page(
         self, version: Version, request: Request, *, offset: int, size: int, deadline: Deadline
@@ -118,16 +119,24 @@ class Search:
         with stage("search"):
             measures = await measure(self._store, version, query, limit=self._candidates, deadline=deadline)
         with stage("fuse"):
-            ranked = _ranked(measures, request.weights, available)
+            ranked = _ranked(measures, channel_weights(request.weights, available))
         shown = ranked[offset : offset + size]
         with stage("read"):
             rows = await self._store.read(
-                version.names.design, [design_id for design_id, _, _ in shown], FULL_FIELDS, deadline
+                version.names.design, [design_id for design_id, _ in shown], FULL_FIELDS, deadline
             )
         with stage("explain"):
-            hits = await self._threads.run(
-                _explained, shown, rows, embedding.phrases if request.text else (), palette
-            )
+            phrases = embedding.phrases if request.text else ()
+
+            def explained() -> list[Hit]:
+                return [
+                    self._hit(raw, rows[design_id], request.weights, available, phrases, palette)
+                    for design_id, raw in shown
+                    # Deleted since it was measured.
+                    if design_id in rows
+                ]
+
+            hits = await self._threads.run(explained)
         return Page(
             hits=hits,
             more=offset + size < len(ranked),
@@ -136,6 +145,19 @@ class Search:
             unavailable=unavailable,
             models=_unique((asked.models if asked is not None else ()) + reference_models),
         )
+
+    def _hit(
+        self,
+        raw: Raw,
+        row: Mapping[str, Any],
+        weights: Mapping[str, float],
+        available: Mapping[str, bool],
+        phrases: Sequence[embed_pb.Phrase],
+        palette: Sequence[PaletteColor],
+    ) -> Hit:
+        taking_part = {channel: raw[channel] for channel in CHANNELS if available[channel]}
+        score, terms = fuse(taking_part, weights, available=available)
+        return Hit(row, score, terms, self._explainer.explain(phrases, palette, row, terms))
 
     async def _embedded(self, version: Version, request: Request, deadline: Deadline) -> EmbeddedQuery | None:
         """The request's vectors; colours alone are put into words, which is what the encoder reads."""
@@ -220,34 +242,14 @@ def _available(request: Request, query: Query, unavailable: Mapping[str, str]) -
     )
 
 
-def _ranked(
-    measures: Mapping[str, Raw], weights: Mapping[str, float], available: Mapping[str, bool]
-) -> list[tuple[str, float, list[Term]]]:
-    """(id, score, terms), best first.
+def _ranked(measures: Mapping[str, Raw], shares: Mapping[str, float]) -> list[tuple[str, Raw]]:
+    """(id, measures), best first.
 
     Ordered by the score to six digits and then by id: a model may give the same request a vector that
     differs in the seventh, and pages must not.
     """
-    scored = []
-    for design_id, raw in measures.items():
-        taking_part = {channel: raw[channel] for channel in CHANNELS if available[channel]}
-        score, terms = fuse(taking_part, weights, available=available)
-        scored.append((design_id, score, terms))
-    return sorted(scored, key=lambda one: (-round(one[1], 6), one[0]))
-
-
-def _explained(
-    shown: Sequence[tuple[str, float, list[Term]]],
-    rows: Mapping[str, Mapping[str, Any]],
-    phrases: Sequence[embed_pb.Phrase],
-    palette: Sequence[PaletteColor],
-) -> list[Hit]:
-    return [
-        Hit(rows[design_id], score, terms, explain(phrases, palette, rows[design_id], terms))
-        for design_id, score, terms in shown
-        # Deleted since it was measured.
-        if design_id in rows
-    ]
+    scored = ((-round(score_of(raw, shares), 6), design_id) for design_id, raw in measures.items())
+    return [(design_id, measures[design_id]) for _, design_id in sorted(scored)]
 
 
 def _unique(models: Models) -> Models:

@@ -11,7 +11,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from services.kit.deadline import Deadline
@@ -34,10 +34,14 @@ _SAMPLE = 2_048
 
 @dataclass(frozen=True)
 class Found:
-    """A design that a channel proposes. raw: cosine, or BM25 score; larger is better."""
+    """A design that a channel proposes.
+
+    raw: cosine, or BM25 score; larger is better. row: the fields that were asked for.
+    """
 
     design_id: str
     raw: float
+    row: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 class Store:
@@ -146,20 +150,45 @@ class Store:
         return rows
 
     async def nearest(
-        self, collection: str, vector: Sequence[float], expression: str, limit: int, deadline: Deadline
+        self,
+        collection: str,
+        vector: Sequence[float],
+        expression: str,
+        limit: int,
+        deadline: Deadline,
+        *,
+        fields: Sequence[str] = (),
     ) -> list[Found]:
-        """The designs with the nearest vectors, nearest first; raw is the cosine."""
+        """The designs with the nearest vectors, nearest first, with `fields`; raw is the cosine."""
         can = await self._milvus.capabilities(deadline)
         check_vector(vector, len(vector))
         parameters = {"metric_type": "COSINE", "params": _wide_enough(can.search_params, limit)}
         return await self._search(
-            collection, [float(x) for x in vector], "vector", parameters, expression, limit, 1.0, deadline
+            collection,
+            [float(x) for x in vector],
+            "vector",
+            parameters,
+            expression,
+            limit,
+            1.0,
+            deadline,
+            fields=fields,
         )
 
     async def wordwise(
-        self, collection: str, text: str, expression: str, limit: int, deadline: Deadline
+        self,
+        collection: str,
+        text: str,
+        expression: str,
+        limit: int,
+        deadline: Deadline,
+        *,
+        fields: Sequence[str] = (),
     ) -> list[Found]:
-        """The designs whose words fit the text best (BM25), best first; only those with a common word."""
+        """The designs whose words fit the text best (BM25), best first, with `fields`.
+
+        Only those with a common word.
+        """
         can = await self._milvus.capabilities(deadline)
         query = spaced_words(text)
         if not query:
@@ -173,6 +202,7 @@ class Store:
             limit,
             can.bm25_sign,
             deadline,
+            fields=fields,
         )
 
     async def page(
@@ -276,6 +306,8 @@ class Store:
         limit: int,
         sign: float,
         deadline: Deadline,
+        *,
+        fields: Sequence[str],
     ) -> list[Found]:
         def work(client: Any, timeout: float) -> list[Found]:
             (hits,) = client.search(
@@ -285,11 +317,14 @@ class Store:
                 filter=expression,
                 limit=min(limit, MAX_ROWS),
                 search_params=parameters,
-                output_fields=["design_id"],
+                output_fields=["design_id", *fields],
                 consistency_level=self._milvus.consistency,
                 timeout=timeout,
             )
-            return [Found(str(hit["entity"]["design_id"]), sign * float(hit["distance"])) for hit in hits]
+            return [
+                Found(str(hit["entity"]["design_id"]), sign * float(hit["distance"]), hit["entity"])
+                for hit in hits
+            ]
 
         return await self._milvus.call(work, deadline=deadline)
 

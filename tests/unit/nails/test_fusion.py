@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nails.fusion import CHANNELS, DEFAULT_WEIGHTS, channel_weights, fuse, normalise
+from nails.fusion import CHANNELS, DEFAULT_WEIGHTS, channel_weights, fuse, normalise, score_of
 
 raws = st.fixed_dictionaries(
     {
@@ -37,6 +37,15 @@ def test_a_score_is_the_sum_of_its_contributions_to_the_last_bit(
         narrow = np.float32(narrow + np.float32(contribution))
     assert np.float32(score) == narrow
     assert float(narrow) == score
+
+
+@given(raws, weights, st.fixed_dictionaries({channel: st.booleans() for channel in CHANNELS}))
+def test_ranking_uses_the_very_score_that_is_shown(
+    raw: dict[str, float | None], weight: dict[str, float], available: dict[str, bool]
+) -> None:
+    taking_part = {channel: raw[channel] for channel in CHANNELS if available[channel]}
+    shown, _ = fuse(taking_part, weight, available=available)
+    assert score_of(raw, channel_weights(weight, available)) == shown
 
 
 @given(raws, weights)

@@ -1,0 +1,74 @@
+"""One request's palette against those of many designs at once, as a search needs it.
+
+The figures are those of `nails.palette.palette_similarity`; only the way to them is shorter: the differences
+of all pairs are computed together. Where no two requested colours want the same colour of a design, each has
+simply the one that it wants; the few other designs are assigned one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nails.assignment import assign
+from nails.color import ciede2000
+from nails.palette import (
+    ENOUGH_SHARE,
+    HALF_LIKENESS,
+    RARITY_DIFFERENCE,
+    SHARED_DIFFERENCE,
+    PaletteColor,
+    difference_of,
+)
+
+ShownColor = tuple[Sequence[float], float]
+"""A colour of a design: CIELAB (L, a, b) and its share in (0, 1]."""
+
+
+def palette_differences(
+    request: Sequence[PaletteColor], designs: Sequence[Sequence[ShownColor]]
+) -> NDArray[np.float64]:
+    """How far each design's palette is from the requested colours, as one CIEDE2000 difference >= 0: [n].
+
+    Huge for a design without colours, and for a request without any.
+    """
+    found = np.full(len(designs), difference_of(0.0))
+    filled = [index for index, design in enumerate(designs) if design]
+    if not request or not filled:
+        return found
+    most = max(len(designs[index]) for index in filled)
+    labs, shares = np.zeros((len(filled), most, 3)), np.zeros((len(filled), most))
+    there = np.zeros((len(filled), most), bool)
+    for row, index in enumerate(filled):
+        count = len(designs[index])
+        labs[row, :count] = [lab for lab, _ in designs[index]]
+        shares[row, :count] = [share for _, share in designs[index]]
+        there[row, :count] = True
+    asked = np.array([color.lab for color in request], np.float64)
+    weights = np.array([color.weight for color in request], np.float64)
+    enough = np.maximum(weights * ENOUGH_SHARE, 1e-9)[:, None]
+    rarity = np.clip(1.0 - shares[:, None, :] / enough, 0.0, 1.0)
+    difference = ciede2000(asked[None, :, None, :], labs[:, None, :, :]) + RARITY_DIFFERENCE * rarity
+    difference = np.where(there[:, None, :], difference, np.inf)  # [designs, asked, shown]
+    wanted = difference.argmin(axis=2)
+    chosen = difference.min(axis=2)
+    ordered = np.sort(wanted, axis=1)
+    for twice in np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1)):
+        chosen[twice] = _assigned(difference[twice][:, there[twice]], weights)
+    likeness = 1.0 / (1.0 + (chosen / HALF_LIKENESS) ** 2)
+    similarity = np.clip(likeness @ (weights / (weights.sum() or 1.0)), 1e-9, 1.0)
+    found[filled] = HALF_LIKENESS * np.sqrt(np.maximum(0.0, 1.0 / similarity - 1.0))
+    return found
+
+
+def _assigned(difference: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The difference that counts for each requested colour [asked] of one design's [asked, shown].
+
+    As in `nails.palette.match_colors`: any colour may also be shared, at a price.
+    """
+    shared = difference.min(axis=1) + SHARED_DIFFERENCE
+    options = np.concatenate([difference, np.broadcast_to(shared[:, None], (len(shared),) * 2)], axis=1)
+    loss = (1.0 - 1.0 / (1.0 + (options / HALF_LIKENESS) ** 2)) * weights[:, None]
+    return options[np.arange(len(shared)), assign(loss)]
