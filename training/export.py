@@ -191,6 +191,7 @@ def _compare(
     card: ModelCard,
     *,
     tolerance: float | Mapping[str, float],
+    least_cosine: float,
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Max abs error and worst cosine of each output over the whole batch and over each item alone."""
     with torch.no_grad():
@@ -212,9 +213,11 @@ def _compare(
             cosine = float((got * expected).sum() / norm) if norm > 0 else 1.0
             cosines[tensor.name] = min(cosines[tensor.name], cosine)
     for name, error in errors.items():
-        allowed = tolerance if isinstance(tolerance, float) else tolerance[name]
+        allowed = tolerance[name] if isinstance(tolerance, Mapping) else tolerance
         if not error <= allowed:
             raise ExportError(f"{path.name}: {name} differs from torch by {error:.2e}, allowed {allowed:.0e}")
+        if not cosines[name] >= least_cosine:
+            raise ExportError(f"{path.name}: {name} has cosine {cosines[name]:.6f}, needed {least_cosine}")
     return errors, cosines
 
 
@@ -303,11 +306,13 @@ def export_model(
     half: bool = True,
     tolerance: float | Mapping[str, float] = 1e-4,
     half_tolerance: float | Mapping[str, float] = 0.05,
+    least_cosine: float = 0.0,
+    least_half_cosine: float = 0.0,
 ) -> ExportReport:
     """Exports `network` to `folder` (triton_models/<name>). See the module's text for the steps.
 
     `example`: one tensor per input of the card, batch axis first, at least two different items. Tolerances
-    are max abs errors, one for all outputs or one for each by name.
+    are max abs errors, one for all outputs or one for each by name; cosines are the worst of any output.
     Raises ExportError when the graph disagrees with torch; `folder` is then left as it was.
     """
     weights = folder / "1" / "model.onnx"
@@ -316,7 +321,9 @@ def export_model(
     try:
         trace_onnx(network, example, full, inputs=card.inputs, outputs=card.outputs)
         plain_graph(full)
-        graph_error, graph_cosine = _compare(network, example, full, card, tolerance=tolerance)
+        graph_error, graph_cosine = _compare(
+            network, example, full, card, tolerance=tolerance, least_cosine=least_cosine
+        )
         chosen, half_error, half_cosine = (
             full,
             dict.fromkeys(graph_error, 0.0),
@@ -325,7 +332,9 @@ def export_model(
         if half:
             halved.parent.mkdir()
             halve_weights(full, halved)
-            half_error, half_cosine = _compare(network, example, halved, card, tolerance=half_tolerance)
+            half_error, half_cosine = _compare(
+                network, example, halved, card, tolerance=half_tolerance, least_cosine=least_half_cosine
+            )
             chosen = halved
         apart(weights).unlink(missing_ok=True)
         for file in (chosen, apart(chosen)):
