@@ -100,6 +100,9 @@ def _add_writer(parser: argparse.ArgumentParser, choices: Sequence[str]) -> None
     parser.add_argument("--out", type=Path, required=True, help="answers, .jsonl; those in it are kept")
     parser.add_argument("--limit", type=int, help="ask about the first so many only")
     parser.add_argument("--again", action="store_true", help="ask again where there was an error before")
+    parser.add_argument(
+        "--max-tokens", type=int, help="longest answer (400; of a judge 60); thinking takes more"
+    )
     endpoint = parser.add_argument_group(
         "--by endpoint",
         "any OpenAI-compatible server; the key is read from LUNULA_ENDPOINT_API_KEY, and every setting from "
@@ -218,12 +221,16 @@ def _describer(args: argparse.Namespace) -> Describer:
             raise ValueError("--by compact needs --perceived: what perception found")
         return CompactDescriber(perceived, least=args.least)
     if args.by == "qwen":
-        return ModelDescriber(_qwen(args))
-    return ModelDescriber(_endpoint(args))
+        return ModelDescriber(_qwen(args), **_tokens(args))
+    return ModelDescriber(_endpoint(args), **_tokens(args))
 
 
 def _judge_of(args: argparse.Namespace) -> Judge:
-    return DigitJudge(_qwen(args)) if args.by == "qwen" else ModelJudge(_endpoint(args))
+    return DigitJudge(_qwen(args)) if args.by == "qwen" else ModelJudge(_endpoint(args), **_tokens(args))
+
+
+def _tokens(args: argparse.Namespace) -> dict[str, int]:
+    return {} if args.max_tokens is None else {"max_tokens": args.max_tokens}
 
 
 def _endpoint(args: argparse.Namespace) -> Endpoint:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -80,13 +81,14 @@ class CompactDescriber:
     name = "compact"
     batch = 256
     parallel = 1
-    describe_version = "1"
     restate_version = "1"
 
     def __init__(self, perceived: Mapping[str, tuple[Attributes, Palette]], *, least: float = 0.5) -> None:
         self.perceived = perceived
         self.least = least
-        self.describe_version = f"1-{least:g}"
+        # Another perception has other words, so it is part of the version.
+        known = json.dumps([least, sorted(perceived.items())])
+        self.describe_version = f"1-{sha256(known.encode()).hexdigest()[:12]}"
 
     def describe(self, photos: Sequence[Photo]) -> list[str | ItemError]:
         return [self._describe(photo) for photo in photos]

@@ -86,6 +86,14 @@ def test_without_a_model_photos_are_described_by_what_was_perceived() -> None:
     assert describer.restate(["red nails, no glitter"]) == [Restated(("nails in red",), ("red nails",))]
 
 
+def test_another_perception_of_a_photo_is_asked_anew() -> None:
+    sha256 = Photo(RED).sha256
+    seen = [{sha256: ({"shape": [("oval", p)]}, [])} for p in (0.9, 0.9, 0.8)]
+    versions = [CompactDescriber(one).describe_version for one in seen]
+    assert versions[0] == versions[1] != versions[2]
+    assert CompactDescriber(seen[0], least=0.4).describe_version != versions[0]
+
+
 @dataclass
 class Counting:
     """Work that notes how many calls run at once; with `together`, each call waits for that many."""
@@ -233,7 +241,8 @@ def test_the_command_describes_a_folder_and_goes_on_where_it_stopped(
     (tmp_path / "photos" / "notes.txt").write_text("no photo")
     out = tmp_path / "out.jsonl"
     command = ["describe", str(tmp_path / "photos"), *arguments(server, out), "--parallel", "1"]
-    main([*command, "--limit", "2"])
+    main([*command, "--limit", "2", "--max-tokens", "77"])
+    assert {call["max_tokens"] for call in server.calls} == {77}
     assert capsys.readouterr().out == f"{out}: 1 answered, 1 failed, 0 known before\n"
     main(command)
     assert capsys.readouterr().out == f"{out}: 2 answered, 0 failed, 3 known before\n"
