@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli import eval_design, eval_hands, eval_segmentation, evaluating
+from cli import eval_channels, eval_design, eval_hands, eval_segmentation, evaluating
 from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.evaluation_page import render_results
 from cli.models import DEFAULT_REPOSITORY
@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     group.command("segmentation")(eval_segmentation.segmentation)
     group.command("hands")(eval_hands.hands)
     group.command("design")(eval_design.design)
+    group.command("channels")(eval_channels.channels)
     group.command("errors")(eval_design.error_counts)
     app.add_typer(group, name="eval")
 

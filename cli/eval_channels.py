@@ -1,0 +1,356 @@
+"""`lunula eval channels`: weights of the search's channels, chosen on validation data."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from cli import indexing
+from cli.console import console, errors, errors_as_exit_codes, progress, run
+from cli.models import DEFAULT_REPOSITORY
+from cli.ports import free_addresses
+from cli.records import Record, RecordError
+from cli.searching import RequestError
+from cli.stack import Stack, StackOptions
+from evaluation.channel_weights import (
+    PRESENT,
+    Asking,
+    Askings,
+    Setting,
+    choose,
+    figures_of,
+    only,
+    out_of_fold,
+    steps,
+)
+from evaluation.metrics import paired_bootstrap
+from evaluation.nailstar import Entry, read
+from lunula.rank.v1 import rank_service_pb2 as rank
+from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
+from lunula.type.v1 import palette_pb2
+from nails.fusion import Scale
+from services.kit.client import call, connect
+
+KINDS = ("text", "text and palette")
+SPLITS = ("val", "train")
+_TEXTS = "index.jsonl"
+_PAGE = 100
+_IN_FLIGHT = 4
+
+
+def channels(
+    data: Annotated[Path, typer.Option(help="A folder with nailstar.jsonl and its photos.")],
+    split: Annotated[
+        str, typer.Option(metavar="|".join(SPLITS), help="Never the one that results are reported on.")
+    ] = "val",
+    described: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help=f"Share of the photos indexed with their texts of {_TEXTS}, for BM25."
+        ),
+    ] = 0.5,
+    limit: Annotated[int, typer.Option(min=0, help="Only so many photos and requests; 0 takes all.")] = 0,
+    terms: Annotated[
+        Path | None,
+        typer.Option(help="File for what the channels measured: read where it exists, else written."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write everything to this JSON file.")] = None,
+    rank_address: Annotated[
+        str,
+        typer.Option(
+            "--rank",
+            help="RankService with an empty catalogue; by default a stack of its own is started and stopped.",
+            metavar="HOST:PORT",
+        ),
+    ] = "",
+) -> None:
+    """Choose the weights of a search's channels, and the maps before them, on validation data.
+
+    Indexes the photos of a split, asks every request with its palette and without, and keeps what each
+    channel measured for each hit. Then weights and maps are tried offline for the highest mean reciprocal rank. The
+    figures are of requests that had no part in the choice; what is printed for nails/fusion.py is chosen on
+    all of them.
+    """
+    with errors_as_exit_codes():
+        if split not in SPLITS:
+            raise RequestError(f"weights are chosen on {' or '.join(SPLITS)}, not on {split!r}")
+        if terms is not None and terms.is_file():
+            askings = read_terms(terms)
+        else:
+            entries = [entry for entry in read(data) if entry.split == split][: limit or None]
+            if not entries:
+                raise RecordError(f"{data}: no photo of split {split}")
+            askings = _measured(data, entries, described, rank_address)
+            if terms is not None:
+                terms.parent.mkdir(parents=True, exist_ok=True)
+                terms.write_text(terms_json(askings), encoding="utf-8")
+        try:
+            report = _report(Askings(askings))
+        except ValueError as error:
+            raise RequestError(f"{data}: {error}") from error
+        _show(report)
+        if out is not None:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            errors.print(f"wrote {out}", markup=False)
+
+
+def records_of(folder: Path, entries: Sequence[Entry], described: float) -> list[Record]:
+    """The photos of the entries; a share `described` of them, the same every time, with their texts.
+
+    Raises:
+        RecordError: texts are wanted and the folder has none.
+    """
+    texts = _texts(folder / _TEXTS, {entry.id for entry in entries}) if described > 0 else {}
+    records = []
+    for entry in entries:
+        known = texts.get(entry.id, {}) if _draw(entry.id) < described else {}
+        records.append(
+            Record(
+                design_id=entry.id,
+                photo=folder / entry.image,
+                title=str(known.get("title", "")),
+                description=str(known.get("description", "")),
+                tags=tuple(str(tag) for tag in known.get("tags", ())),
+            )
+        )
+    return records
+
+
+def requests_of(entry: Entry) -> dict[str, rank.SearchDesignsRequest]:
+    """The ways in which the request of an entry is asked, by their kinds."""
+    asked = {KINDS[0]: rank.SearchDesignsRequest(text=entry.request, page_size=_PAGE)}
+    if entry.palette:
+        colours = [
+            palette_pb2.PaletteColor(color=palette_pb2.LabColor(l=lab[0], a=lab[1], b=lab[2]))
+            for lab in entry.palette
+        ]
+        asked[KINDS[1]] = rank.SearchDesignsRequest(
+            text=entry.request, page_size=_PAGE, palette=palette_pb2.Palette(colors=colours)
+        )
+    return asked
+
+
+def asking_of(entry: Entry, kind: str, hits: Sequence[rank.Hit]) -> Asking:
+    """What the channels measured for all hits of a request."""
+    ordered = sorted(hits, key=lambda hit: hit.design.design_id)
+    channels = [term.channel for term in ordered[0].terms] if ordered else []
+    raw = {
+        channel: np.array([hit.terms[place].raw for hit in ordered], np.float64)
+        for place, channel in enumerate(channels)
+    }
+    ids = tuple(hit.design.design_id for hit in ordered)
+    targets = set(entry.targets)
+    return Asking(entry.id, kind, entry.lang, ids, raw, np.array([one in targets for one in ids], bool))
+
+
+def terms_json(askings: Sequence[Asking]) -> str:
+    """Askings for a file."""
+    lines = [
+        {
+            "request": asking.request,
+            "kind": asking.kind,
+            "lang": asking.lang,
+            "ids": asking.ids,
+            "raw": {channel: [float(f"{value:.7g}") for value in raw] for channel, raw in asking.raw.items()},
+            "targets": [one for one, is_target in zip(asking.ids, asking.target, strict=True) if is_target],
+        }
+        for asking in askings
+    ]
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def read_terms(path: Path) -> list[Asking]:
+    """Askings of such a file.
+
+    Raises:
+        RecordError: a line is not one.
+    """
+    askings = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            fields = json.loads(line)
+            ids = tuple(str(one) for one in fields["ids"])
+            raw = {str(name): np.array(values, np.float64) for name, values in fields["raw"].items()}
+            targets = set(fields["targets"])
+            if any(values.shape != (len(ids),) for values in raw.values()):
+                raise ValueError("as many measures as ids are needed")
+            askings.append(
+                Asking(
+                    str(fields["request"]),
+                    str(fields["kind"]),
+                    str(fields["lang"]),
+                    ids,
+                    raw,
+                    np.array([one in targets for one in ids], bool),
+                )
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RecordError(f"{path}:{number}: {error!r}") from error
+    return askings
+
+
+def _measured(folder: Path, entries: Sequence[Entry], described: float, rank_address: str) -> list[Asking]:
+    records = records_of(folder, entries, described)
+    with ExitStack() as resources:
+        if not rank_address:
+            state = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="lunula-channels-")))
+            addresses = free_addresses()
+            options = StackOptions(state, DEFAULT_REPOSITORY, addresses)
+            resources.enter_context(Stack(options, report=lambda line: errors.print(f"[dim]{line}[/dim]")))
+            rank_address = addresses.rank
+
+        async def work() -> list[Asking]:
+            async with connect(rank_address) as channel:
+                stub = rank_grpc.RankServiceStub(channel)
+                asked = [(entry, kind, one) for entry in entries for kind, one in requests_of(entry).items()]
+                with progress() as bar:
+                    photos = bar.add_task("Indexing", total=len(records))
+                    requests = bar.add_task("Asking  ", total=len(asked))
+                    outcome = await indexing.index(stub, records, on_answer=lambda _: bar.advance(photos))
+                    for design_id, error in outcome.failed.items():
+                        errors.print(
+                            f"not indexed: {design_id}: {error.message} [{error.reason}]", markup=False
+                        )
+                    return await _ask_all(stub, asked, lambda: bar.advance(requests))
+
+        return run(work())
+
+
+async def _ask_all(
+    stub: rank_grpc.RankServiceAsyncStub,
+    asked: Sequence[tuple[Entry, str, rank.SearchDesignsRequest]],
+    on_asked: Callable[[], None],
+) -> list[Asking]:
+    slots = asyncio.Semaphore(_IN_FLIGHT)
+
+    async def one(entry: Entry, kind: str, request: rank.SearchDesignsRequest) -> Asking:
+        hits: list[rank.Hit] = []
+        async with slots:
+            while True:
+                response: rank.SearchDesignsResponse = await call(stub.SearchDesigns, request, timeout=120.0)
+                hits += response.hits
+                if not response.next_page_token:
+                    break
+                request.page_token = response.next_page_token
+        on_asked()
+        return asking_of(entry, kind, hits)
+
+    return list(await asyncio.gather(*(one(*item) for item in asked)))
+
+
+def _report(askings: Askings) -> dict[str, Any]:
+    """Everything that is known at the end, for programs."""
+    with progress() as bar:
+        task = bar.add_task("Choosing", total=3 * steps())
+        folds, after = out_of_fold(askings, on_step=lambda: bar.advance(task))
+        chosen = choose(askings, on_step=lambda: bar.advance(task))
+        bar.update(task, completed=3 * steps())
+    before = askings.ranks(PRESENT)
+    kinds = np.array([asking.kind for asking in askings.all])
+    langs = np.array([asking.lang for asking in askings.all])
+    groups = {"all": np.ones(len(kinds), bool)}
+    groups |= {kind: kinds == kind for kind in sorted(set(kinds))}
+    groups |= {lang: langs == lang for lang in sorted(set(langs))}
+    alone = {
+        "design alone": only(PRESENT, "design"),
+        "without description": only(PRESENT, "design", "palette", "reference"),
+        "without palette": only(PRESENT, "design", "description", "reference"),
+    }
+    difference = paired_bootstrap(1.0 / after, 1.0 / before, samples=2_000)
+    return {
+        "requests": len({asking.request for asking in askings.all}),
+        "askings": len(askings.all),
+        "present": _setting(PRESENT),
+        "chosen": _setting(chosen),
+        "chosen_by_half": [_setting(setting) for setting in folds],
+        "figures": {
+            name: {
+                **{row: asdict(askings.figures(setting, group)) for row, setting in alone.items()},
+                "before": asdict(figures_of(before[group])),
+                "after, on the other half": asdict(figures_of(after[group])),
+                "after, on what it was chosen on": asdict(askings.figures(chosen, group)),
+            }
+            for name, group in groups.items()
+        },
+        "mrr_gain": {"mean": difference.mean, "low": difference.low, "high": difference.high},
+    }
+
+
+def _show(report: Mapping[str, Any]) -> None:
+    table = Table(title="MRR and hit@10 of the first target, in %", title_justify="left")
+    table.add_column("")
+    for group, rows in report["figures"].items():
+        table.add_column(f"{group}\n({next(iter(rows.values()))['askings']})", justify="right")
+    for name in report["figures"]["all"]:
+        cells = [
+            f"{100 * rows[name]['mrr']:.1f}  {100 * rows[name]['hit']:.1f}"
+            for rows in report["figures"].values()
+        ]
+        table.add_row(name, *cells)
+    console.print(table)
+    gain = report["mrr_gain"]
+    console.print(
+        f"MRR on the other half: {100 * gain['mean']:+.2f} points "
+        f"(95 % of bootstraps: {100 * gain['low']:+.2f} to {100 * gain['high']:+.2f})",
+        highlight=False,
+    )
+    for number, setting in enumerate(report["chosen_by_half"], start=1):
+        console.print(f"chosen on half {number}: {_line(setting)}", highlight=False, soft_wrap=True)
+    console.print(f"now:             {_line(report['present'])}", highlight=False, soft_wrap=True)
+    console.print(f"chosen on all:   {_line(report['chosen'])}", highlight=False, soft_wrap=True)
+    console.print("\nfor nails/fusion.py:", highlight=False)
+    console.print(source_of(report["chosen"]), highlight=False, markup=False)
+
+
+def source_of(setting: Mapping[str, Mapping[str, float]]) -> str:
+    """The lines of nails/fusion.py that say this setting."""
+    weights = "".join(f'    "{name}": {value:g},\n' for name, value in setting["weights"].items())
+    fields = "".join(f"    {name}: float = {value:g}\n" for name, value in setting["scale"].items())
+    return f"DEFAULT_WEIGHTS: Mapping[str, float] = {{\n{weights}}}\n\n{fields}"
+
+
+def _setting(setting: Setting) -> dict[str, dict[str, float]]:
+    return {"weights": dict(setting.weights), "scale": asdict(setting.scale)}
+
+
+def _line(setting: Mapping[str, Mapping[str, float]]) -> str:
+    present = asdict(Scale())
+    weights = " ".join(f"{name} {value:.2f}" for name, value in setting["weights"].items())
+    maps = " ".join(
+        f"{name} {value:g}{'' if value == present[name] else '*'}" for name, value in setting["scale"].items()
+    )
+    return f"{weights} | {maps}"
+
+
+def _texts(path: Path, wanted: set[str]) -> dict[str, dict[str, Any]]:
+    if not path.is_file():
+        raise RecordError(f"{path}: no such file; --described 0 indexes the photos alone")
+    texts = {}
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                fields = json.loads(line)
+                if fields["id"] in wanted:
+                    texts[str(fields["id"])] = {
+                        name: fields[name] for name in ("title", "description", "tags") if fields.get(name)
+                    }
+            except (ValueError, KeyError, TypeError) as error:
+                raise RecordError(f"{path}:{number}: {error!r}") from error
+    return texts
+
+
+def _draw(design_id: str) -> float:
+    """A number in [0, 1) that only depends on the id."""
+    return int.from_bytes(hashlib.sha256(f"described {design_id}".encode()).digest()[:4], "big") / 2**32
