@@ -74,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="in place of --n: as many photos as the artists have works",
     )
+    parser.add_argument(
+        "--splits",
+        type=_splits,
+        metavar="train=N,val=N,test=N",
+        help="in place of --n: photos of each split (kind designs); paper N has train=8625,val=400,test=1600",
+    )
     parser.add_argument("--out", type=Path, help="folder to fill; a run that was interrupted goes on")
     parser.add_argument("--sheet", type=Path, help="write a contact sheet of about 64 samples here instead")
     parser.add_argument("--marked", action="store_true", help="draw outlines and joints on the sheet")
@@ -89,6 +95,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _splits(text: str) -> dict[str, int]:
+    """ "train=8625,val=400" as a dictionary; raises argparse's error for anything else."""
+    try:
+        return {name.strip(): int(size) for name, size in (part.split("=") for part in text.split(","))}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like train=8625,val=400,test=1600") from None
+
+
 def _run(args: argparse.Namespace) -> None:
     if args.what == "held-out":
         print(json.dumps(listing(), ensure_ascii=False, indent=1))
@@ -102,6 +116,10 @@ def _run(args: argparse.Namespace) -> None:
             if args.kind != "artists" or args.n is not None:
                 raise ValueError("--all-works goes with --kind artists, in place of --n")
             n = total_works(args.artists)
+        if args.splits is not None:
+            if args.n is not None:
+                raise ValueError("--splits goes in place of --n")
+            n = sum(args.splits.values())
         write(
             args.out,
             n,
@@ -112,6 +130,7 @@ def _run(args: argparse.Namespace) -> None:
             backgrounds=args.backgrounds,
             without=args.without,
             artists=args.artists,
+            splits=args.splits,
         )
     else:
         raise ValueError("say where to: --out FOLDER for photos, --sheet FILE for a contact sheet")

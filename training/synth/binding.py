@@ -19,7 +19,7 @@ from training.synth.holdout import pair_held_out, split_of
 
 FAMILY = 4
 CASES = ("pattern", "finish", "part", "finger")
-_SHARE = 8  # one group of four photos in eight is a family
+_SHARE_BITS = 3  # one group of four photos in eight is a family
 _PATTERNS = ("dots", "stripes", "check", "hearts", "stars", "floral", "french", "swirl", "leopard", "zigzag")
 _FINISHES = ("glitter", "chrome", "matte", "cat_eye")
 _PART_COLOURS = ("gold", "silver", "white", "black", "pink", "red", "blue")
@@ -40,7 +40,9 @@ class Bound:
 def bound(seed: int) -> Bound | None:
     """The design of a photo that belongs to a family, None for the others (seven in eight)."""
     group, member = divmod(seed, FAMILY)
-    if zlib.crc32(f"binding:{group}".encode()) % _SHARE:
+    # by the hash's high bits: CRC is linear, so low bits would say something of the split, which is chosen by a
+    # remainder of another CRC of the same number, and no family would fall into one of the splits
+    if zlib.crc32(f"binding:{group}".encode()) >> (32 - _SHARE_BITS):
         return None
     rng = np.random.default_rng([group, 4])
     split = split_of(group)

@@ -42,6 +42,12 @@ class Subject:
         return own
 
 
+def design_split(seed: int) -> str:
+    """The split of the photo `seed` of kind designs: its own, or its family's."""
+    family = bound(seed)
+    return split_of(seed) if family is None else family.split
+
+
 def subject_of(
     rng: np.random.Generator, seed: int, kind: str, artists: int = ARTISTS, bare_share: float = 0.0
 ) -> Subject:

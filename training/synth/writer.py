@@ -11,7 +11,7 @@ import json
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from training.synth.artists import ARTISTS, MOST_ARTISTS
 from training.synth.ingredients import checked
 from training.synth.run_facts import complete, lists
 from training.synth.scene import draw
-from training.synth.subjects import GROUPS, KINDS
+from training.synth.subjects import GROUPS, KINDS, design_split
 
 MOST = 10_000_000  # photos of one run
 SIZES = (64, 4096)
@@ -52,6 +52,34 @@ def photo_seed(seed: int, number: int) -> int:
     return seed * MOST + number
 
 
+def numbers_of_splits(seed: int, splits: Mapping[str, int]) -> list[int]:
+    """The first numbers of a run of designs that fill every split, in order.
+
+    Raises ValueError for an unknown split or a size below 0.
+    """
+    for name, size in splits.items():
+        if name not in ("train", "val", "test") or not 0 <= size <= MOST // 100:
+            raise ValueError(f"{name}={size}: train, val or test, and 0 to {MOST // 100:,} photos")
+    left = dict(splits)
+    numbers = []
+    for number in range(MOST):
+        if not any(left.values()):
+            break
+        split = design_split(photo_seed(seed, number))
+        if left.get(split):
+            left[split] -= 1
+            numbers.append(number)
+    return numbers
+
+
+def _numbers(n: int, seed: int, kind: str, splits: Mapping[str, int] | None) -> Sequence[int]:
+    if splits is None:
+        return range(n)
+    if kind != "designs" or sum(splits.values()) != n:
+        raise ValueError("splits go with kind designs, and n is their sum")
+    return numbers_of_splits(seed, splits)
+
+
 def write(
     out: Path | str,
     n: int,
@@ -64,17 +92,20 @@ def write(
     progress: bool = True,
     without: Iterable[str] = (),
     artists: int = ARTISTS,
+    splits: Mapping[str, int] | None = None,
 ) -> Path:
     """Write `n` photos to `out` (images/, masks/, hands/, records/, index.jsonl); returns the index's path.
 
     Photos whose record exists are kept. `without`: names of training.synth.ingredients to leave out.
-    `artists`: how many share the works of kind "artists". Raises ValueError where `out` holds a run with
-    other settings and for arguments out of range, OSError where `out` cannot be written, and RuntimeError
-    where a process died.
+    `artists`: how many share the works of kind "artists". `splits`: how many photos of each split, in place
+    of the first `n`, which is then their sum; kind "designs" alone. Raises ValueError where `out` holds a run
+    with other settings and for arguments out of range, OSError where `out` cannot be written, and
+    RuntimeError where a process died.
     """
     out = Path(out)
     left_out = tuple(sorted(checked(without)))
     _in_range(n, seed, kind, workers, size, quality, artists)
+    numbers = _numbers(n, seed, kind, splits)
     if backgrounds is not None and not backgrounds.is_dir():
         raise ValueError(f"{backgrounds}: no folder of backgrounds")
     for folder in ("images", "masks", "hands", "records"):
@@ -89,10 +120,11 @@ def write(
     }
     if kind == "artists":
         settings["artists"] = artists
+    if splits is not None:
+        settings["splits"] = dict(splits)
     _same_run(out, settings)
     jobs = [
-        Job(out, i, photo_seed(seed, i), kind, size, quality, backgrounds, left_out, artists)
-        for i in range(n)
+        Job(out, i, photo_seed(seed, i), kind, size, quality, backgrounds, left_out, artists) for i in numbers
     ]
     missing = [job for job in jobs if not _record_path(job).exists()]
     workers = workers or os.cpu_count() or 1

@@ -34,6 +34,15 @@ def test_one_photo_in_eight_belongs_to_a_family() -> None:
     assert 0.1 < share < 0.15
 
 
+def test_families_fall_into_every_split() -> None:
+    """The hash that picks families must say nothing of the one that picks splits, for groups of any length."""
+    for first in (0, 102_500_000):
+        chosen = [bound(FAMILY * group) for group in range(first, first + 4000)]
+        splits = [family.split for family in chosen if family is not None]
+        shares = {split: splits.count(split) / len(splits) for split in ("train", "val", "test")}
+        assert 0.7 < shares["train"] < 0.9 and min(shares["val"], shares["test"]) > 0.05
+
+
 def test_all_four_show_the_same_two_colours_and_differ() -> None:
     cases = set()
     for family in families(60):

@@ -15,6 +15,8 @@ from training.synth import writer as writer_module
 from training.synth.backgrounds import collect, crop, photos
 from training.synth.catalogue import catalogue_designs
 from training.synth.scene import Sample
+from training.synth.subjects import design_split
+from training.synth.writer import numbers_of_splits, photo_seed
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -105,3 +107,20 @@ def test_the_committed_sample_is_the_catalogue_form() -> None:
     assert sum(path.stat().st_size for path in folder.rglob("*")) < 4_000_000
     assert any(ord(max(line["title"])) > 0x3000 for line in lines)
     assert any(max(line["title"]) < "\u0100" for line in lines)
+
+
+def test_splits_are_filled_exactly_and_depend_on_the_seed_alone() -> None:
+    wanted = {"train": 40, "val": 5, "test": 7}
+    numbers = numbers_of_splits(3, wanted)
+    splits = [design_split(photo_seed(3, number)) for number in numbers]
+    assert {name: splits.count(name) for name in wanted} == wanted
+    assert numbers == sorted(set(numbers)) == numbers_of_splits(3, wanted)
+    with pytest.raises(ValueError, match="nope=3"):
+        numbers_of_splits(3, {"nope": 3})
+
+
+def test_a_run_of_splits_is_of_designs_and_as_large_as_they_are(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="kind designs"):
+        write(tmp_path, 3, kind="artists", splits={"train": 3})
+    with pytest.raises(ValueError, match="their sum"):
+        write(tmp_path, 4, splits={"train": 3})
