@@ -29,9 +29,10 @@ def write_designs(folder: Path, count: int = 24, artists: int = 4) -> Path:
             cv2.ellipse(mask, place, (7, 12), 0, 0, 360, nail + 1, -1)
         cv2.imwrite(str(folder / f"images/{index}.jpg"), photo)
         cv2.imwrite(str(folder / f"masks/{index}.png"), mask)
+        claims = [["main", "colour", colour.name], ["set", "shape", "almond"]]
         texts = [
-            {"lang": "en", "level": "dense", "text": f"{colour.en[0]} nails", "nnp": [colour.en[0]]},
-            {"lang": "ja", "level": "dense", "text": f"{colour.ja[0]}のネイル"},
+            {"lang": "en", "level": "dense", "text": f"{colour.en[0]} nails", "claims": claims},
+            {"lang": "ja", "level": "dense", "text": f"{colour.ja[0]}のネイル", "claims": claims},
         ]
         record = {
             "id": f"{index:06d}",
@@ -44,6 +45,7 @@ def write_designs(folder: Path, count: int = 24, artists: int = 4) -> Path:
                 "shape": "almond",
                 "pattern": "plain",
                 "finish": "unheard_of",
+                "accent": {"colour": "gold"},
             },
             "nails": [{"attributes": {"colour": "gold", "bare": True}}],
             "palette": [{"lab": list(colour.lab), "weight": 1.0, "name": colour.name}],
@@ -52,6 +54,8 @@ def write_designs(folder: Path, count: int = 24, artists: int = 4) -> Path:
             "title": f"work of number{index % artists}",
             "description": colour.en[0],
         }
+        if index < 2:
+            record["binding"] = {"family": "family-0", "case": "finish", "member": index}
         lines.append(json.dumps(record, ensure_ascii=False) + "\n")
     (folder / "index.jsonl").write_text("".join(lines), encoding="utf-8")
     return folder

@@ -17,7 +17,7 @@ from training.design.encoders import Encoders
 from training.design.export import cut_backbone, design_example, example_images, query_example
 from training.design.folded import fold_backbone
 from training.design.image_align import ImageAlign
-from training.design.image_style import ImageStyle
+from training.design.image_style import ImageStyle, NailCells
 from training.design.nail_colour import NamedColourBins, srgb_to_lab
 from training.design.query_fuse import QueryFuse
 
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 @pytest.fixture(scope="module")
 def encoders() -> Encoders:
     torch.manual_seed(0)
-    return Encoders(EfficientNetLite0()).eval()
+    return Encoders(EfficientNetLite0(), facts=5).eval()
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,43 @@ def test_image_models_give_unit_embeddings_and_half_precision_tokens(encoders: E
     style = ImageStyle(encoders.backbone, encoders.style)(images)
     assert style.shape == (2, 256)
     np.testing.assert_allclose([*norms(embedding), *norms(style)], 1, atol=1e-5)
+
+
+@torch.no_grad()
+def test_facts_are_probabilities_and_tokens_those_of_the_exported_model(encoders: Encoders) -> None:
+    images = example_images(2)
+    align, _, facts, tokens = encoders.look(images)
+    exported, half = ImageAlign(encoders.backbone, encoders.align)(images)
+    assert facts.shape == (2, 5) and float(facts.min()) >= 0 and float(facts.max()) <= 1
+    torch.testing.assert_close(align, exported)
+    torch.testing.assert_close(tokens.half(), half)
+
+
+@torch.no_grad()
+def test_a_photo_without_nails_hangs_on_nothing_small(encoders: Encoders) -> None:
+    """An empty nail map gives averages near zero, not one rounding error over another."""
+    images = torch.full((1, 3, 224, 224), -0.3)
+    _, logits = encoders.style.describe(images, encoders.backbone.levels(images))
+    moved = images + 1e-5
+    for before, after in zip(encoders.embed(images), encoders.embed(moved), strict=True):
+        assert logits.shape == (1, 1, 28, 28)
+        torch.testing.assert_close(before, after, atol=2e-3, rtol=0)
+
+
+@torch.no_grad()
+def test_cells_without_nail_have_hardly_a_say() -> None:
+    torch.manual_seed(0)
+    cells = NailCells().eval()
+    stride16, colours = torch.randn(1, 112, 4, 4), torch.rand(1, 2 * len(COLOURS), 4, 4)
+    nails = torch.zeros(1, 1, 4, 4)
+    nails[..., 1:3, 1:3] = 1
+    before = cells(stride16, colours, nails)
+    elsewhere, on_nails = stride16.clone(), stride16.clone()
+    elsewhere[..., 0, :] += 1
+    on_nails[..., 1, 1] += 1
+    away = (cells(elsewhere, colours, nails) - before).abs().max()
+    near = (cells(on_nails, colours, nails) - before).abs().max()
+    assert away < 0.1 * near
 
 
 @torch.no_grad()

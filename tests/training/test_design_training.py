@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from pathlib import Path
 
@@ -12,16 +13,28 @@ torch = pytest.importorskip("torch", reason="needs the training environment")
 
 from tests.training.designs import write_designs
 from training.backbone import EfficientNetLite0
+from training.design import beit3_row
 from training.design.corpus import Corpus, build_corpus
 from training.design.encoders import EncoderConfig, Encoders, train_encoders
 from training.design.export import export_encoders, export_fusions
 from training.design.features import Features, embed_designs
-from training.design.fusions import FusionConfig, Fusions, tabulate, train_fusions
-from training.design.judge import asked, confidence
+from training.design.mining import Mined, mine
 from training.design.ranking import best_ranks, figures
-from training.design.records import SLOT_INDEX, Request, read_designs
+from training.design.records import read_designs
+from training.design.requests import picked_palettes, tabulate
+from training.design.row_models import ROWS, Row, RowNetwork
+from training.design.row_training import (
+    RowConfig,
+    Split,
+    design_inputs,
+    embed_questions,
+    embed_split,
+    mrr,
+    train_row,
+)
 from training.design.sentences import Sentences
 from training.design.views import PLAIN, ViewConfig, distorted_view, plain_view, read_mask, read_photo
+from training.design.written import written
 from training.export import Provenance
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
@@ -51,12 +64,21 @@ def random_features(count: int) -> Features:
         return (x / np.linalg.norm(x, axis=2, keepdims=True)).astype(np.float16)
 
     names = np.array([str(i) for i in range(count)])
-    return Features(names, align=unit(512), style=unit(256), crop_align=unit(512), crop_style=unit(256))
+    return Features(
+        names,
+        align=unit(512),
+        style=unit(256),
+        crop_align=unit(512),
+        crop_style=unit(256),
+        facts=rng.random((count, 3)).astype(np.float16),
+        tokens=rng.normal(size=(count, 49, 320)).astype(np.float16),
+    )
 
 
-def test_a_record_gives_what_the_vocabulary_knows_and_passes_over_bare_nails(folder: Path) -> None:
+def test_a_record_gives_facts_with_their_place(folder: Path) -> None:
     design = read_designs(folder, 1)[0]
-    assert design.attributes == {("colour", "white"), ("shape", "almond"), ("pattern", "plain")}
+    assert ("main", "colour", "white") in design.facts and ("set", "shape", "almond") in design.facts
+    assert ("accent", "colour", "gold") in design.facts and ("main", "colour", "gold") not in design.facts
     assert [request.lang for request in design.requests] == ["en", "ja"]
 
 
@@ -91,28 +113,24 @@ def test_the_plain_view_of_a_crop_is_the_serving_cut(folder: Path) -> None:
     np.testing.assert_array_equal(plain_view(photo, design.crop, 224), wanted)
 
 
-def test_the_judge_counts_wanted_and_unwanted_attributes() -> None:
-    texts = ["red nails with glitter", "red nails, no glitter", "something nice"]
-    wants = asked([Request("en", "plain", text) for text in texts])
-    has = np.zeros((2, wants.shape[1]), np.float32)
-    has[:, SLOT_INDEX[("colour", "red")]] = 1
-    has[0, SLOT_INDEX[("finish", "glitter")]] = 1
-    np.testing.assert_allclose(confidence(wants, has), [[1, 0.5], [0.5, 1], [0, 0]])
-
-
-def test_the_claims_of_a_writer_come_before_the_reading_of_the_text() -> None:
-    claims = (("colour", "red", True), ("finish", "glitter", False))
-    wants = asked([Request("en", "plain", "blue nails", claims=claims)])[0]
-    assert wants[SLOT_INDEX[("colour", "red")]] == 1 and wants[SLOT_INDEX[("finish", "glitter")]] == -1
-    assert wants[SLOT_INDEX[("colour", "blue")]] == 0
-
-
 def test_a_photo_that_satisfies_a_text_is_no_contrast_to_it(corpus: Corpus) -> None:
     photos = np.arange(4)
-    texts = corpus.first[photos]
-    ignored = corpus.ignored(photos, texts)
-    assert ignored.diagonal().all()
-    assert not ignored[0, 3]
+    ignored = corpus.ignored(photos, corpus.first[photos])
+    assert ignored.diagonal().all() and ignored.sum() == 4
+
+
+def test_siblings_of_a_family_are_known_and_their_texts_are_contrasts(corpus: Corpus) -> None:
+    assert corpus.siblings[0].tolist() == [1] and corpus.siblings[5].size == 0
+    texts = corpus.sibling_texts(np.array([0, 5]), np.random.default_rng(0))
+    assert corpus.owner[texts].tolist() == [1]
+
+
+def test_a_picked_palette_lies_near_the_paints(corpus: Corpus) -> None:
+    colours, mask = picked_palettes(corpus.designs, np.random.default_rng(0))
+    assert mask[:, 0].all() and not mask[:, 1:].any()  # each design has one paint
+    paints = np.array([design.palette[0][0] for design in corpus.designs])
+    moved = colours[:, 0] - paints
+    assert 1 < moved.std() < 8 and np.abs(moved).max() < 20
 
 
 def test_ranks_count_ties_against_the_target_and_take_the_best_of_several() -> None:
@@ -126,9 +144,9 @@ def test_ranks_count_ties_against_the_target_and_take_the_best_of_several() -> N
 
 
 def trained_encoders(corpus: Corpus, epochs: float) -> Encoders:
-    config = EncoderConfig(size=64, large=64, epochs=epochs, batch=12, bank=16, warm_up=0.1)
+    config = EncoderConfig(size=64, large=64, epochs=epochs, batch=12, bank=16, warm_up=0.1, loaders=0)
     torch.manual_seed(3)
-    return train_encoders(Encoders(EfficientNetLite0()), corpus, config, ViewConfig())
+    return train_encoders(Encoders(EfficientNetLite0(), len(corpus.facts)), corpus, config, ViewConfig())
 
 
 def test_a_few_steps_of_the_encoders_lower_their_loss(
@@ -146,21 +164,94 @@ def test_the_same_seed_trains_the_same_encoders(corpus: Corpus) -> None:
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
-def test_fusions_learn_a_few_designs_by_heart(corpus: Corpus, sentences: Sentences) -> None:
+def learnt(row: Row, corpus: Corpus, sentences: Sentences, epochs: float = 100) -> tuple[RowNetwork, float]:
+    """A row trained on the few designs by heart, and its MRR on them."""
     features = random_features(len(corpus.designs))
-    table = tabulate([(r.text, r.mdd, r.nnp) for r in corpus.requests], sentences)
-    config = FusionConfig(epochs=120, batch=24, text_share=0, whole_share=0, weight_crc=0.02)
-    model = train_fusions(corpus, features, table, config)
-    from training.design.evaluate import fuse_designs, fuse_requests
+    texts = [request.text for request in corpus.requests]
+    table = tabulate(texts, sentences)
+    written = sentences([request.text for request in corpus.requests[::2]])
+    split = Split(features, written)
+    config = RowConfig(epochs=epochs, batch=24, bfloat16=False, whole_share=0, crc_threshold=0.9)
+    targets = corpus.owner[:, None] == np.arange(len(corpus.designs))[None, :]
+    mined = Mined(
+        np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.float32),
+        len(texts), len(corpus.designs),
+    )  # fmt: skip
 
-    requests = fuse_requests(model, table, corpus.first[:-1], colours=False)
-    ranks = best_ranks(requests @ fuse_designs(model, features).T, np.eye(len(corpus.designs), dtype=bool))
-    assert (ranks == 1).mean() > 0.7
+    def found(network: RowNetwork) -> float:
+        return mrr(embed_questions(row, network, table, None), embed_split(row, network, split), targets)
+
+    network, metrics = train_row(row, corpus, split, table, config, mined, found)
+    assert metrics["val_mrr"] == found(network)
+    return network, metrics["val_mrr"]
+
+
+@pytest.mark.parametrize("name", ["clip", "nailia", "cvfim", "ours", "ours_info_nce"])
+def test_rows_learn_a_few_designs_by_heart(name: str, corpus: Corpus, sentences: Sentences) -> None:
+    assert learnt(ROWS[name], corpus, sentences)[1] > 60
+
+
+def test_the_same_seed_trains_the_same_row(corpus: Corpus, sentences: Sentences) -> None:
+    first, second = (learnt(ROWS["ours"], corpus, sentences, epochs=2)[0] for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_a_row_reads_what_it_says_and_nothing_else() -> None:
+    split = Split(random_features(3), np.ones((3, 512), np.float32))
+    rows = np.arange(3)
+    present = {
+        name: [bool(x.any()) for x in design_inputs(ROWS[name], split, rows)]
+        for name in ("clip", "nailia", "cvfim_no_crop", "cvfim", "cvfim_crop_only", "ours_no_text")
+    }  # style, align, crop, text
+    assert present == {
+        "clip": [False, True, False, False],
+        "nailia": [True, True, False, True],
+        "cvfim_no_crop": [True, True, False, True],
+        "cvfim": [True, True, True, True],
+        "cvfim_crop_only": [True, False, True, True],
+        "ours_no_text": [True, True, True, False],
+    }
+    style = design_inputs(ROWS["cvfim_crop_only"], split, rows)[0]
+    np.testing.assert_array_equal(style, split.features.crop_style[:, 0].astype(np.float32))
+
+
+def test_beit3_on_ready_tokens_learns_a_few_designs_by_heart(corpus: Corpus) -> None:
+    tokens = random_features(len(corpus.designs)).tokens
+    texts = [request.text for request in corpus.requests]
+    pieces = beit3_row.Pieces(texts)
+    ids = pieces(texts)
+    targets = corpus.owner[:, None] == np.arange(len(corpus.designs))[None, :]
+
+    def found(network: torch.nn.Module) -> float:
+        queries, designs = beit3_row.embed(network, tokens, ids)
+        return 100 * float((1 / best_ranks(queries @ designs.T, targets)).mean())
+
+    config = beit3_row.Beit3RowConfig(width=48, layers=2, heads=4, feed=96, epochs=60, batch=24, drop=0)
+    network, metrics = beit3_row.train(tokens, ids, corpus.first, pieces, config, found)
+    assert metrics["val_mrr"] > 60
+    stored = {"state": network.state_dict() | {"pieces": torch.from_numpy(pieces.used)}}
+    stored["config"] = dataclasses.asdict(config)
+    again, _ = beit3_row.embed_real(stored, tokens, texts)
+    np.testing.assert_allclose(again, beit3_row.embed(network, tokens, ids)[0], atol=1e-5)
+
+
+def test_mined_pairs_of_a_trained_row_stand_in_for_confidence(corpus: Corpus) -> None:
+    rng = np.random.default_rng(0)
+    queries = rng.normal(size=(len(corpus.texts), 8)).astype(np.float32)
+    designs = rng.normal(size=(len(corpus.designs), 8)).astype(np.float32)
+    found = mine(queries, designs, corpus.owner, top=3)
+    texts, photos = np.arange(6), np.arange(len(corpus.designs))
+    assert found.mask(texts, photos).sum(axis=1).tolist() == [3] * 6
+
+
+def test_what_is_written_of_a_photo_says_what_is_likely() -> None:
+    facts = [("main", "colour", "red"), ("accent", "colour", "gold"), ("set", "shape", "almond")]
+    assert written(np.array([0.9, 0.8, 0.1], np.float16), facts) == "Nails in red. Accent nail in gold."
 
 
 def test_exported_encoders_equal_torch_and_say_where_they_come_from(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    reports = export_encoders(Encoders(EfficientNetLite0()).eval(), tmp_path, PROVENANCE)
+    reports = export_encoders(Encoders(EfficientNetLite0(), facts=3).eval(), tmp_path, PROVENANCE)
     for name, report in reports.items():
         assert report.graph_error["embedding"] <= 1e-4
         assert report.half_cosine["embedding"] >= 0.999
@@ -170,17 +261,17 @@ def test_exported_encoders_equal_torch_and_say_where_they_come_from(tmp_path: Pa
 
 def test_exported_fusions_equal_torch_with_absent_tokens_in_the_batch(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    for report in export_fusions(Fusions().eval(), tmp_path, PROVENANCE).values():
+    for report in export_fusions(RowNetwork(ROWS["ours"]).eval(), tmp_path, PROVENANCE).values():
         assert report.graph_error["embedding"] <= 1e-4
         assert report.half_cosine["embedding"] >= 0.9999
 
 
 def test_features_of_the_serving_view_do_not_depend_on_the_other_views(folder: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = Encoders(EfficientNetLite0()).eval()
+    model = Encoders(EfficientNetLite0(), facts=3).eval()
     designs = read_designs(folder, 3)
     plain = embed_designs(model, designs, distorted=0, seed=0, config=PLAIN)
-    many = embed_designs(model, designs, distorted=2, seed=0, config=ViewConfig(), batch=2)
+    many = embed_designs(model, designs, distorted=2, seed=0, config=ViewConfig(), workers=1)
     many.save(tmp_path / "features.npz")
     many = Features.load(tmp_path / "features.npz")
     assert many.align.shape == (3, 3, 512) and many.names.tolist() == plain.names.tolist()

@@ -25,17 +25,19 @@ class Attention(nn.Module):
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, queries: Tensor, keys: Tensor, present: Tensor) -> Tensor:
+    def forward(self, queries: Tensor, keys: Tensor, present: Tensor, *, soft: bool = False) -> Tensor:
         """queries f32 [N,Q,d], keys f32 [N,K,d], present f32 [N,K] in {0, 1} -> f32 [N,Q,d].
 
-        A row without any present key attends evenly; mask what it returns.
+        A row without any present key attends evenly; mask what it returns. `soft`: present is in (0, 1] and
+        scales each key's weight.
         """
         width = queries.shape[2]
         size = width // self.heads
         q = self.query(queries).unflatten(2, (self.heads, size)).transpose(1, 2)  # [N,h,Q,s]
         k = self.key(keys).unflatten(2, (self.heads, size)).transpose(1, 2)  # [N,h,K,s]
         v = self.value(keys).unflatten(2, (self.heads, size)).transpose(1, 2)  # [N,h,K,s]
-        logits = q @ k.transpose(2, 3) / math.sqrt(size) + (1 - present)[:, None, None, :] * ABSENT
+        bias = present.log() if soft else (1 - present) * ABSENT
+        logits = q @ k.transpose(2, 3) / math.sqrt(size) + bias[:, None, None, :]
         mixed = (logits.softmax(dim=3) @ v).transpose(1, 2).flatten(2)  # [N,Q,d]
         result: Tensor = self.out(mixed)
         return result
@@ -53,10 +55,10 @@ class Block(nn.Module):
         self.narrow = nn.Linear(feed, width)
         self.drop = nn.Dropout(drop)
 
-    def forward(self, tokens: Tensor, present: Tensor) -> Tensor:
-        """tokens f32 [N,T,d], present f32 [N,T] -> f32 [N,T,d]."""
+    def forward(self, tokens: Tensor, present: Tensor, *, soft: bool = False) -> Tensor:
+        """tokens f32 [N,T,d], present f32 [N,T] (see `Attention`) -> f32 [N,T,d]."""
         normed = self.norm_attention(tokens)
-        tokens = tokens + self.drop(self.attention(normed, normed, present))
+        tokens = tokens + self.drop(self.attention(normed, normed, present, soft=soft))
         feed = self.narrow(self.drop(functional.gelu(self.widen(self.norm_feed(tokens)))))
         return tokens + self.drop(feed)
 

@@ -3,9 +3,12 @@ form).
 
 A step reads top to bottom: views of a batch of designs, one forward pass, and the sum of
 - symmetric InfoNCE of the image embedding against frozen sentence embeddings, with a bank of other texts as
-  further contrasts; a text that the photo satisfies by its attributes is no contrast;
+  further contrasts, those of designs that bind the same colours otherwise among them; a text that the photo
+  satisfies is no contrast;
 - the same for the style embedding through a linear map that is thrown away afterwards;
-- attributes (multi-label) and palette (shares of the named colours) from both hidden layers;
+- the facts that the photo shows (multi-label, each with its place: main look, accent, finger) and the palette
+  (shares of the named colours), read off both embeddings by one linear map each: what a linear map can read
+  there, the fusions can use;
 - the nail map against the drawn mask.
 The stem and the first blocks stay as ImageNet left them, and batch statistics are never updated: what is
 learned from drawings must still hold on photographs.
@@ -18,12 +21,14 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
 
 from nails.vocabulary import COLOURS
 from training.backbone import EfficientNetLite0, imagenet_backbone
@@ -31,7 +36,7 @@ from training.design.corpus import Corpus
 from training.design.folded import fold_backbone
 from training.design.image_align import ALIGN_DIM, AlignHead
 from training.design.image_style import STYLE_DIM, StyleHead
-from training.design.records import SLOTS, Design
+from training.design.records import Design
 from training.design.views import ViewConfig, distorted_view, read_mask, read_photo
 from training.losses import EXCLUDED, Temperature
 
@@ -45,8 +50,8 @@ class EncoderConfig:
     seed: int = 7
     size: int = 160  # pixels of a view; the last `large_share` of the steps uses `large`
     large: int = 224
-    large_share: float = 0.15
-    epochs: float = 4.0
+    large_share: float = 0.2
+    epochs: float = 10.0
     batch: int = 32
     texts: int = 4  # of a design in a step: cheap, and a view is not
     bank: int = 1024  # further texts to tell apart
@@ -58,38 +63,45 @@ class EncoderConfig:
     weight_decay: float = 0.02
     warm_up: float = 0.05
     weight_style: float = 0.5
-    weight_attributes: float = 4.0
+    weight_facts: float = 0.15  # of the sum over all facts
     weight_palette: float = 0.5
     weight_nails: float = 1.0
+    bfloat16: bool = True  # the backbone alone
+    loaders: int = 1  # processes that make views, 0 or 1
 
 
 class Encoders(nn.Module):
     """The backbone, both heads, and what only training needs. Takes the backbone over and folds it."""
 
-    def __init__(self, backbone: EfficientNetLite0) -> None:
+    def __init__(self, backbone: EfficientNetLite0, facts: int) -> None:
         super().__init__()
         self.backbone = fold_backbone(backbone)
         self.align = AlignHead()
         self.style = StyleHead()
         self.style_to_text = nn.Linear(STYLE_DIM, ALIGN_DIM)
-        self.align_attributes = nn.Linear(self.align.hidden.out_features, len(SLOTS))
-        self.style_attributes = nn.Linear(self.style.hidden.out_features, len(SLOTS))
-        self.align_palette = nn.Linear(self.align.hidden.out_features, len(COLOURS))
+        self.align_facts = nn.Linear(ALIGN_DIM, facts)
+        self.style_facts = nn.Linear(STYLE_DIM, facts)
+        self.align_palette = nn.Linear(ALIGN_DIM, len(COLOURS))
         self.style_palette = nn.Linear(STYLE_DIM, len(COLOURS))
         self.temperature = Temperature(ceiling=100)
         self.style_temperature = Temperature(ceiling=100)
 
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """images f32 [N,3,S,S] -> align f32 [N,512], style f32 [N,256], both unit."""
+        return self.look(images)[:2]
+
+    def look(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """images f32 [N,3,S,S] -> align [N,512], style [N,256], facts [N,F] in [0, 1], tokens [N,T,320]."""
         levels = self.backbone.levels(images)
         _, align = self.align(self.align.describe(images, levels)[0])
         _, style = self.style(self.style.describe(images, levels)[0])
-        return align, style
+        logits = self.align_facts(align * ALIGN_DIM**0.5) + self.style_facts(style * STYLE_DIM**0.5)
+        return align, style, (logits / 2).sigmoid(), levels[32].flatten(2).transpose(1, 2)
 
 
-def pretrained_encoders() -> Encoders:
+def pretrained_encoders(facts: int) -> Encoders:
     """Heads at random, backbone from ImageNet."""
-    return Encoders(imagenet_backbone())
+    return Encoders(imagenet_backbone(), facts)
 
 
 def freeze(model: Encoders, blocks: int) -> None:
@@ -128,6 +140,38 @@ class Schedule:
         return 0.01 + 0.99 * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
 
 
+class Views(NamedTuple):
+    """A batch: rows i64 [B] of the corpus, views f32 [B,3,S,S], nail shares f32 [B,1,S/8,S/8]."""
+
+    rows: Tensor
+    images: Tensor
+    shares: Tensor
+
+
+class EncoderViews(Dataset[Views]):
+    """Batches of distorted views, each a pure function of (seed, step)."""
+
+    def __init__(self, designs: Sequence[Design], config: EncoderConfig, views: ViewConfig) -> None:
+        self.designs, self.config, self.views = designs, config, views
+        count = len(designs)
+        self.steps = max(1, round(config.epochs * count / config.batch))
+        rng = np.random.default_rng(config.seed)
+        rounds = math.ceil(self.steps * config.batch / count)
+        self.order = np.concatenate([rng.permutation(count) for _ in range(rounds)])
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> Views:
+        config = self.config
+        rng = np.random.default_rng([config.seed, step])
+        rows = self.order[step * config.batch : (step + 1) * config.batch]
+        size = config.large if step >= self.steps * (1 - config.large_share) else config.size
+        designs = [self.designs[row] for row in rows]
+        images, shares = batch_views(designs, size, config.crop_share, rng, self.views)
+        return Views(torch.from_numpy(rows), images, shares)
+
+
 def batch_views(
     designs: Sequence[Design], size: int, crop_share: float, rng: np.random.Generator, config: ViewConfig
 ) -> tuple[Tensor, Tensor]:
@@ -141,51 +185,49 @@ def batch_views(
         view, share = distorted_view(photos[index], mask, box, size, rng, config, clutter)
         views.append(view)
         shares.append(share)
-    images = torch.from_numpy(np.stack(views)).contiguous(memory_format=torch.channels_last)
-    return images, torch.from_numpy(np.stack(shares))[:, None]
+    return torch.from_numpy(np.stack(views)), torch.from_numpy(np.stack(shares))[:, None]
 
 
 def step_loss(
-    model: Encoders,
-    corpus: Corpus,
-    rows: NDArray[np.int64],
-    images: Tensor,
-    shares: Tensor,
-    rng: np.random.Generator,
-    config: EncoderConfig,
+    model: Encoders, corpus: Corpus, batch: Views, rng: np.random.Generator, config: EncoderConfig
 ) -> tuple[Tensor, dict[str, float]]:
-    """Loss of one batch of designs `rows` i64 [B] and its terms."""
-    levels = model.backbone.levels(images)
+    """Loss of one batch and its terms."""
+    rows = batch.rows.numpy()
+    images = batch.images.contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bfloat16):
+        levels = model.backbone.levels(images)
+    levels = {stride: level.float() for stride, level in levels.items()}
     align_description, align_nails = model.align.describe(images, levels)
     style_description, style_nails = model.style.describe(images, levels)
-    align_hidden, align = model.align(align_description)
-    style_hidden, style = model.style(style_description)
+    _, align = model.align(align_description)
+    _, style = model.style(style_description)
 
     said = functional.normalize(model.style_to_text(style), dim=1)
     terms = {"align": torch.zeros(()), "style": torch.zeros(())}
     for _ in range(config.texts):
         own = rng.integers(corpus.first[rows], corpus.first[rows + 1])
-        chosen = np.concatenate([own, rng.integers(0, len(corpus.texts), config.bank)])
+        bank = rng.integers(0, len(corpus.texts), config.bank)
+        chosen = np.concatenate([own, corpus.sibling_texts(rows, rng), bank])
         texts = torch.from_numpy(corpus.texts[chosen])
         ignored = torch.from_numpy(corpus.ignored(rows, chosen))
         align_lost = text_contrast(align, texts, ignored, model.temperature())
         style_lost = text_contrast(said, texts, ignored, model.style_temperature())
         terms["align"] = terms["align"] + align_lost / config.texts
         terms["style"] = terms["style"] + config.weight_style * style_lost / config.texts
-    hot, known = torch.from_numpy(corpus.hot[rows]), torch.from_numpy(corpus.known[rows])
-    palette = torch.from_numpy(corpus.palette[rows])
-    attributes = torch.zeros(())
-    for logits in (model.align_attributes(align_hidden), model.style_attributes(style_hidden)):
-        each = functional.binary_cross_entropy_with_logits(logits, hot, reduction="none")
-        attributes = attributes + (each * known).sum() / known.sum()
-    terms["attributes"] = config.weight_attributes * attributes
+    shown, palette = torch.from_numpy(corpus.shown[rows]), torch.from_numpy(corpus.palette[rows])
+    align_wide, style_wide = align * ALIGN_DIM**0.5, style * STYLE_DIM**0.5  # entries of about 1
+    facts = torch.zeros(())
+    for logits in (model.align_facts(align_wide), model.style_facts(style_wide)):
+        each = functional.binary_cross_entropy_with_logits(logits, shown, reduction="none")
+        facts = facts + each.sum(dim=1).mean()
+    terms["facts"] = config.weight_facts * facts
     shares_lost = torch.zeros(())
-    for logits in (model.align_palette(align_hidden), model.style_palette(style * STYLE_DIM**0.5)):
+    for logits in (model.align_palette(align_wide), model.style_palette(style_wide)):
         shares_lost = shares_lost - (palette * logits.log_softmax(dim=1)).sum(dim=1).mean()
     terms["palette"] = config.weight_palette * shares_lost
     nails = torch.zeros(())
     for logits in (align_nails, style_nails):
-        nails = nails + functional.binary_cross_entropy_with_logits(logits, shares)
+        nails = nails + functional.binary_cross_entropy_with_logits(logits, batch.shares)
     terms["nails"] = config.weight_nails * nails
     loss = torch.stack(list(terms.values())).sum()
     return loss, {name: float(value.detach()) for name, value in terms.items()}
@@ -207,19 +249,23 @@ def train_encoders(model: Encoders, corpus: Corpus, config: EncoderConfig, views
         {"params": heads, "lr": config.lr_head, "base": config.lr_head},
     ]
     optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay, betas=(0.9, 0.98))
-    count = len(corpus.designs)
-    steps = max(1, round(config.epochs * count / config.batch))
+    batches = EncoderViews(corpus.designs, config, views)
+    steps = len(batches)
     schedule = Schedule(steps, config.warm_up)
-    order = np.concatenate([rng.permutation(count) for _ in range(math.ceil(steps * config.batch / count))])
     started = time.monotonic()
-    for step in range(steps):
-        rows = order[step * config.batch : (step + 1) * config.batch]
-        size = config.large if step >= steps * (1 - config.large_share) else config.size
-        designs = [corpus.designs[row] for row in rows]
-        images, shares = batch_views(designs, size, config.crop_share, rng, views)
+    workers = min(1, config.loaders)
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_one_thread,
+        multiprocessing_context="spawn" if workers else None,  # a fork would inherit locks of other threads
+    )
+    for step, batch in enumerate(loader):
         for group in optimiser.param_groups:
             group["lr"] = group["base"] * schedule(step)
-        loss, terms = step_loss(model, corpus, rows, images, shares, rng, config)
+        loss, terms = step_loss(model, corpus, batch, rng, config)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -228,3 +274,7 @@ def train_encoders(model: Encoders, corpus: Corpus, config: EncoderConfig, views
             shown = " ".join(f"{name} {value:.3f}" for name, value in terms.items())
             logger.info("step %d/%d %.0f s %s", step + 1, steps, time.monotonic() - started, shown)
     return model.eval()
+
+
+def _one_thread(_: int) -> None:
+    cv2.setNumThreads(1)

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from training.backbone import PYRAMID_BLOCKS, EfficientNetLite0
 from training.design.design_fuse import DESIGN_DIM, INPUTS
 from training.design.encoders import Encoders
-from training.design.fusions import Fusions
 from training.design.image_align import ALIGN_DIM, TOKEN_DIM, ImageAlign
 from training.design.image_style import STYLE_DIM, ImageStyle
 from training.design.query_fuse import MAX_COLOURS, MAX_PHRASES
+from training.design.row_models import RowNetwork
 from training.export import ExportError, ExportReport, ModelCard, Provenance, TensorCard, export_model
 
 HALF_COSINE = 0.999  # a precision below this is not served
@@ -141,7 +141,7 @@ def export_encoders(model: Encoders, repository: Path, provenance: Provenance) -
     return reports
 
 
-def export_fusions(model: Fusions, repository: Path, provenance: Provenance) -> dict[str, ExportReport]:
+def export_fusions(model: RowNetwork, repository: Path, provenance: Provenance) -> dict[str, ExportReport]:
     """Writes design_fuse and query_fuse."""
     return {
         "design_fuse": export_model(

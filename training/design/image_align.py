@@ -33,7 +33,7 @@ class AlignHead(nn.Module):
         self.nails = NailMap()
         self.colours = NamedColourBins()
         self.attend = nn.Linear(TOKEN_DIM, 1)
-        self.standardise = nn.BatchNorm1d(DESCRIPTION)
+        self.standardise = nn.BatchNorm1d(DESCRIPTION, eps=1e-2)
         self.hidden = nn.Linear(DESCRIPTION, hidden)
         self.drop = nn.Dropout(drop)
         self.out = nn.Linear(hidden, ALIGN_DIM)

@@ -2,9 +2,11 @@
 
     images f32 [N,3,224,224] -> embedding f32 [N,256] unit
 
-Everything is a statistic under the nail map or around it: soft counts of named colours, CIELAB moments,
-contrast of lightness at two scales, means and deviations of the features at strides 4, 8 and 16, and the
-map's own spread. Needs the backbone only up to stride 16 (the role of DINOv2 in paper N).
+Statistics under the nail map or around it: soft counts of named colours, CIELAB moments, contrast of
+lightness at two scales, means and deviations of the features at strides 4, 8 and 16, and the map's own
+spread. Beside them one Transformer block over the cells of stride 16 with their colours, read by a few
+learned queries: averages cannot tell four grey nails and a gold one from nails of grey and gold, a cell that
+compares itself with others can. Needs the backbone only up to stride 16 (the role of DINOv2 in paper N).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from torch.nn import functional
 
 from nails.vocabulary import COLOURS
 from training.backbone import PYRAMID_CHANNELS, EfficientNetLite0
+from training.design.attention import Attention, Block
 from training.design.nail_colour import NamedColourBins, srgb_to_lab, weighted_deviation, weighted_mean
 from training.design.nail_map import NailMap
 
@@ -23,7 +26,15 @@ COLOUR_STATISTICS = 2 * len(COLOURS) + 4 * 3
 CONTRAST_STATISTICS = 4
 FEATURE_STATISTICS = 2 * (PYRAMID_CHANNELS[4] + PYRAMID_CHANNELS[8] + PYRAMID_CHANNELS[16])
 SHAPE_STATISTICS = 4
-DESCRIPTION = COLOUR_STATISTICS + CONTRAST_STATISTICS + FEATURE_STATISTICS + SHAPE_STATISTICS
+CELL_WIDTH = 128
+CELL_QUERIES = 6
+DESCRIPTION = (
+    COLOUR_STATISTICS
+    + CONTRAST_STATISTICS
+    + FEATURE_STATISTICS
+    + SHAPE_STATISTICS
+    + CELL_QUERIES * CELL_WIDTH
+)
 
 
 def lightness_steps(lightness: Tensor) -> Tensor:
@@ -50,6 +61,28 @@ def map_shape(nails: Tensor) -> Tensor:
     return torch.cat([area, edges, spread], dim=1)
 
 
+class NailCells(nn.Module):
+    """What a few learned queries read off the cells of stride 16, after these have looked at each other."""
+
+    def __init__(self, width: int = CELL_WIDTH, queries: int = CELL_QUERIES) -> None:
+        super().__init__()
+        self.project = nn.Linear(PYRAMID_CHANNELS[16] + 2 * len(COLOURS) + 1, width)
+        self.block = Block(width, heads=4, feed=2 * width, drop=0.0)
+        self.norm = nn.LayerNorm(width)
+        self.queries = nn.Parameter(torch.randn(queries, width) * 0.02)
+        self.read = Attention(width, heads=4)
+
+    def forward(self, stride16: Tensor, colours: Tensor, nails: Tensor) -> Tensor:
+        """stride16 f32 [N,112,h,w], colours f32 [N,2C,h,w], nails f32 [N,1,h,w] in [0, 1] -> f32 [N,Q*d]."""
+        cells = torch.cat([stride16, colours, nails], dim=1).flatten(2).transpose(1, 2)  # [N,hw,112+2C+1]
+        tokens = self.project(cells)
+        # cells without nail have hardly a say: absence is a matter of degree here
+        present = 0.999 * nails.flatten(1) + 0.001
+        tokens = self.norm(self.block(tokens, present, soft=True))
+        queries = self.queries.expand(tokens.shape[0], -1, -1)
+        return self.read(queries, tokens, present, soft=True).flatten(1)
+
+
 class StyleHead(nn.Module):
     """From early backbone levels and pixels to the unit embedding."""
 
@@ -57,7 +90,8 @@ class StyleHead(nn.Module):
         super().__init__()
         self.nails = NailMap()
         self.colours = NamedColourBins()
-        self.standardise = nn.BatchNorm1d(DESCRIPTION)
+        self.cells = NailCells()
+        self.standardise = nn.BatchNorm1d(DESCRIPTION, eps=1e-2)
         self.hidden = nn.Linear(DESCRIPTION, hidden)
         self.drop = nn.Dropout(drop)
         self.out = nn.Linear(hidden, STYLE_DIM)
@@ -88,6 +122,10 @@ class StyleHead(nn.Module):
         for features, weights in ((levels[4], nail4), (levels[8], nail8), (levels[16], nail16)):
             parts += [weighted_mean(features, weights), weighted_deviation(features, weights)]
         parts.append(map_shape(nail8))
+        members = self.colours.soften(lab.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # [N,C,S/4,S/4]
+        painted = functional.avg_pool2d(members * nail4, 4) / (functional.avg_pool2d(nail4, 4) + 0.05)
+        unpainted = functional.avg_pool2d(members, 4)
+        parts.append(self.cells(levels[16], torch.cat([painted, unpainted], dim=1), nail16))
         return torch.cat(parts, dim=1), logits
 
     def forward(self, description: Tensor) -> tuple[Tensor, Tensor]:

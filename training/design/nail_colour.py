@@ -53,18 +53,23 @@ class NamedColourBins(nn.Module):
         return (-distance / (2 * self.spread**2)).softmax(dim=-1)
 
     def forward(self, lab: Tensor, weights: Tensor) -> Tensor:
-        """lab f32 [N,3,H,W], weights f32 [N,1,H,W] >= 0 -> f32 [N,C] summing to 1."""
+        """lab f32 [N,3,H,W], weights f32 [N,1,H,W] >= 0 -> f32 [N,C] of sum 1, or 0 without weight."""
         members = self.soften(lab.flatten(2).transpose(1, 2))  # [N,HW,C]
         flat = weights.flatten(2)  # [N,1,HW]
-        return (flat @ members).squeeze(1) / (flat.sum(dim=2) + 1e-4)
+        return (flat @ members).squeeze(1) / (flat.sum(dim=2) + EMPTY)
+
+
+# Cells of nail that an empty map stands for: averages over no nail at all fade to zero instead of dividing
+# one rounding error by another, so that no embedding hangs on the order of a sum.
+EMPTY = 0.25
 
 
 def weighted_mean(features: Tensor, weights: Tensor) -> Tensor:
     """Mean of f32 [N,C,H,W] under weights f32 [N,1,H,W]: f32 [N,C]."""
-    return (features * weights).sum(dim=(2, 3)) / (weights.sum(dim=(2, 3)) + 1e-4)
+    return (features * weights).sum(dim=(2, 3)) / (weights.sum(dim=(2, 3)) + EMPTY)
 
 
 def weighted_deviation(features: Tensor, weights: Tensor) -> Tensor:
     """Standard deviation of f32 [N,C,H,W] under weights f32 [N,1,H,W]: f32 [N,C]."""
     mean = weighted_mean(features, weights)[:, :, None, None]
-    return (weighted_mean((features - mean).square(), weights) + 1e-5).sqrt()
+    return (weighted_mean((features - mean).square(), weights) + 1e-3).sqrt()

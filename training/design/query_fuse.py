@@ -31,11 +31,11 @@ MAX_COLOURS = 12
 class QueryFuseConfig:
     """Sizes of the fusion."""
 
-    width: int = 256  # of a token
+    width: int = 192  # of a token
     layers: int = 2
     palette_layers: int = 1
-    heads: int = 8
-    feed: int = 512
+    heads: int = 6
+    feed: int = 384
     drop: float = 0.2
 
 

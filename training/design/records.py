@@ -1,30 +1,22 @@
 """Reading the synthetic designs: records, what is known of them as numbers, and a digest of the data.
 
-Form: `index.jsonl` of `training.synth`, one line an image. Attribute values may be a word or a list of words;
-words that the vocabulary does not know are left out.
+Form: `index.jsonl` of `training.synth`, one line an image. What a photo shows is read as facts that
+say where each word belongs (main look, accent, finger), without which grey with a gold accent and gold with
+a grey one are the same.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from nails.vocabulary import ATTRIBUTES, COLOUR_BY_NAME
-
-KINDS = ("colour", "shape", "length", "finish", "pattern", "part", "theme")
-SLOTS: tuple[tuple[str, str], ...] = tuple((kind, term.name) for kind in KINDS for term in ATTRIBUTES[kind])
-SLOT_INDEX = {slot: index for index, slot in enumerate(SLOTS)}
-KIND_OF_KEY = {"pattern_colours": "colour", "part_colour": "colour"}
-KIND_RANGES = {
-    kind: (SLOT_INDEX[(kind, ATTRIBUTES[kind][0].name)], len(ATTRIBUTES[kind])) for kind in KINDS
-}  # first slot and number of slots
+Fact = tuple[str, str, str]
+LOOK_KINDS = ("colour", "finish", "pattern", "pattern_colours", "part", "part_colour")
+SET_KINDS = ("shape", "length", "arrangement", "theme", "mood", "accent_fingers")
 
 
 @dataclass(frozen=True)
@@ -36,7 +28,7 @@ class Request:
     text: str
     mdd: tuple[str, ...] = ()
     nnp: tuple[str, ...] = ()
-    claims: tuple[tuple[str, str, bool], ...] = ()  # (kind, name, wanted) of what the text names, where known
+    claims: tuple[tuple[str, str, str], ...] = ()  # (scope, kind, value) as training.synth.facts has them
 
 
 @dataclass(frozen=True)
@@ -47,9 +39,11 @@ class Design:
     image: Path
     mask: Path | None
     crop: tuple[float, float, float, float]
-    attributes: frozenset[tuple[str, str]]
     palette: tuple[tuple[tuple[float, float, float], float], ...]  # (CIELAB, weight)
     requests: tuple[Request, ...]
+    shown: dict[str, Any] = field(default_factory=dict)  # the record's `attributes`, as written
+    facts: frozenset[Fact] = frozenset()  # (scope, kind, value) that the photo shows
+    family: str = ""  # of designs that bind the same colours differently
     artist: str = ""
     title: str = ""
     description: str = ""
@@ -58,40 +52,19 @@ class Design:
     )  # ids of other photos that satisfy its requests
 
 
-def _words(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            if inner is True or isinstance(inner, int | float):
-                yield key
-            else:
-                yield from _words(inner)
-    elif isinstance(value, Iterable):
-        for inner in value:
-            yield from _words(inner)
-
-
-def _claims(claims: Iterable[Sequence[str]]) -> Iterator[tuple[str, str, bool]]:
-    """Claims are (scope, key, name); the scope "not" says what is unwanted."""
-    for scope, key, name in claims:
-        kind = KIND_OF_KEY.get(key, key)
-        if (kind, name) in SLOT_INDEX:
-            yield kind, name, scope != "not"
-
-
-def known_attributes(record: dict[str, Any]) -> frozenset[tuple[str, str]]:
-    """The (kind, name) pairs of a record that the vocabulary knows: of the set, its nails and its palette."""
-    found: set[tuple[str, str]] = set()
-    looks = [nail.get("attributes") or {} for nail in record.get("nails") or []]
-    painted = [look for look in looks if not look.get("bare")]
-    for look in (record.get("attributes") or {}, *painted):
-        for key, value in look.items():
-            kind = KIND_OF_KEY.get(key, key)
-            found.update((kind, word) for word in _words(value) if (kind, word) in SLOT_INDEX)
-    for entry in record.get("palette") or []:
-        if entry.get("name") in COLOUR_BY_NAME:
-            found.add(("colour", entry["name"]))
+def scoped_facts(attributes: dict[str, Any]) -> frozenset[Fact]:
+    """The facts of a record's `attributes`: of the set, of the main look and of the accent's."""
+    accent = attributes.get("accent") or {}
+    sources = (
+        ("set", attributes, SET_KINDS),
+        ("main", attributes, LOOK_KINDS),
+        ("accent", accent, LOOK_KINDS),
+    )
+    found: set[Fact] = set()
+    for scope, look, kinds in sources:
+        for kind in kinds:
+            value = look.get(kind) or ()
+            found.update((scope, kind, word) for word in ((value,) if isinstance(value, str) else value))
     return frozenset(found)
 
 
@@ -106,7 +79,7 @@ def read_design(record: dict[str, Any], folder: Path, prefix: str = "") -> Desig
             text=text["text"],
             mdd=tuple(text.get("mdd") or ()),
             nnp=tuple(text.get("nnp") or ()),
-            claims=tuple(_claims(text.get("claims") or ())),
+            claims=tuple((str(a), str(b), str(c)) for a, b, c in text.get("claims") or ()),
         )
         for text in record.get("texts") or []
         if text.get("text")
@@ -116,12 +89,14 @@ def read_design(record: dict[str, Any], folder: Path, prefix: str = "") -> Desig
         image=folder / record["image"],
         mask=folder / record["mask"] if record.get("mask") else None,
         crop=tuple(float(value) for value in box),
-        attributes=known_attributes(record),
         palette=tuple(
             (tuple(float(v) for v in entry["lab"]), float(entry.get("weight", 1.0)))
             for entry in record.get("palette") or []
         ),
         requests=requests,
+        shown=record.get("attributes") or {},
+        facts=scoped_facts(record.get("attributes") or {}),
+        family=str((record.get("binding") or {}).get("family") or ""),
         artist=str(record.get("artist") or ""),
         title=str(record.get("title") or ""),
         description=str(record.get("description") or ""),
@@ -146,27 +121,6 @@ def read_designs(folders: Path | Sequence[Path], limit: int | None = None, split
                 if record is not None and (not split or record.get("split", split) == split):
                     designs.append(read_design(record, folder, prefix))
     return designs
-
-
-def multi_hot(designs: Sequence[Design]) -> NDArray[np.float32]:
-    """Attributes as f32 [N, len(SLOTS)] in {0, 1}."""
-    hot = np.zeros((len(designs), len(SLOTS)), np.float32)
-    for row, design in enumerate(designs):
-        for slot in design.attributes:
-            hot[row, SLOT_INDEX[slot]] = 1
-    return hot
-
-
-def known_kinds(hot: NDArray[np.float32]) -> NDArray[np.float32]:
-    """f32 [N, len(SLOTS)]: 1 where the photo says anything of that slot's kind, so that silence is not a no.
-
-    Parts and themes may truly be absent: their slots are always known.
-    """
-    known = np.ones_like(hot)
-    for kind, (first, count) in KIND_RANGES.items():
-        if kind not in ("part", "theme"):
-            known[:, first : first + count] = hot[:, first : first + count].max(axis=1, keepdims=True)
-    return known
 
 
 def digest(folders: Path | Sequence[Path]) -> str:

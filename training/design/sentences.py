@@ -5,6 +5,7 @@ The encoder is the one that `text_encode` serves; its own package runs a thousan
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,9 @@ class Sentences:
         self.rows.update({text: start + row for row, text in enumerate(fresh)})
         if self.cache is not None:
             self.cache.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(self.cache, table=self.table, texts=np.array(list(self.rows)))
+            draft = self.cache.with_name(f"{self.cache.stem}.{os.getpid()}.part.npz")
+            np.savez(draft, table=self.table, texts=np.array(list(self.rows)))
+            draft.replace(self.cache)
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """f32 [len(texts), 512]; an empty text is the zero vector, which the fusions read as absent."""
