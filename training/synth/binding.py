@@ -40,8 +40,8 @@ class Bound:
 def bound(seed: int) -> Bound | None:
     """The design of a photo that belongs to a family, None for the others (seven in eight)."""
     group, member = divmod(seed, FAMILY)
-    # by the hash's high bits: CRC is linear, so low bits would say something of the split, which is chosen by a
-    # remainder of another CRC of the same number, and no family would fall into one of the splits
+    # By the hash's high bits. CRC is linear: the low ones would tell something of the split, which is chosen by
+    # the remainder of another CRC of the same number, and one split would get no family.
     if zlib.crc32(f"binding:{group}".encode()) >> (32 - _SHARE_BITS):
         return None
     rng = np.random.default_rng([group, 4])

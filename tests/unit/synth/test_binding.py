@@ -35,7 +35,7 @@ def test_one_photo_in_eight_belongs_to_a_family() -> None:
 
 
 def test_families_fall_into_every_split() -> None:
-    """The hash that picks families must say nothing of the one that picks splits, for groups of any length."""
+    """The hash that picks families must say nothing of the one that picks splits."""
     for first in (0, 102_500_000):
         chosen = [bound(FAMILY * group) for group in range(first, first + 4000)]
         splits = [family.split for family in chosen if family is not None]
