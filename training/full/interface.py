@@ -99,7 +99,10 @@ def card(facts: Facts, *, licence: str) -> ModelCard:
     """The contract of an encoder's kind at its sizes, for `training.export.export_model`."""
     outputs = [TensorCard("embedding", "f32", (facts.embedding,))]
     if facts.kind == "text_encode":
-        inputs = (TensorCard("input_ids", "i64", (-1,)), TensorCard("attention_mask", "i64", (-1,)))
+        inputs: tuple[TensorCard, ...] = (
+            TensorCard("input_ids", "i64", (-1,)),
+            TensorCard("attention_mask", "i64", (-1,)),
+        )
     else:
         assert facts.image is not None
         inputs = (TensorCard("images", "f32", (3, facts.image.size, facts.image.size)),)

@@ -13,6 +13,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 SHIPPED = Path(__file__).with_name("pins.toml")
@@ -54,11 +55,12 @@ def read_pins(path: Path = SHIPPED) -> dict[str, Pin]:
 def _pin(path: Path, name: str, table: object) -> Pin:
     if not isinstance(table, dict):
         raise PinError(f"{path}: {name} is not a table")
-    texts = {}
+    texts: dict[str, str] = {}
     for field in ("repository", "revision", "licence"):
-        texts[field] = table.get(field)
-        if not isinstance(texts[field], str):
+        value = table.get(field)
+        if not isinstance(value, str):
             raise PinError(f"{path}: {name}.{field} is not a text")
+        texts[field] = value
     files = table.get("files")
     if not isinstance(files, dict) or not files:
         raise PinError(f"{path}: {name}.files is not a table of paths")
@@ -112,8 +114,7 @@ def measured(pin: Pin, folder: Path, progress: Progress | None = None) -> dict[s
     if absent:
         raise PinError(f"{folder}: {pin.name} needs {', '.join(absent)} of {pin.repository}, {pin.revision}")
     return {
-        path: sha256_of(folder / path, (lambda count, path=path: progress(path, count)) if progress else None)
-        for path in pin.files
+        path: sha256_of(folder / path, partial(progress, path) if progress else None) for path in pin.files
     }
 
 

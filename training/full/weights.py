@@ -34,7 +34,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            return load_file(path)
+            tensors: dict[str, Tensor] = load_file(path)
+            return tensors
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each format has exceptions of its own
         raise WeightsError(f"{path}: cannot be read as weights ({error})") from error
