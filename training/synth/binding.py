@@ -40,7 +40,7 @@ class Bound:
 def bound(seed: int) -> Bound | None:
     """The design of a photo that belongs to a family, None for the others (seven in eight)."""
     group, member = divmod(seed, FAMILY)
-    # By the hash's high bits. CRC is linear: the low ones would tell something of the split, which is chosen by
+    # By the high bits. CRC is linear: the low ones would tell something of the split, which is chosen by
     # the remainder of another CRC of the same number, and one split would get no family.
     if zlib.crc32(f"binding:{group}".encode()) >> (32 - _SHARE_BITS):
         return None
