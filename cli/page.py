@@ -23,6 +23,7 @@ _CHANNEL_COLOURS = {
     "palette": "#f9a825",
     "reference": "#5e35b1",
 }
+_PAPER = 244  # grey level behind photos that are not square
 # Templates escape everything: texts come from strangers.
 templates = Environment(loader=PackageLoader("cli"), autoescape=True, undefined=StrictUndefined)
 
@@ -48,17 +49,23 @@ def inline_jpeg(data: bytes, *, height: int) -> str:
     return base64.b64encode(encode_jpeg(small, quality=85)).decode()
 
 
-def _square(data: bytes, side: int) -> NDArray[np.uint8]:
-    """Centre square of a photo, `side` pixels a side, RGB."""
-    image = decode(data, max_side=side * 2)
+def _whole(data: bytes, side: int) -> NDArray[np.uint8]:
+    """The whole photo on a light square of `side` pixels, RGB; the square alone when it cannot be decoded.
+
+    Cut to a square, upright photos would lose their fingertips.
+    """
+    square: NDArray[np.uint8] = np.full((side, side, 3), _PAPER, np.uint8)
+    try:
+        image = decode(data, max_side=side * 2)
+    except PhotoError:
+        return square
     height, width = image.shape[:2]
-    short = min(height, width)
-    top, left = (height - short) // 2, (width - short) // 2
-    square = image[top : top + short, left : left + short]
-    resized: NDArray[np.uint8] = cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA).astype(
-        np.uint8
-    )
-    return resized
+    scale = side / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    top, left = (side - size[1]) // 2, (side - size[0]) // 2
+    square[top : top + size[1], left : left + size[0]] = small
+    return square
 
 
 def _colours(palette: palette_pb2.Palette) -> list[tuple[str, str]]:
@@ -101,7 +108,7 @@ def render_png(answer: Answer, *, columns: int = 5, side: int = 240) -> bytes:
         top = 8 + (index // columns) * (side + caption + 8)
         photo = answer.photos.get(hit.design.design_id)
         if photo:
-            sheet.paste(Image.fromarray(_square(photo, side)), (left, top))
+            sheet.paste(Image.fromarray(_whole(photo, side)), (left, top))
         draw.text(
             (left, top + side + 3), f"{index + 1}. {hit.score:.3f}  {hit.design.design_id}", "black", font
         )
