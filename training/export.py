@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from training.onnx_files import APART_MIN_BYTES, apart, has_large_weights, save_graph
+from training.onnx_files import APART_MIN_BYTES, apart, has_large_weights, save_graph, sha256_of
 
 OPSET = 18
 PREPROCESS_VERSION = "1"
@@ -266,6 +266,7 @@ def write_card(folder: Path, card: ModelCard, provenance: Provenance) -> None:
     }
     if apart(weights).exists():
         model["weights_data"] = f"1/{apart(weights).name}"
+        model["weights_data_sha256"] = sha256_of(apart(weights))
     parts = [
         _table("[model]", model),
         _table("[batching]", {"max_queue_delay_us": card.max_queue_delay_us, "preferred": card.preferred}),

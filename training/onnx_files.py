@@ -18,6 +18,12 @@ def apart(path: Path) -> Path:
     return path.with_name(path.name + ".data")
 
 
+def sha256_of(path: Path) -> str:
+    """sha256 hex of a file of any size."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def has_large_weights(model: onnx.ModelProto) -> bool:
     """Whether the initialisers do not fit into the file of the graph."""
     size = sum(
@@ -41,8 +47,6 @@ def save_graph(model: onnx.ModelProto, path: Path) -> None:
     else:
         onnx.save(model, path, save_as_external_data=True, location=data.name, size_threshold=APART_MIN_BYTES)
         graph = onnx.load(path, load_external_data=False)
-        with data.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        helper.set_model_props(graph, {"weights_data_sha256": digest})
+        helper.set_model_props(graph, {"weights_data_sha256": sha256_of(data)})
         path.write_bytes(graph.SerializeToString())
     onnx.checker.check_model(str(path))

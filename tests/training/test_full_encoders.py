@@ -18,6 +18,10 @@ pytest.importorskip("transformers")
 
 import training.onnx_files
 from nails.preprocess import backbone_input
+from services.intake.model_io import image_side
+from services.kit.errors import FailedPrecondition
+from services.kit.inference.config import read_config
+from services.kit.inference.local import load_session
 from training.export import ExportError, run_onnx
 from training.full.catalogue import ENCODERS, encoder
 from training.full.export import export, provenance
@@ -249,11 +253,26 @@ def test_weights_too_large_for_one_file_lie_beside_the_graph(
     weights, data = folder / "1" / "model.onnx", folder / "1" / "model.onnx.data"
     assert sorted(path.name for path in weights.parent.iterdir()) == [weights.name, data.name]
     assert report.size == weights.stat().st_size + data.stat().st_size
-    assert tomllib.loads((folder / "model.toml").read_text())["model"]["weights_data"] == "1/model.onnx.data"
+    described = tomllib.loads((folder / "model.toml").read_text())["model"]
+    assert described["weights_data"] == "1/model.onnx.data"
+    assert described["weights_data_sha256"] == hashlib.sha256(data.read_bytes()).hexdigest()
     graph = onnx.load(weights, load_external_data=False)
     said = {entry.key: entry.value for entry in graph.metadata_props}
     assert said == {"weights_data_sha256": hashlib.sha256(data.read_bytes()).hexdigest()}
     assert report.half_cosine["embedding"] >= 0.999
+    with pytest.raises(FailedPrecondition, match="cannot be loaded"):
+        load_session(read_config(folder), 1)  # the embedded backend reads one file, as docs/encoders.md says
+
+
+@pytest.mark.parametrize("name", ["clip-large", "dinov2-large", "beit3-base-text"])
+def test_what_is_exported_is_served(name: str, tmp_path: Path) -> None:
+    tiny = encoder(name).tiny()
+    export(tiny, tiny.build(), tmp_path, origin=ORIGIN)
+    config = read_config(tmp_path / tiny.facts.kind)
+    session = load_session(config, 1)  # the checksum and every tensor are compared with the config
+    assert session.get_outputs()[0].name == "embedding"
+    if tiny.facts.image:
+        assert image_side(config.metadata) == tiny.facts.image.size
 
 
 def test_an_export_that_disagrees_leaves_what_was_there(tmp_path: Path) -> None:

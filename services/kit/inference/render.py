@@ -157,6 +157,8 @@ def render_repository(repository: Path, out: Path, profile: str) -> list[str]:
         (target / "1").mkdir(parents=True)
         (target / "config.pbtxt").write_text(config, "utf-8")
         place(weights, target / "1" / weights.name)
+        if weights.suffix == ".onnx" and (data := _data_of(folder)):
+            place(data, target / "1" / data.name)
         if profile == "python":
             shutil.copy2(Path(__file__).with_name("onnx_backend.py"), target / "1" / "model.py")
         names.append(folder.name)
@@ -178,6 +180,17 @@ def _weights_of(folder: Path, profile: str) -> Path:
     if sha256_of(weights) != description["model"]["weights_sha256"]:
         raise RenderError(f"{folder.name}: {weights} is not the file that model.toml names")
     return weights
+
+
+def _data_of(folder: Path) -> Path | None:
+    """The file with the weights of a graph that is too large to hold them; model.toml names it."""
+    model = describe(folder)["model"]
+    if "weights_data" not in model:
+        return None
+    data = folder / str(model["weights_data"])
+    if not data.is_file() or sha256_of(data) != model.get("weights_data_sha256"):
+        raise RenderError(f"{folder.name}: {data} is not the file that model.toml names")
+    return data
 
 
 def place(source: Path, target: Path) -> None:

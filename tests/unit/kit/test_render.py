@@ -196,3 +196,19 @@ def test_the_command_writes_a_repository_or_renews_configs_in_place(
     edit(folder, 'precision = "fp32"', 'precision = "fp16"')
     assert main([f"--repository={folder.parent}"]) == 1
     assert "fingerprint" in capsys.readouterr().err
+
+
+def test_weights_beside_a_graph_travel_with_it(folder: Path, tmp_path: Path) -> None:
+    data = b"what does not fit into the graph"
+    (folder / "1" / "model.onnx.data").write_bytes(data)
+    edit(
+        folder,
+        'weights = "1/model.onnx"',
+        'weights = "1/model.onnx"\nweights_data = "1/model.onnx.data"\n'
+        f'weights_data_sha256 = "{hashlib.sha256(data).hexdigest()}"',
+    )
+    render_repository(folder.parent, tmp_path / "out", "onnx")
+    assert (tmp_path / "out" / "shapes" / "1" / "model.onnx.data").read_bytes() == data
+    (folder / "1" / "model.onnx.data").write_bytes(b"something else")
+    with pytest.raises(RenderError, match=r"model\.onnx\.data is not the file that model\.toml names"):
+        render_repository(folder.parent, tmp_path / "out", "onnx")
