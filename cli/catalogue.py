@@ -47,7 +47,11 @@ def index(
             with progress() as bar:
                 task = bar.add_task("Indexing", total=len(records))
                 return await indexing.index(
-                    stub, records, version_id=version, on_answer=lambda _: bar.advance(task)
+                    stub,
+                    records,
+                    version_id=version,
+                    on_answer=lambda _: bar.advance(task),
+                    on_retry=lambda retry: errors.print(str(retry), style="yellow", markup=False),
                 )
 
     outcome = run(work())

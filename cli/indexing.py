@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -33,6 +33,23 @@ class IndexOutcome:
         return self.indexed + self.unchanged
 
 
+@dataclass(frozen=True)
+class Retry:
+    """What has to be sent again. attempt: the coming one, of `attempts`; pause_s: the wait before it."""
+
+    attempt: int
+    attempts: int
+    designs: int
+    pause_s: float
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.designs} not indexed yet: {self.why.rstrip('.')}; "
+            f"try {self.attempt} of {self.attempts} in {self.pause_s:g} s"
+        )
+
+
 def to_design(record: Record) -> rank.Design:
     """The message for a record; reads the photo's bytes."""
     return rank.Design(
@@ -54,8 +71,12 @@ async def index(
     version_id: str = "",
     timeout_s: float = 3600.0,
     on_answer: Callable[[rank.IndexDesignsResponse], None] = lambda _: None,
+    on_retry: Callable[[Retry], None] = lambda _: None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> IndexOutcome:
     """Index `records`; what a broken stream left without an answer is sent again, with back-off.
+
+    on_retry: told before each wait. sleep: how to wait, in seconds.
 
     Raises:
         LunulaError: the service refuses the stream, or stays away for all attempts.
@@ -81,15 +102,21 @@ async def index(
         on_answer(answer)
 
     for attempt in range(1, _ATTEMPTS + 1):
+        why = ""
         try:
             await _one_stream(stub, list(waiting.values()), version_id, timeout_s, take)
-        except Unavailable:
+        except Unavailable as error:
             if attempt == _ATTEMPTS:
                 raise
+            why = error.message
         if not waiting:
             break
         if attempt < _ATTEMPTS:
-            await asyncio.sleep(0.5 * 2**attempt)
+            pause = 0.5 * 2**attempt
+            refused = next(iter(retry_later.values()), None)
+            why = why or (refused.message if refused is not None else "the service gave no answer")
+            on_retry(Retry(attempt + 1, _ATTEMPTS, len(waiting), pause, why))
+            await sleep(pause)
     for design_id in waiting:
         outcome.failed[design_id] = retry_later.get(
             design_id,
@@ -123,4 +150,4 @@ async def _one_stream(
                 take(answer)
 
 
-__all__ = ["IndexOutcome", "LunulaError", "index", "to_design"]
+__all__ = ["IndexOutcome", "LunulaError", "Retry", "index", "to_design"]

@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass
 
 NAMES = ("crop", "embed", "rank", "classify")
+_LAST_PORT = 65_535
 DEFAULT_PORTS = {"crop": 7101, "embed": 7102, "rank": 7103, "classify": 7104}
 
 
@@ -30,6 +31,17 @@ class Addresses:
 def default_addresses(host: str = "127.0.0.1") -> Addresses:
     """The ports that `lunula up` uses unless told otherwise."""
     return Addresses(**{name: f"{host}:{port}" for name, port in DEFAULT_PORTS.items()})
+
+
+def addresses_from(base: int, host: str = "127.0.0.1") -> Addresses:
+    """Four ports in a row, from `base` on, in the order of NAMES.
+
+    Raises:
+        ValueError: there are no such ports.
+    """
+    if not 1 <= base <= _LAST_PORT - len(NAMES) + 1:
+        raise ValueError(f"ports are 1 to {_LAST_PORT}, and {len(NAMES)} in a row are needed")
+    return Addresses(**{name: f"{host}:{base + place}" for place, name in enumerate(NAMES)})
 
 
 def free_addresses(host: str = "127.0.0.1") -> Addresses:

@@ -13,7 +13,7 @@ from cli import demo as demo_run
 from cli import doctor as doctor_run
 from cli.console import console, errors_as_exit_codes
 from cli.models import DEFAULT_REPOSITORY
-from cli.ports import default_addresses, free_addresses
+from cli.ports import DEFAULT_PORTS, addresses_from, free_addresses
 from cli.stack import Stack, StackOptions
 
 _STATE = Path(".lunula/state")
@@ -36,9 +36,18 @@ def up(
     milvus_uri: Annotated[
         str, typer.Option(help="A Milvus server, http://…; by default Milvus Lite under the state folder.")
     ] = "",
+    port_base: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=65_532,
+            help="Port of the first service; the others have the next three: crop, embed, rank, classify.",
+        ),
+    ] = DEFAULT_PORTS["crop"],
 ) -> None:
     """Run the four services, one process each, until Ctrl-C or SIGTERM."""
-    options = StackOptions(state, repository, default_addresses(), triton=triton, milvus_uri=milvus_uri)
+    addresses = addresses_from(port_base)
+    options = StackOptions(state, repository, addresses, triton=triton, milvus_uri=milvus_uri)
     # Both signals interrupt, so that a stack that is still starting stops as well.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -52,7 +52,8 @@ def check_attribute(name: str, value: str, path: str) -> None:
     if name not in ATTRIBUTE_KINDS:
         raise _wrong("UNKNOWN_ATTRIBUTE", path, f"the attribute must be one of {', '.join(ATTRIBUTE_KINDS)}")
     if value not in TERM_BY_NAME[name]:
-        raise _wrong("UNKNOWN_ATTRIBUTE", path, f"is no {name} of the vocabulary")
+        known = ", ".join(TERM_BY_NAME[name])
+        raise _wrong("UNKNOWN_ATTRIBUTE", path, f"is no {name} of the vocabulary, which has {known}")
 
 
 def _one(item: pb.Filter, path: str) -> str:

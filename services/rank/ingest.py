@@ -124,7 +124,7 @@ class Ingest:
     ) -> pb.IndexState.ValueType:
         fingerprint = version.space.design_fingerprint
         space = await self._peers.space(deadline, self._limits.backoff)
-        check_fingerprint(space.design_fingerprint, fingerprint, "The vector of this design")
+        check_fingerprint(space.design_fingerprint, fingerprint)
         with stage("lookup"):
             lookup = _Lookup(version, text.design_id)
             there = await self._persistently(lambda: self._lookups.submit(lookup), deadline)
@@ -179,10 +179,8 @@ class Ingest:
             deadline,
             self._limits.backoff,
         )
-        check_fingerprint(
-            made.design.fingerprint, version.space.design_fingerprint, "The vector of this design"
-        )
-        check_fingerprint(made.align.fingerprint, version.space.align_fingerprint, "The crop's vector")
+        check_fingerprint(made.design.fingerprint, version.space.design_fingerprint)
+        check_fingerprint(made.align.fingerprint, version.space.align_fingerprint)
         return made
 
     async def _drop(self, photos: Sequence[str]) -> None:

@@ -37,6 +37,7 @@ T = TypeVar("T")
 # What a peer may say about a caller's request; everything else is between the services.
 _ABOUT_THE_REQUEST = (InvalidArgument, FailedPrecondition, ResourceExhausted)
 _RETRY_AFTER_S = 1.0
+_MISMATCH = "FINGERPRINT_MISMATCH"
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,10 @@ class Peers:
             )
         item = _only(response.items)
         if item.WhichOneof("outcome") != "embedding":
-            raise _relocated(from_item_error(item.error), {"queries[0].": ""})
+            wrong = from_item_error(item.error)
+            if wrong.reason == _MISMATCH:
+                raise _other_models({"expected": expected_fingerprint})
+            raise _relocated(wrong, {"queries[0].": ""})
         return EmbeddedQuery(item.embedding, tuple(response.info.models))
 
     async def space(self, deadline: Deadline, backoff: Backoff, *, fresh: bool = False) -> Space:
@@ -193,19 +197,31 @@ class Peers:
         except Unavailable as error:
             raise _away(peer, f"is away: {error.message}", error.retry_after_s or _RETRY_AFTER_S) from error
         except _ABOUT_THE_REQUEST as error:
+            if error.reason == _MISMATCH:
+                # The caller never named a fingerprint: we did, the version's.
+                raise _other_models(error.metadata) from error
             raise _relocated(error, places) from error
         except LunulaError as error:
             raise Internal(f"{peer} refused: {error.message}", reason="PEER_REFUSED") from error
 
 
-def check_fingerprint(actual: str, expected: str, what: str) -> None:
-    """Raises FailedPrecondition FINGERPRINT_MISMATCH: vectors of different models are never compared."""
+def check_fingerprint(actual: str, expected: str) -> None:
+    """Vectors of different models are never compared: raises FailedPrecondition FINGERPRINT_MISMATCH.
+
+    actual: of what EmbedService makes now; expected: of the catalogue version.
+    """
     if actual != expected:
-        raise FailedPrecondition(
-            f"{what} was made by other models than this catalogue version; index into a new version.",
-            reason="FINGERPRINT_MISMATCH",
-            metadata={"expected": expected, "actual": actual},
-        )
+        raise _other_models({"expected": expected, "actual": actual})
+
+
+def _other_models(metadata: Mapping[str, str]) -> FailedPrecondition:
+    return FailedPrecondition(
+        "EmbedService runs other models than those that made this catalogue version, and their vectors "
+        "cannot be compared. Use a version that was made with its present models; where there is none, "
+        "create one, index the designs into it and promote it.",
+        reason=_MISMATCH,
+        metadata=dict(metadata),
+    )
 
 
 def _away(peer: str, what: str, retry_after_s: float) -> Unavailable:

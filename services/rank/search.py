@@ -172,9 +172,7 @@ class Search:
             deadline,
             _BACKOFF,
         )
-        check_fingerprint(
-            made.embedding.design.fingerprint, version.space.design_fingerprint, "The vector of the request"
-        )
+        check_fingerprint(made.embedding.design.fingerprint, version.space.design_fingerprint)
         return made
 
     async def _reference(
@@ -198,9 +196,7 @@ class Search:
             deadline,
             _BACKOFF,
         )
-        check_fingerprint(
-            made.align.fingerprint, version.space.align_fingerprint, "The vector of the reference photo"
-        )
+        check_fingerprint(made.align.fingerprint, version.space.align_fingerprint)
         return tuple(made.align.values), cropped.models + made.models
 
     async def _stored_reference(

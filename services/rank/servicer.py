@@ -13,7 +13,7 @@ from services.intake.items import run_stream, settle
 from services.intake.texts import check_text
 from services.kit.client import Backoff
 from services.kit.deadline import Deadline
-from services.kit.errors import LunulaError, NotFound, Unavailable, to_item_error
+from services.kit.errors import FailedPrecondition, LunulaError, NotFound, Unavailable, to_item_error
 from services.kit.scope import current_deadline, response_info
 from services.kit.timings import stage
 from services.rank.catalogue import Catalogue, Version
@@ -250,12 +250,12 @@ class RankServicer(pb_grpc.RankServiceServicer):
             version = await catalogue.live_or_first(lambda: peers.space(deadline, backoff), deadline)
         expected = first.expected_fingerprint
         if expected:
-            check_fingerprint(version.space.design_fingerprint, expected, "The catalogue version")
+            _check_expected(version, expected)
         try:
             space = await peers.space(deadline, backoff, fresh=True)
         except Unavailable:
             return version  # each design will say so itself, and may find the service back
-        check_fingerprint(space.design_fingerprint, version.space.design_fingerprint, "A new vector")
+        check_fingerprint(space.design_fingerprint, version.space.design_fingerprint)
         return version
 
     async def _indexed(
@@ -291,6 +291,17 @@ class RankServicer(pb_grpc.RankServiceServicer):
         )
         message.create_time.FromMilliseconds(version.create_time_ms)
         return message
+
+
+def _check_expected(version: Version, expected: str) -> None:
+    actual = version.space.design_fingerprint
+    if actual != expected:
+        raise FailedPrecondition(
+            f"Catalogue version {version.version_id} was made by other models than the ones expected.",
+            reason="FINGERPRINT_MISMATCH",
+            fields=[("expected_fingerprint", f"the fingerprint of {version.version_id} is {actual}")],
+            metadata={"expected": expected, "actual": actual},
+        )
 
 
 def _no_design(design_id: str, field: str) -> NotFound:

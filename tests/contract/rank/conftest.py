@@ -116,6 +116,7 @@ class Failure(NamedTuple):
     reason: str
     fields: list[str]
     retry_after_s: float | None
+    message: str
 
 
 @pytest.fixture
@@ -126,6 +127,7 @@ def refused() -> Callable[[Any], Any]:
         with pytest.raises(grpc.RpcError) as caught:
             await call
         error = from_rpc_error(caught.value)
-        return Failure(error.code.name, error.reason, [path for path, _ in error.fields], error.retry_after_s)
+        paths = [path for path, _ in error.fields]
+        return Failure(error.code.name, error.reason, paths, error.retry_after_s, error.message)
 
     return await_

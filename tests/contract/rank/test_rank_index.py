@@ -210,6 +210,8 @@ async def test_a_stream_that_expects_other_models_is_refused(rank: Any) -> None:
         await index(rank.stub, [design("d2")], expected_fingerprint="design-z")
     error = from_rpc_error(caught.value)
     assert (error.code.name, error.reason) == ("FAILED_PRECONDITION", "FINGERPRINT_MISMATCH")
+    assert error.message == "Catalogue version v1 was made by other models than the ones expected."
+    assert error.fields == (("expected_fingerprint", "the fingerprint of v1 is design-a"),)
     (answer,) = await index(rank.stub, [design("d2")], expected_fingerprint="design-a")
     assert answer.state == INDEXED
 
@@ -219,7 +221,12 @@ async def test_new_models_may_not_write_into_an_old_version(rank: Any) -> None:
     rank.doubles.generation = "b"
     with pytest.raises(grpc.RpcError) as caught:
         await index(rank.stub, [design("d1")])
-    assert from_rpc_error(caught.value).reason == "FINGERPRINT_MISMATCH"
+    error = from_rpc_error(caught.value)
+    assert error.reason == "FINGERPRINT_MISMATCH"
+    assert error.message.startswith(
+        "EmbedService runs other models than those that made this catalogue version"
+    )
+    assert error.metadata == {"expected": "design-a", "actual": "design-b"}
 
 
 async def test_models_exchanged_within_a_stream_are_noticed(rank: Any) -> None:

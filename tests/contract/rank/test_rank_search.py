@@ -332,6 +332,9 @@ async def test_new_models_are_never_compared_with_old_vectors(filled: Any, refus
         call = filled.stub.SearchDesigns(pb.SearchDesignsRequest(**given), timeout=30)
         failure = await refused(call)
         assert (failure.code, failure.reason) == ("FAILED_PRECONDITION", "FINGERPRINT_MISMATCH")
+        # The caller named no fingerprint, so no field of the request is to blame.
+        assert failure.fields == []
+        assert "EmbedService runs other models" in failure.message
     # Vectors that are both stored need no model.
     assert len((await search(filled, reference_design_id="plain")).hits) == 4
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from milvus_lite.search.filter.parser import Parser
 from milvus_lite.search.filter.tokens import TokenKind, tokenize
 
 from lunula.rank.v1 import rank_service_pb2 as pb
-from services.rank.filters import all_of, expression, literal
+from services.kit.errors import InvalidArgument
+from services.rank.filters import all_of, check_attribute, expression, literal
 
 # What a protobuf string can hold.
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
@@ -47,3 +49,13 @@ def test_empty_conditions_vanish() -> None:
     assert all_of("", "a == 1", "") == "(a == 1)"
     assert all_of("a", "b") == "(a) and (b)"
     assert expression([]) == ""
+
+
+def test_an_unknown_value_is_told_what_there_is() -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        check_attribute("shape", "dodecagon", "filters[0].values[0]")
+    ((path, told),) = caught.value.fields
+    assert path == "filters[0].values[0]"
+    assert told.startswith("is no shape of the vocabulary, which has ")
+    for known in ("almond", "square", "coffin"):
+        assert known in told
