@@ -1,0 +1,154 @@
+"""`lunula eval channels`: what is indexed and asked, what is kept of the answers, what is chosen from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from cli.__main__ import app
+from cli.channel_terms import asking_of, read_terms, records_of, requests_of, terms_json
+from cli.eval_channels import source_of
+from cli.records import RecordError
+from evaluation.channel_weights import Asking
+from evaluation.nailstar import Entry
+from lunula.rank.v1 import rank_service_pb2 as rank
+
+
+def entry(name: str, *, palette: bool = True, targets: tuple[str, ...] = ()) -> Entry:
+    return Entry(
+        id=name,
+        image=f"images/{name}.jpg",
+        split="val",
+        request=f"{name} nails",
+        lang="en",
+        palette=((50.0, 20.0, 10.0),) if palette else (),
+        targets=targets or (name,),
+        subset="multi" if len(targets) > 1 else "single",
+    )
+
+
+def hit(name: str, **raw: float) -> rank.Hit:
+    found = rank.Hit(design=rank.Design(design_id=name))
+    for channel, value in raw.items():
+        found.terms.add(channel=channel, raw=value)
+    return found
+
+
+def texts(folder: Path, names: list[str]) -> None:
+    lines = [{"id": name, "title": f"title {name}", "description": "gold", "tags": ["a"]} for name in names]
+    (folder / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_a_share_of_the_photos_carries_its_texts_the_same_every_time(tmp_path: Path) -> None:
+    names = [f"{number:04}" for number in range(200)]
+    texts(tmp_path, names)
+    entries = [entry(name) for name in names]
+    half = records_of(tmp_path, entries, 0.5)
+    described = {record.design_id for record in half if record.title}
+    assert 70 < len(described) < 130
+    assert records_of(tmp_path, entries, 0.5) == half
+    # With more of them, those that had texts keep theirs.
+    more = {record.design_id for record in records_of(tmp_path, entries, 0.8) if record.title}
+    assert described < more
+    assert all(not record.title and not record.tags for record in records_of(tmp_path, entries, 0))
+    one = next(record for record in half if record.title)
+    assert (one.title, one.description, one.tags) == (f"title {one.design_id}", "gold", ("a",))
+    assert one.photo == tmp_path / "images" / f"{one.design_id}.jpg"
+
+
+def test_texts_that_are_not_there_or_cannot_be_read_are_said(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"index\.jsonl: no such file; --described 0"):
+        records_of(tmp_path, [entry("a")], 0.5)
+    (tmp_path / "index.jsonl").write_text('{"id": "a"}\n[]\n')
+    with pytest.raises(RecordError, match=r"index\.jsonl:2"):
+        records_of(tmp_path, [entry("a")], 0.5)
+
+
+def test_a_request_is_asked_with_its_palette_and_without() -> None:
+    asked = requests_of(entry("red"))
+    assert [request.text for request in asked.values()] == ["red nails", "red nails"]
+    assert [len(request.palette.colors) for request in asked.values()] == [0, 1]
+    assert asked["text and palette"].palette.colors[0].color.l == 50
+    assert list(requests_of(entry("red", palette=False))) == ["text"]
+
+
+def test_measures_are_kept_by_channel_in_the_order_of_ids() -> None:
+    hits = [
+        hit("c", design=0.1, palette=30),
+        hit("a", design=0.9, palette=3),
+        hit("b", design=0.5, palette=9),
+    ]
+    kept = asking_of(entry("b", targets=("b", "c")), "text", hits)
+    assert kept.ids == ("a", "b", "c")
+    assert kept.raw["design"].tolist() == pytest.approx([0.9, 0.5, 0.1])
+    assert kept.raw["palette"].tolist() == [3, 9, 30]
+    assert kept.target.tolist() == [False, True, True]
+    assert asking_of(entry("b"), "text", []).ids == ()
+
+
+def test_what_was_measured_comes_back_from_its_file(tmp_path: Path) -> None:
+    kept = [
+        asking_of(entry("a"), "text", [hit("a", design=0.5), hit("b", design=0.25)]),
+        asking_of(entry("b"), "text and palette", []),
+    ]
+    (tmp_path / "terms").write_text(terms_json(kept))
+    read = read_terms(tmp_path / "terms")
+    for before, after in zip(kept, read, strict=True):
+        assert (after.request, after.kind, after.lang, after.ids) == (
+            before.request,
+            before.kind,
+            before.lang,
+            before.ids,
+        )
+        assert after.target.tolist() == before.target.tolist()
+        assert {name: values.tolist() for name, values in after.raw.items()} == {
+            name: values.tolist() for name, values in before.raw.items()
+        }
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[]", '{"ids": []}', '{"ids": ["a"], "raw": {"design": []}, "targets": []}']
+)
+def test_a_bad_line_of_the_file_is_refused_with_its_number(tmp_path: Path, line: str) -> None:
+    (tmp_path / "terms").write_text(line)
+    with pytest.raises(RecordError, match="terms:1"):
+        read_terms(tmp_path / "terms")
+
+
+def test_the_command_chooses_from_what_was_measured_and_writes_everything(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    askings = []
+    for number in range(40):
+        target = np.arange(20) == rng.integers(20)
+        raw = {
+            "design": rng.normal(0.4, 0.1, 20),
+            "palette": np.where(target, 4.0, 15.0) + rng.normal(0, 3, 20),
+        }
+        ids = tuple(f"d{n:02}" for n in range(20))
+        askings.append(Asking(f"r{number}", "text", ("en", "ja")[number % 2], ids, raw, target))
+    (tmp_path / "terms").write_text(terms_json(askings))
+    terms, out = str(tmp_path / "terms"), str(tmp_path / "out.json")
+    result = CliRunner().invoke(
+        app, ["eval", "channels", "--data", str(tmp_path), "--terms", terms, "--out", out]
+    )
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["requests"] == 40
+    chosen = report["chosen"]["weights"]
+    assert chosen["palette"] > report["present"]["weights"]["palette"]
+    figures = report["figures"]["all"]
+    assert (
+        figures["after, on the other half"]["mrr"] > figures["before"]["mrr"] > figures["design alone"]["mrr"]
+    )
+    assert source_of(report["chosen"]) in result.stdout
+    assert f'"palette": {chosen["palette"]:g},' in source_of(report["chosen"])
+
+
+def test_weights_are_not_chosen_on_the_split_that_results_are_reported_on(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["eval", "channels", "--data", str(tmp_path), "--split", "test"])
+    assert result.exit_code == 2
+    assert "not on 'test'" in result.output
