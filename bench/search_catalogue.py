@@ -1,0 +1,152 @@
+"""Fills a catalogue at the storage layer, and asks its index alone: what it finds, and how fast."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from bench.search_drawn import ARTISTS, Cloud, Matrix, artist, designs
+from bench.search_timing import Taken, exact_nearest, in_thread, take_turns
+from services.kit.deadline import Deadline
+from services.rank.catalogue import Catalogue, Space, Version
+from services.rank.milvus import Milvus
+from services.rank.store import Store
+
+DEPTH = 10
+_WRITE_ROWS = 500
+_SEED = 17
+_NEVER = Deadline.never()
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A catalogue and what it holds. vectors: unit [n, D], of the design with that number."""
+
+    version: Version
+    vectors: Matrix
+
+
+@dataclass(frozen=True)
+class Found:
+    """Of the index alone. recall: share of the exact first ten that are among its first ten."""
+
+    filtered: bool
+    recall: float
+    search: Taken
+    exact: Taken
+
+
+def expression(number: int) -> str:
+    """A filter that keeps one artist of a hundred."""
+    return f'artist_id in ["{artist(number)}"]'
+
+
+async def fill(
+    milvus: Milvus,
+    name: str,
+    space: Space,
+    clouds: tuple[Cloud, Cloud],
+    count: int,
+    on_written: Callable[[int], None],
+) -> Filled:
+    """The catalogue `name` with so many designs; goes on where an earlier run stopped."""
+    store = Store(milvus)
+
+    async def known() -> Space:
+        return space
+
+    version = await Catalogue(milvus, store, name).live_or_first(known, _NEVER)
+    vectors, aligns = clouds[0].draw(count, _SEED), clouds[1].draw(count, _SEED + 1)
+    there = await store.count(version.names.design, "", _NEVER) // _WRITE_ROWS * _WRITE_ROWS
+    on_written(there)
+    rows = designs(vectors, aligns, space, seed=_SEED, start=there)
+    while batch := list(islice(rows, _WRITE_ROWS)):
+        await store.upsert(version.names, batch, _NEVER)
+        on_written(len(batch))
+    await store.flush(version.names, _NEVER, least_rows=0)
+    await _until_indexed(milvus, version)
+    return Filled(version, vectors)
+
+
+async def _until_indexed(milvus: Milvus, version: Version) -> None:
+    """A server indexes what was flushed in its own time."""
+    if milvus.embedded:
+        return
+
+    def pending(client: Any, timeout: float) -> int:
+        names = (version.names.design, version.names.align)
+        answers = [client.describe_index(name, "vector", timeout=timeout) for name in names]
+        return sum(int(answer["pending_index_rows"]) for answer in answers)
+
+    while await milvus.call(pending, deadline=_NEVER):  # noqa: ASYNC110  the server tells nobody
+        await asyncio.sleep(0.5)
+
+
+async def index_alone(
+    milvus: Milvus, filled: Filled, queries: Matrix, *, limit: int, filtered: bool, in_flight: int
+) -> Found:
+    """pymilvus and NumPy in turns, each asked for the `limit` nearest of every query [q, D]."""
+    names = filled.version.names
+    store, can = Store(milvus), await milvus.capabilities(_NEVER)
+    artists = np.arange(len(filled.vectors)) % ARTISTS
+    parameters = {"metric_type": "COSINE", "params": {**can.search_params}}
+    if "ef" in can.search_params:
+        parameters["params"]["ef"] = max(can.search_params["ef"], limit)
+    client = await milvus.call(lambda client, _: client, deadline=_NEVER)
+
+    def search(number: int) -> Any:
+        return client.search(
+            names.design,
+            data=[queries[number].tolist()],
+            anns_field="vector",
+            filter=expression(number) if filtered else "",
+            limit=limit,
+            search_params=parameters,
+            output_fields=["design_id"],
+        )
+
+    def exact(number: int) -> Any:
+        kept = artists == number % ARTISTS if filtered else None
+        return exact_nearest(filled.vectors, queries[number], kept, limit)
+
+    taken = await take_turns(
+        {
+            "search": (in_thread(search), range(len(queries))),
+            "exact": (in_thread(exact), range(len(queries))),
+        },
+        in_flight,
+    )
+    right = 0
+    for number, query in enumerate(queries):
+        condition = expression(number) if filtered else ""
+        found = await store.nearest(names.design, query.tolist(), condition, limit, _NEVER)
+        wanted = {f"d{row:07}" for row in exact(number)[:DEPTH]}
+        right += len(wanted & {one.design_id for one in found[:DEPTH]})
+    return Found(filtered, right / (DEPTH * len(queries)), taken["search"], taken["exact"])
+
+
+async def until_settled(milvus: Milvus, filled: Filled, queries: Matrix, *, patience_s: float) -> None:
+    """Waits until the index finds nearly all that there is: a server serves new segments when it has them."""
+    store = Store(milvus)
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
+        right = 0
+        for query in queries[:20]:
+            found = await store.nearest(filled.version.names.design, query.tolist(), "", 200, _NEVER)
+            wanted = {f"d{row:07}" for row in exact_nearest(filled.vectors, query, None, DEPTH)}
+            right += len(wanted & {one.design_id for one in found[:DEPTH]})
+        if right >= 0.98 * DEPTH * 20 or milvus.embedded:
+            return
+        await asyncio.sleep(1.0)
+
+
+def first_queries(vectors: Sequence[Sequence[float]]) -> Matrix:
+    """Query vectors as a matrix of unit rows."""
+    matrix: Matrix = np.asarray(vectors, np.float32)
+    return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
