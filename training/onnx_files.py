@@ -46,6 +46,7 @@ def save_graph(model: onnx.ModelProto, path: Path) -> None:
         onnx.save(model, path)
     else:
         onnx.save(model, path, save_as_external_data=True, location=data.name, size_threshold=APART_MIN_BYTES)
+        data.chmod(0o644)  # onnx makes it the owner's alone, and a server runs as another user
         graph = onnx.load(path, load_external_data=False)
         helper.set_model_props(graph, {"weights_data_sha256": sha256_of(data)})
         path.write_bytes(graph.SerializeToString())

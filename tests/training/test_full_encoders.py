@@ -252,6 +252,7 @@ def test_weights_too_large_for_one_file_lie_beside_the_graph(
     folder = tmp_path / "text_encode"
     weights, data = folder / "1" / "model.onnx", folder / "1" / "model.onnx.data"
     assert sorted(path.name for path in weights.parent.iterdir()) == [weights.name, data.name]
+    assert data.stat().st_mode & 0o777 == 0o644
     assert report.size == weights.stat().st_size + data.stat().st_size
     described = tomllib.loads((folder / "model.toml").read_text())["model"]
     assert described["weights_data"] == "1/model.onnx.data"
