@@ -178,7 +178,13 @@ class Side:
             for filtered in (False, True):
                 for in_flight in IN_FLIGHT:
                     alone[filtered, in_flight] = await index_alone(
-                        milvus, filled, queries, limit=limit, filtered=filtered, in_flight=in_flight
+                        milvus,
+                        filled,
+                        queries,
+                        limit=limit,
+                        filtered=filtered,
+                        in_flight=in_flight,
+                        processes=self.pids,
                     )
         finally:
             await milvus.close()

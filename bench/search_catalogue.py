@@ -89,7 +89,14 @@ async def _until_indexed(milvus: Milvus, version: Version) -> None:
 
 
 async def index_alone(
-    milvus: Milvus, filled: Filled, queries: Matrix, *, limit: int, filtered: bool, in_flight: int
+    milvus: Milvus,
+    filled: Filled,
+    queries: Matrix,
+    *,
+    limit: int,
+    filtered: bool,
+    in_flight: int,
+    processes: Sequence[int],
 ) -> Found:
     """pymilvus and NumPy in turns, each asked for the `limit` nearest of every query [q, D]."""
     names = filled.version.names
@@ -121,6 +128,7 @@ async def index_alone(
             "exact": (in_thread(exact), range(len(queries))),
         },
         in_flight,
+        processes=processes,
     )
     right = 0
     for number, query in enumerate(queries):

@@ -34,7 +34,22 @@ def palette_differences(
 
     Huge for a design without colours, and for a request without any.
     """
-    found = np.full(len(designs), difference_of(0.0))
+    if not request:
+        return np.full(len(designs), difference_of(0.0))
+    weights = np.array([color.weight for color in request], np.float64)
+    likeness = 1.0 / (1.0 + (color_differences(request, designs) / HALF_LIKENESS) ** 2)
+    similarity = np.clip(likeness @ (weights / (weights.sum() or 1.0)), 1e-9, 1.0)
+    return HALF_LIKENESS * np.sqrt(np.maximum(0.0, 1.0 / similarity - 1.0))
+
+
+def color_differences(
+    request: Sequence[PaletteColor], designs: Sequence[Sequence[ShownColor]]
+) -> NDArray[np.float64]:
+    """How much farther each requested colour counts in each design: [n, asked], infinite without colours.
+
+    Those of `nails.palette.match_colors`.
+    """
+    found = np.full((len(designs), len(request)), np.inf)
     filled = [index for index, design in enumerate(designs) if design]
     if not request or not filled:
         return found
@@ -52,14 +67,11 @@ def palette_differences(
     rarity = np.clip(1.0 - shares[:, None, :] / enough, 0.0, 1.0)
     difference = ciede2000(asked[None, :, None, :], labs[:, None, :, :]) + RARITY_DIFFERENCE * rarity
     difference = np.where(there[:, None, :], difference, np.inf)  # [designs, asked, shown]
-    wanted = difference.argmin(axis=2)
     chosen = difference.min(axis=2)
-    ordered = np.sort(wanted, axis=1)
-    for twice in np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1)):
-        chosen[twice] = _assigned(difference[twice][:, there[twice]], weights)
-    likeness = 1.0 / (1.0 + (chosen / HALF_LIKENESS) ** 2)
-    similarity = np.clip(likeness @ (weights / (weights.sum() or 1.0)), 1e-9, 1.0)
-    found[filled] = HALF_LIKENESS * np.sqrt(np.maximum(0.0, 1.0 / similarity - 1.0))
+    wanted = np.sort(difference.argmin(axis=2), axis=1)
+    for row in np.flatnonzero((wanted[:, 1:] == wanted[:, :-1]).any(axis=1)).tolist():
+        chosen[row] = _assigned(difference[row][:, there[row]], weights)
+    found[filled] = chosen
     return found
 
 

@@ -8,16 +8,19 @@ from typing import Any
 
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from nails.fusion import Term
-from nails.palette import PaletteColor, match_colors
+from nails.palette import PaletteColor
+from nails.palette_match import color_differences
 from nails.phrases import parse
 from nails.words import words
-from services.rank.measures import stored_palette
-from services.rank.rows import text_of
+from services.rank.rows import colours_of, text_of
 
 _READ_CHARACTERS = 2_000
 """So much of a design's words is read for the explanation; the index has all of them."""
 _SAME_COLOUR = 15.0
 """CIEDE2000 up to which a colour is a shade of the one that was asked for."""
+
+AskedColour = tuple[str, float]
+"""Name of a colour that was asked for, and how far (CIEDE2000) the design is from it."""
 
 
 class Explainer:
@@ -30,20 +33,21 @@ class Explainer:
     def explain(
         self,
         phrases: Sequence[embed_pb.Phrase],
-        palette: Sequence[PaletteColor],
+        colours: Sequence[AskedColour],
         row: Mapping[str, Any],
         terms: Sequence[Term],
     ) -> str:
         """One line: "almond, french · milky white (ΔE 4) · nothing of: glitter · not mentioned: pearl".
 
-        A phrase is met when the design's attributes or words say the same, in either language.
+        colours: those that were asked for, with their differences in this design. A phrase is met when the
+        design's attributes or words say the same, in either language.
         """
         text = text_of(row)
         said, vocabulary = self._read(text.prose[:_READ_CHARACTERS])
         shown = said.union(text.attributes)
         met, avoided, absent = [], [], []
         for phrase in phrases:
-            if phrase.kind == "colour" and palette:
+            if phrase.kind == "colour" and colours:
                 continue  # told below, with its measured difference
             there = _is_there(phrase, shown, vocabulary)
             if phrase.negated:
@@ -53,7 +57,7 @@ class Explainer:
                 met.append(phrase.text)
             elif phrase.name:
                 absent.append(phrase.text)
-        parts = [", ".join(dict.fromkeys(met)), _colours(palette, row)]
+        parts = [", ".join(dict.fromkeys(met)), _near(colours)]
         if avoided:
             parts.append(f"nothing of: {', '.join(dict.fromkeys(avoided))}")
         reference = next((term for term in terms if term.channel == "reference"), None)
@@ -77,10 +81,15 @@ def _is_there(phrase: embed_pb.Phrase, shown: frozenset[tuple[str, str]], vocabu
     return bool(own) and vocabulary.issuperset(own)
 
 
-def _colours(palette: Sequence[PaletteColor], row: Mapping[str, Any]) -> str:
-    shown = stored_palette(row)
-    met = []
-    for asked, (_, difference) in zip(palette, match_colors(palette, shown), strict=False):
-        if difference <= _SAME_COLOUR:
-            met.append(f"{asked.name.replace('_', ' ')} (ΔE {difference:.0f})")
+def asked_colours(
+    palette: Sequence[PaletteColor], rows: Sequence[Mapping[str, Any]]
+) -> list[list[AskedColour]]:
+    """The colours that were asked for, with their differences in each of the designs."""
+    differences = color_differences(palette, [colours_of(row) for row in rows])
+    names = [asked.name.replace("_", " ") for asked in palette]
+    return [list(zip(names, row, strict=True)) for row in differences.tolist()]
+
+
+def _near(colours: Sequence[AskedColour]) -> str:
+    met = [f"{name} (ΔE {difference:.0f})" for name, difference in colours if difference <= _SAME_COLOUR]
     return ", ".join(met)

@@ -16,12 +16,11 @@ import numpy as np
 
 from nails.palette import PaletteColor
 from nails.palette_match import palette_differences
-from services.intake.palettes import palette_colors
 from services.intake.together import stop
 from services.kit.deadline import Deadline
 from services.rank.catalogue import Version
 from services.rank.filters import all_of, id_expression, literal
-from services.rank.rows import LIGHT_FIELDS, colours_of, palette_of
+from services.rank.rows import LIGHT_FIELDS, colours_of
 from services.rank.store import Found, Store
 
 Raw = dict[str, float | None]
@@ -163,11 +162,6 @@ def _palette_differences(
         return [None] * len(rows)
     differences: list[float] = palette_differences(wanted, [colours_of(row) for row in rows]).tolist()
     return differences
-
-
-def stored_palette(row: Mapping[str, Any]) -> list[PaletteColor]:
-    """The colours of a row's nails."""
-    return list(palette_colors(palette_of(row)))
 
 
 async def _all(*works: Any) -> Any:

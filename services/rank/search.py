@@ -19,7 +19,7 @@ from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, NotFound
 from services.kit.timings import stage
 from services.rank.catalogue import Version
-from services.rank.explanation import Explainer
+from services.rank.explanation import AskedColour, Explainer, asked_colours
 from services.rank.measures import Query, Raw, measure
 from services.rank.milvus import Milvus
 from services.rank.peers import EmbeddedQuery, Peers, check_fingerprint
@@ -128,12 +128,14 @@ class Search:
         with stage("explain"):
             phrases = embedding.phrases if request.text else ()
 
+            # Some may have been deleted since they were measured.
+            present = [(raw, rows[design_id]) for design_id, raw in shown if design_id in rows]
+
             def explained() -> list[Hit]:
+                colours = asked_colours(palette, [row for _, row in present])
                 return [
-                    self._hit(raw, rows[design_id], request.weights, available, phrases, palette)
-                    for design_id, raw in shown
-                    # Deleted since it was measured.
-                    if design_id in rows
+                    self._hit(raw, row, request.weights, available, phrases, asked)
+                    for (raw, row), asked in zip(present, colours, strict=True)
                 ]
 
             hits = await self._threads.run(explained)
@@ -153,11 +155,11 @@ class Search:
         weights: Mapping[str, float],
         available: Mapping[str, bool],
         phrases: Sequence[embed_pb.Phrase],
-        palette: Sequence[PaletteColor],
+        colours: Sequence[AskedColour],
     ) -> Hit:
         taking_part = {channel: raw[channel] for channel in CHANNELS if available[channel]}
         score, terms = fuse(taking_part, weights, available=available)
-        return Hit(row, score, terms, self._explainer.explain(phrases, palette, row, terms))
+        return Hit(row, score, terms, self._explainer.explain(phrases, colours, row, terms))
 
     async def _embedded(self, version: Version, request: Request, deadline: Deadline) -> EmbeddedQuery | None:
         """The request's vectors; colours alone are put into words, which is what the encoder reads."""

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nails.palette import PaletteColor, difference_of, palette_similarity
-from nails.palette_match import palette_differences
+from nails.palette import PaletteColor, difference_of, match_colors, palette_similarity
+from nails.palette_match import color_differences, palette_differences
 
 # A few colours only, so that two of a request often want the same one of a design.
 labs = st.tuples(st.sampled_from([10.0, 50.0, 90.0]), st.sampled_from([-20.0, 0.0, 40.0]), st.just(5.0))
@@ -40,10 +40,14 @@ def test_many_real_palettes_are_as_far_as_when_they_are_compared_alone() -> None
         shown = [[(color.lab, color.weight) for color in design] for design in designs]
         alone = [palette_similarity(request, design).difference for design in designs]
         assert palette_differences(request, shown) == pytest.approx(alone, rel=1e-9)
+        each = [[difference for _, difference in match_colors(request, design)] for design in designs]
+        assert color_differences(request, shown).ravel() == pytest.approx(np.ravel(each), rel=1e-9)
 
 
 def test_a_design_without_colours_is_as_far_as_can_be() -> None:
     red = PaletteColor((45.0, 60.0, 30.0), 1.0)
     far, near = palette_differences([red], [[], [(red.lab, 1.0)]])
-    assert far == difference_of(0.0)
+    assert far == pytest.approx(difference_of(0.0))
+    assert np.isinf(color_differences([red], [[]])).all()
+    assert color_differences([], [[(red.lab, 1.0)]]).shape == (1, 0)
     assert near == pytest.approx(0.0, abs=1e-6)
