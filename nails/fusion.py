@@ -43,6 +43,7 @@ class Scale:
     palette_half: float = 15.0
 
 
+# Read off drawn validation designs, by hand: `lunula eval channels` chooses them (docs/search.md).
 DEFAULT_SCALE = Scale()
 DEFAULT_WEIGHTS: Mapping[str, float] = {
     "design": 0.45,

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nails.fusion import CHANNELS, DEFAULT_WEIGHTS, channel_weights, fuse, normalise, score_of
+from nails.fusion import (
+    CHANNELS,
+    DEFAULT_SCALE,
+    DEFAULT_WEIGHTS,
+    Scale,
+    channel_weights,
+    fuse,
+    normalise,
+    score_of,
+)
 
 raws = st.fixed_dictionaries(
     {
@@ -81,14 +90,25 @@ def test_normalising_maps_are_monotone_and_bounded(channel: str, first: float, s
     assert at_low >= at_high if channel == "palette" else at_low <= at_high
 
 
-def test_the_maps_have_the_documented_constants() -> None:
-    assert normalise("design", 0.40) == 0.5
-    assert normalise("design", 0.55) == pytest.approx(1 / (1 + math.exp(-1)))
-    assert normalise("reference", 0.75) == 0.5
-    assert normalise("description", 6.0) == 0.5
-    assert normalise("description", -3.0) == 0.0
-    assert normalise("palette", 0.0) == 1.0
-    assert normalise("palette", 15.0) == 0.5
+@pytest.mark.parametrize("scale", [DEFAULT_SCALE, Scale(0.2, 0.1, 0.6, 0.3, 9.0, 7.5)])
+def test_the_maps_are_the_documented_ones_with_the_numbers_of_the_scale(scale: Scale) -> None:
+    one_width = 1 / (1 + math.exp(-1))
+    assert normalise("design", scale.design_middle, scale) == 0.5
+    assert normalise("design", scale.design_middle + scale.design_width, scale) == pytest.approx(one_width)
+    assert normalise("reference", scale.reference_middle, scale) == 0.5
+    assert normalise("reference", scale.reference_middle + scale.reference_width, scale) == pytest.approx(
+        one_width
+    )
+    assert normalise("description", scale.bm25_half, scale) == 0.5
+    assert normalise("description", -3.0, scale) == 0.0
+    assert normalise("palette", 0.0, scale) == 1.0
+    assert normalise("palette", scale.palette_half, scale) == 0.5
+
+
+def test_without_a_scale_the_default_one_counts() -> None:
+    for channel, raw in (("design", 0.31), ("reference", 0.8), ("description", 3.0), ("palette", 11.0)):
+        assert normalise(channel, raw) == normalise(channel, raw, DEFAULT_SCALE)
+    assert set(DEFAULT_WEIGHTS) == set(CHANNELS)
 
 
 def test_weights_of_absent_channels_go_to_the_others_in_proportion() -> None:
