@@ -25,7 +25,7 @@ class Row:
     network: "dual" (two adapters), "beit3" (a multiway Transformer on patches and word pieces), "concat" (an
     MLP on the features of a design end to end) or "fusion" (typed tokens and a Transformer).
     style: which view image_style reads. written: v_n, a text that the describer wrote from the photo. intent:
-    MDD and NNP beside the request. loss: "info_nce", "drc" or "crc".
+    MDD and NNP beside the request. loss: "info_nce"; "drc", "crc" beside InfoNCE; "drc_alone", "crc_alone".
     """
 
     name: str
@@ -76,9 +76,11 @@ ROWS: dict[str, Row] = {
             style="crop",
         ),
         replace(_CVFIM, name="cvfim_info_nce", title="CVFIM with InfoNCE", loss="info_nce"),
+        replace(_CVFIM, name="cvfim_drc_alone", title="CVFIM with DRC alone", loss="drc_alone"),
         replace(_CVFIM, name="cvfim_crc", title="CVFIM with CRC", loss="crc"),
         replace(_CVFIM, name="cvfim_palette", title="CVFIM with palette", palette=True),
         replace(_OURS, name="ours_info_nce", title="ours with InfoNCE", loss="info_nce"),
+        replace(_OURS, name="ours_crc_alone", title="ours with CRC alone", loss="crc_alone"),
         replace(_OURS, name="ours_no_crop", title="ours without v_crop", crop=False),
         replace(
             _OURS, name="ours_crop_only", title="ours, crop in place of the photo", align=False, style="crop"

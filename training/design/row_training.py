@@ -55,7 +55,8 @@ class RowConfig:
     text_noise: float = 0.015  # standard deviation per dimension of sentence embeddings
     crc_threshold: float = 0.8
     weight_unlabelled: float = 0.7
-    weight_negative: float = 0.7
+    weight_negative: float = 0.03
+    weight_relaxed: float = 1.0  # of DRC or CRC beside InfoNCE
     validate_every: float = 1.0  # epochs, in the second half
     bfloat16: bool = True
 
@@ -152,22 +153,33 @@ def batch_loss(
     row: Row, network: RowNetwork, cosines: Tensor, corpus: Corpus, rows: Rows, texts: Rows,
     mined: Mined | None, config: RowConfig,
 ) -> Tensor:  # fmt: skip
-    """The row's loss on text x image cosines f32 [B,B], a mean over the batch."""
+    """The row's loss on text x image cosines f32 [B,B], a mean over the batch.
+
+    DRC and CRC stand beside an InfoNCE to which the relaxed pairs are no contrast, unless the row wants them
+    alone, as they were published.
+    """
     if row.loss == "info_nce":
         return info_nce(network.temperature() * cosines)
-    if row.loss == "drc":
+    if row.loss.startswith("drc"):
         assert mined is not None
-        unlabelled = torch.from_numpy(mined.mask(texts, rows))
-        return double_relaxed(cosines, unlabelled) / len(rows)
-    judged = torch.from_numpy(corpus.claims.confidence(texts, rows))
-    relaxed = confidence_relaxed(
-        cosines,
-        judged,
-        threshold=config.crc_threshold,
-        weight_unlabelled=config.weight_unlabelled,
-        weight_negative=config.weight_negative,
-    )
-    return relaxed / len(rows)
+        relaxed_pairs = torch.from_numpy(mined.mask(texts, rows))
+        relaxed = double_relaxed(
+            cosines, relaxed_pairs, gamma=config.weight_unlabelled, lam=config.weight_negative
+        )
+    else:
+        judged = torch.from_numpy(corpus.claims.confidence(texts, rows))
+        relaxed_pairs = judged >= config.crc_threshold
+        relaxed = confidence_relaxed(
+            cosines,
+            judged,
+            threshold=config.crc_threshold,
+            weight_unlabelled=config.weight_unlabelled,
+            weight_negative=config.weight_negative,
+        )
+    relaxed = relaxed / len(rows)
+    if row.loss.endswith("_alone"):
+        return relaxed
+    return config.weight_relaxed * relaxed + info_nce(network.temperature() * cosines, relaxed_pairs)
 
 
 def train_row(

@@ -168,13 +168,14 @@ def run_mine(args: argparse.Namespace) -> None:
 
 
 # What differs from RowConfig's defaults, chosen on the validation requests.
-TUNED: dict[str, dict[str, float]] = {"info_nce": {}, "drc": {}, "crc": {}}
+TUNED: dict[str, dict[str, float]] = {}
 
 
 def row_config(args: argparse.Namespace, row: Row, seed: int) -> RowConfig:
     """The configuration of a row; --set wins."""
     return overridden(
-        dataclasses.replace(RowConfig(seed=seed), **TUNED[row.loss]), args.set if args.step == "rows" else []
+        dataclasses.replace(RowConfig(seed=seed), **TUNED.get(row.loss, {})),
+        args.set if args.step == "rows" else [],
     )
 
 
@@ -189,7 +190,7 @@ def run_rows(args: argparse.Namespace) -> None:
                 continue
             folder.mkdir(parents=True, exist_ok=True)
             row = ROWS[name]
-            if row.loss == "drc" and mined is None:
+            if row.loss.startswith("drc") and mined is None:
                 raise SystemExit(f"row {name} needs unlabelled positives: run the step `mine` first")
             started = time.monotonic()
             if row.network == "beit3":
