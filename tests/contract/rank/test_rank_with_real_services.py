@@ -59,6 +59,37 @@ async def test_a_photo_goes_all_the_way_and_is_found(real: Any, hand_photo: Any)
     assert "red (ΔE" in found.hits[0].explanation
 
 
+async def test_words_palette_and_filters_work_together(real: Any, hand_photo: Any, paint: Any) -> None:
+    """Real reading of the words, real palettes of the photos, real full-text search, one request."""
+    other = paint(nails=[(60, 120, 100, 190)], hands=((40, 100, 420, 330),), tint=60)
+    answers = await index(
+        real.stub,
+        [
+            design(
+                "gold", hand_photo.jpeg, title="almond nails", description="a thin gold line", artist_id="a1"
+            ),
+            design("plain", hand_photo.jpeg, title="plain nails", artist_id="a1"),
+            design("elsewhere", other.jpeg, title="almond nails with a gold line", artist_id="a2"),
+        ],
+    )
+    assert {answer.state for answer in answers} == {pb.INDEX_STATE_INDEXED}
+    palette = (await real.stub.GetDesign(pb.GetDesignRequest(design_id="gold"), timeout=30)).design.palette
+    request = pb.SearchDesignsRequest(
+        text="almond nails with a thin gold line",
+        palette=palette,
+        filters=[pb.Filter(field="artist_id", operator=pb.FILTER_OPERATOR_ANY_OF, values=["a1"])],
+    )
+    found = await real.stub.SearchDesigns(request, timeout=30)
+    terms = {hit.design.design_id: {term.channel: term for term in hit.terms} for hit in found.hits}
+    assert set(terms) == {"gold", "plain"}
+    assert {name for name, of in terms.items() if of["palette"].raw < 1} == {"gold", "plain"}
+    if real.bm25:
+        assert terms["gold"]["description"].raw > terms["plain"]["description"].raw >= 0
+    for hit in found.hits:
+        assert hit.score == sum(term.contribution for term in hit.terms)
+        assert "red (ΔE" in hit.explanation
+
+
 async def test_odd_photos_are_taken(real: Any, odd_photos: Mapping[str, bytes]) -> None:
     answers = await index(real.stub, [design(f"d{n}", data) for n, data in enumerate(odd_photos.values())])
     assert {answer.state for answer in answers} == {pb.INDEX_STATE_INDEXED}
