@@ -39,8 +39,10 @@ from bench.search_timing import service, take_turns, times_over
 from lunula.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.rank.v1.rank_service_pb2_grpc import RankServiceStub
+from services.embed.spaces import MODELS, joint_fingerprint
 from services.kit.client import Backoff, call, connect
 from services.kit.deadline import Deadline
+from services.kit.inference.config import read_config
 from services.rank.catalogue import Space
 from services.rank.milvus import Milvus
 from services.rank.milvus_server import LAUNCHER, ServerFailed, running
@@ -61,7 +63,8 @@ class Bench:
         self._progress = progress
         self._figures = self.state / "figures.json"
         self.done: dict[str, list[dict[str, Any]]] = {}
-        self.parameters = {"requests": self.count}
+        models = [read_config(REPOSITORY / model).metadata.fingerprint for model in MODELS]
+        self.parameters = {"requests": self.count, "models": joint_fingerprint(models)}
         if options.resume and self._figures.is_file():
             kept = json.loads(self._figures.read_text("utf-8"))
             if kept["parameters"] == self.parameters:
@@ -206,8 +209,18 @@ class Side:
         return rows
 
 
+def wanted(options: argparse.Namespace) -> list[tuple[str, int]]:
+    """The catalogues to measure: lite or server, and how many designs."""
+    lite = [("lite", options.designs)] if options.milvus in ("lite", "both") else []
+    sizes = sorted({options.designs, options.vectors} - {0})
+    return lite + [("server", count) for count in sizes if options.milvus in ("server", "both")]
+
+
 async def measure(options: argparse.Namespace, bench: Bench) -> None:
     """Every section that is not known yet."""
+    missing = [one for one in wanted(options) if f"{one[0]}-{one[1]}" not in bench.done]
+    if not missing and "embed" in bench.done:
+        return
     with ExitStack() as resources:
         embed = resources.enter_context(
             service(
@@ -228,20 +241,14 @@ async def measure(options: argparse.Namespace, bench: Bench) -> None:
             clouds = await sample_clouds(EmbedServiceStub(channel))
         folder = bench.state / space.design_fingerprint[:12]  # other models, other catalogues
         folder.mkdir(exist_ok=True)
-        lite = [("lite", options.designs)] if options.milvus in ("lite", "both") else []
-        sizes = sorted({options.designs, options.vectors} - {0})
-        server = [("server", count) for count in sizes] if options.milvus in ("server", "both") else []
-        for kind, count in lite + server:
-            section = f"{kind}-{count}"
-            if section in bench.done:
-                continue
+        for kind, count in missing:
             with ExitStack() as milvus:
                 uri, pids = str(folder / f"lite-{count}.db"), []
                 if kind == "server":
                     uri, process = milvus.enter_context(running(folder / "server"))
                     pids = [one.pid for one in psutil.Process(process.pid).children(recursive=True)]
                 side = Side(bench, kind, uri, pids)
-                bench.keep(section, await side.measure(count, space, clouds, embed, models_ms))
+                bench.keep(f"{kind}-{count}", await side.measure(count, space, clouds, embed, models_ms))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
