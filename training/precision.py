@@ -2,8 +2,11 @@
 
 - fp16: every float is half a float; inputs and outputs keep the contract's types.
 - int8 of the fusions and of the sentence encoder: weights in 8 bits, activations quantised as they come.
-- int8 of the image models: QDQ around every convolution with scales calibrated on drawn photos, symmetric,
-  one scale a channel of the weights, biases left alone: the form that TensorRT accepts.
+- int8 of the image models: convolutions take 8 bits, with scales calibrated on drawn photos, symmetric, one a
+  channel of the weights, biases left alone: the form that TensorRT accepts. Only what convolutions read is
+  quantised: what they give reaches far beyond what the clipping after them keeps.
+- int8-cpu of the image models: the same with unsigned asymmetric activations, for which alone ONNX Runtime's
+  CPU drops the clipping and computes in integers. TensorRT refuses it.
 
 ONNX Runtime's CPU has few fp16 kernels: it runs an fp16 graph in fp32 and drops the casts in between, so an
 overflow or a lost digit does not show. `rounded` is therefore what fp16 is judged by: the fp32 graph with
@@ -28,7 +31,8 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 from services.kit.inference.render import fingerprint_of, render
 from training.onnx_files import save_graph
 
-FP16, INT8, ROUNDED = "fp16", "int8", "fp16-rounded"
+FP16, INT8, INT8_CPU = "fp16", "int8", "int8-cpu"
+PRECISIONS = (FP16, INT8, INT8_CPU)
 CONVOLUTIONAL = ("image_align", "image_style")  # int8 with calibrated scales
 SMALLEST, LARGEST = 5.96e-8, 65504.0  # fp16's positive range
 Feeds = Mapping[str, NDArray[np.generic]]
@@ -141,9 +145,7 @@ def rounded(model: ModelProto) -> ModelProto:
         nodes.append(helper.make_node("Cast", [f"{target}_half"], [target], to=TensorProto.FLOAT))
 
     read_rounded = {
-        v.name: f"{v.name}_rounded"
-        for v in graph.input
-        if v.type.tensor_type.elem_type == TensorProto.FLOAT
+        v.name: f"{v.name}_rounded" for v in graph.input if v.type.tensor_type.elem_type == TensorProto.FLOAT
     }
     _rename(graph.node, read_rounded)
     for name, target in read_rounded.items():
@@ -188,15 +190,9 @@ def int8_dynamic(model: ModelProto) -> ModelProto:
     return _quantised(model, quantise)
 
 
-def int8_static(model: ModelProto, calibration: Iterable[Feeds]) -> ModelProto:
-    """QDQ around convolutions, symmetric, with the ranges that `calibration` shows."""
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        CalibrationMethod,
-        QuantFormat,
-        QuantType,
-        quantize_static,
-    )
+def int8_static(model: ModelProto, calibration: Iterable[Feeds], *, signed: bool) -> ModelProto:
+    """8-bit convolutions with the ranges that `calibration` shows; `signed`: in the form for TensorRT."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -205,33 +201,46 @@ def int8_static(model: ModelProto, calibration: Iterable[Feeds]) -> ModelProto:
         def get_next(self) -> Feeds | None:
             return next(self.feeds, None)
 
+    symmetric = {
+        "ActivationSymmetric": True,
+        "WeightSymmetric": True,
+        "QuantizeBias": False,
+        "OpTypesToExcludeOutputQuantization": ["Conv"],
+    }
+
     def quantise(source: Path, target: Path) -> None:
         quantize_static(
             source,
             target,
             Reader(),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["Conv"],
+            op_types_to_quantize=["Conv"] if signed else ["Conv", "Clip", "Pad", "Relu"],
             per_channel=True,
-            activation_type=QuantType.QInt8,
+            activation_type=QuantType.QInt8 if signed else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-            extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
+            extra_options=symmetric if signed else {},
         )
 
     return _quantised(model, quantise)
 
 
+def precisions_of(name: str) -> tuple[str, ...]:
+    """What can be made of the model `name`."""
+    return PRECISIONS if name in CONVOLUTIONAL else (FP16, INT8)
+
+
 def make(folder: Path, precision: str, calibration: Iterable[Feeds] = ()) -> ModelProto:
     """The variant `precision` of the model in `folder`. Raises PrecisionError."""
+    if precision not in precisions_of(folder.name):
+        raise PrecisionError(
+            f"{folder.name}: {precision!r} is none of {', '.join(precisions_of(folder.name))}"
+        )
     model = widened(weights_of(folder))
     if precision == FP16:
         return halved(model)
-    if precision == ROUNDED:
-        return rounded(model)
-    if precision != INT8:
-        raise PrecisionError(f"precision {precision!r} is none of {FP16}, {INT8}")
-    return int8_static(model, calibration) if folder.name in CONVOLUTIONAL else int8_dynamic(model)
+    if folder.name not in CONVOLUTIONAL:
+        return int8_dynamic(model)
+    return int8_static(model, calibration, signed=precision == INT8)
 
 
 def sha256_of(path: Path) -> str:
@@ -257,10 +266,19 @@ def write_variant(model: ModelProto, source: Path, target: Path, *, precision: s
     }
     for name, value in changed.items():
         text = re.sub(rf'^{name} = ".*"$', f'{name} = "{value}"', text, count=1, flags=re.MULTILINE)
+    if precision == INT8_CPU or (precision == INT8 and source.name not in CONVOLUTIONAL):
+        text = _without_engine(text)
     made_of = sha256_of(weights_of(source))
     text += f'\n[variant]\nmade_of = "{made_of}"\ncommand = "{command}"\n'
     (target / "model.toml").write_text(text, "utf-8")
     (target / "config.pbtxt").write_text(render(target, "onnx"), "utf-8")
+
+
+def _without_engine(text: str) -> str:
+    """The text of a model.toml that keeps TensorRT from being given what it refuses."""
+    if "tensorrt" in tomllib.loads(text):
+        return re.sub(r"^engine = true$", "engine = false", text, count=1, flags=re.MULTILINE)
+    return text + "\n[tensorrt]\nengine = false\n"
 
 
 def check_made_of(variant: Path, reference: Path) -> None:
