@@ -123,9 +123,12 @@ def read_terms(path: Path) -> list[Asking]:
 async def ask_all(
     stub: rank_grpc.RankServiceAsyncStub,
     asked: Sequence[tuple[Entry, str, rank.SearchDesignsRequest]],
-    on_asked: Callable[[], None],
+    on_asked: Callable[[Asking], None],
 ) -> list[Asking]:
-    """Every hit of every request, down to its last page, with what the channels measured."""
+    """Every hit of every request, down to its last page, with what the channels measured.
+
+    on_asked: told of each at once, in the order in which they end.
+    """
     slots = asyncio.Semaphore(_IN_FLIGHT)
 
     async def one(entry: Entry, kind: str, request: rank.SearchDesignsRequest) -> Asking:
@@ -137,8 +140,9 @@ async def ask_all(
                 if not response.next_page_token:
                     break
                 request.page_token = response.next_page_token
-        on_asked()
-        return asking_of(entry, kind, hits)
+        asking = asking_of(entry, kind, hits)
+        on_asked(asking)
+        return asking
 
     return list(await asyncio.gather(*(one(*item) for item in asked)))
 

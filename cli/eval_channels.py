@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -56,7 +57,10 @@ def channels(
     limit: Annotated[int, typer.Option(min=0, help="Only so many photos and requests; 0 takes all.")] = 0,
     terms: Annotated[
         Path | None,
-        typer.Option(help="File for what the channels measured: read where it exists, else written."),
+        typer.Option(
+            help="File for what the channels measured: read where it exists, else written; an interrupted "
+            "run goes on where it stopped."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write everything to this JSON file.")] = None,
     rank_address: Annotated[
@@ -84,10 +88,10 @@ def channels(
             entries = [entry for entry in read(data) if entry.split == split][: limit or None]
             if not entries:
                 raise RecordError(f"{data}: no photo of split {split}")
-            askings = _measured(data, entries, described, rank_address)
-            if terms is not None:
-                terms.parent.mkdir(parents=True, exist_ok=True)
-                terms.write_text(terms_json(askings), encoding="utf-8")
+            if terms is None:
+                askings = _measured(data, entries, described, rank_address, [], lambda _: None)
+            else:
+                askings = _kept(data, entries, described, rank_address, terms)
         try:
             report = _report(Askings(askings))
         except ValueError as error:
@@ -99,7 +103,54 @@ def channels(
             errors.print(f"wrote {out}", markup=False)
 
 
-def _measured(folder: Path, entries: Sequence[Entry], described: float, rank_address: str) -> list[Asking]:
+def _kept(
+    folder: Path, entries: Sequence[Entry], described: float, rank_address: str, terms: Path
+) -> list[Asking]:
+    """As `_measured`, kept in `terms`; what an interrupted run has asked already is not asked again."""
+    terms.parent.mkdir(parents=True, exist_ok=True)
+    # Of other models or with other texts, measures are others.
+    made_with = hashlib.sha256(str(described).encode())
+    for path in sorted(DEFAULT_REPOSITORY.glob("*/model.toml")):
+        made_with.update(path.read_bytes())
+    part = terms.with_name(f"{terms.name}.{made_with.hexdigest()[:8]}.part")
+    known = []
+    if part.is_file():
+        whole = part.read_text(encoding="utf-8").rpartition("\n")[0]  # without a half line
+        part.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
+        known = read_terms(part)
+    asked = {(entry.id, kind) for entry in entries for kind in requests_of(entry)}
+    known = [asking for asking in known if (asking.request, asking.kind) in asked]
+    with part.open("w", encoding="utf-8") as file:
+        file.write(terms_json(known))
+
+        def keep(asking: Asking) -> None:
+            file.write(terms_json([asking]))
+            file.flush()
+
+        askings = known + _measured(folder, entries, described, rank_address, known, keep)
+    terms.write_text(terms_json(askings), encoding="utf-8")
+    part.unlink()
+    return askings
+
+
+def _measured(
+    folder: Path,
+    entries: Sequence[Entry],
+    described: float,
+    rank_address: str,
+    known: Sequence[Asking],
+    on_asked: Callable[[Asking], None],
+) -> list[Asking]:
+    """Indexes the photos and asks the requests, less those that are known."""
+    done = {(asking.request, asking.kind) for asking in known}
+    asked = [
+        (entry, kind, request)
+        for entry in entries
+        for kind, request in requests_of(entry).items()
+        if (entry.id, kind) not in done
+    ]
+    if not asked:
+        return []
     records = records_of(folder, entries, described)
     with ExitStack() as resources:
         if not rank_address:
@@ -112,7 +163,6 @@ def _measured(folder: Path, entries: Sequence[Entry], described: float, rank_add
         async def work() -> list[Asking]:
             async with connect(rank_address) as channel:
                 stub = rank_grpc.RankServiceStub(channel)
-                asked = [(entry, kind, one) for entry in entries for kind, one in requests_of(entry).items()]
                 with progress() as bar:
                     photos = bar.add_task("Indexing", total=len(records))
                     requests = bar.add_task("Asking  ", total=len(asked))
@@ -121,7 +171,12 @@ def _measured(folder: Path, entries: Sequence[Entry], described: float, rank_add
                         errors.print(
                             f"not indexed: {design_id}: {error.message} [{error.reason}]", markup=False
                         )
-                    return await ask_all(stub, asked, lambda: bar.advance(requests))
+
+                    def note(asking: Asking) -> None:
+                        on_asked(asking)
+                        bar.advance(requests)
+
+                    return await ask_all(stub, asked, note)
 
         return run(work())
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from cli import eval_channels
 from cli.__main__ import app
 from cli.channel_terms import asking_of, read_terms, records_of, requests_of, terms_json
 from cli.eval_channels import source_of
@@ -146,6 +148,43 @@ def test_the_command_chooses_from_what_was_measured_and_writes_everything(tmp_pa
     )
     assert source_of(report["chosen"]) in result.stdout
     assert f'"palette": {chosen["palette"]:g},' in source_of(report["chosen"])
+
+
+def test_an_interrupted_run_asks_only_what_it_has_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stack is replaced: what is asked of it is the point."""
+    entries = [entry(name) for name in ("a", "b", "c")]
+    asked: list[list[tuple[str, str]]] = []
+
+    def measured(
+        folder: Path, entries: Any, described: float, address: str, known: list[Asking], on_asked: Any
+    ) -> list[Asking]:
+        del folder, described, address
+        done = {(one.request, one.kind) for one in known}
+        missing = [(one, kind) for one in entries for kind in requests_of(one) if (one.id, kind) not in done]
+        asked.append([(one.id, kind) for one, kind in missing])
+        made = []
+        for one, kind in missing:
+            if len(asked) == 1 and len(made) == 3:
+                raise KeyboardInterrupt
+            made.append(asking_of(one, kind, [hit(one.id, design=0.5), hit("x", design=0.4)]))
+            on_asked(made[-1])
+        return made
+
+    monkeypatch.setattr(eval_channels, "_measured", measured)
+    terms = tmp_path / "terms"
+    with pytest.raises(KeyboardInterrupt):
+        eval_channels._kept(tmp_path, entries, 0.5, "", terms)
+    (part,) = tmp_path.iterdir()
+    part.write_text(part.read_text() + '{"request": "half a li')
+    # Other texts were indexed: nothing of that run counts.
+    other = eval_channels._kept(tmp_path, entries, 0.0, "", tmp_path / "terms-2")
+    kept = eval_channels._kept(tmp_path, entries, 0.5, "", terms)
+    assert [len(one) for one in asked] == [6, 6, 3]
+    assert sorted((one.request, one.kind) for one in kept) == sorted((one.request, one.kind) for one in other)
+    assert len(read_terms(terms)) == 6
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_weights_are_not_chosen_on_the_split_that_results_are_reported_on(tmp_path: Path) -> None:
