@@ -142,11 +142,14 @@ class Bench:
         self.files = {m: {REFERENCE: Session(weights_of(f))} for m, f in self.folders.items()}
         self.judged = {model: dict(sessions) for model, sessions in self.files.items()}
         self.sizes: dict[str, float] = {}
+        self.batches: dict[str, int] = {}
         for model, variant, folder in self.made:
             check_made_of(folder, self.folders[model])
             file = Session(weights_of(folder))
             self.files[model][variant] = file
             self.sizes[f"{model}.{variant}"] = weights_of(folder).stat().st_size / 1e6
+            about = tomllib.loads((folder / "model.toml").read_text("utf-8"))["model"]
+            self.batches[f"{model}.{variant}"] = int(about["max_batch_size"])
             twin = variant == FP16
             reference = weights_of(self.folders[model])
             self.judged[model][variant] = (
@@ -202,8 +205,7 @@ class Bench:
                 for name in wanted:
                     own.add(got[name], wanted[name])
             row.file_cosine = min(own.cosines)
-        about = tomllib.loads((self.folders[model] / "model.toml").read_text("utf-8"))["model"]
-        row.alone_cosine = alone_cosine(self.judged[model][variant], examples, about["max_batch_size"])
+        row.alone_cosine = alone_cosine(self.judged[model][variant], examples, self.batches[row.name])
         return row
 
     def _ranked(self, row: Row, chosen: Chosen) -> Row:

@@ -266,7 +266,12 @@ def write_variant(model: ModelProto, source: Path, target: Path, *, precision: s
     }
     for name, value in changed.items():
         text = re.sub(rf'^{name} = ".*"$', f'{name} = "{value}"', text, count=1, flags=re.MULTILINE)
-    if precision == INT8_CPU or (precision == INT8 and source.name not in CONVOLUTIONAL):
+    if precision == INT8 and source.name not in CONVOLUTIONAL:
+        # Scales are those of a whole batch: one item a batch, or an item would change with its neighbours.
+        text = re.sub(r"^max_batch_size = \d+$", "max_batch_size = 1", text, count=1, flags=re.MULTILINE)
+        text = re.sub(r"^preferred = \[.*\]$", "preferred = []", text, count=1, flags=re.MULTILINE)
+        text = _without_engine(text)
+    if precision == INT8_CPU:
         text = _without_engine(text)
     made_of = sha256_of(weights_of(source))
     text += f'\n[variant]\nmade_of = "{made_of}"\ncommand = "{command}"\n'

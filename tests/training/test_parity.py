@@ -122,6 +122,8 @@ def test_a_variant_is_served_as_its_model_is(variants: Path, served: Path) -> No
         assert variant.metadata.outputs == reference.metadata.outputs
         assert variant.metadata.fingerprint != reference.metadata.fingerprint
         assert variant.metadata.parameters["precision"] == precision
+    assert read_config(variants / "int8/query_fuse").metadata.max_batch_size == 1
+    assert read_config(variants / "int8/image_align").metadata.max_batch_size == 16
     engines = {
         (precision, model): tomllib.loads((variants / precision / model / "model.toml").read_text())
         .get("tensorrt", {})
