@@ -1,6 +1,6 @@
 """The row BEiT-3: its multiway architecture at a size that two cores train, end to end on pairs.
 
-The image way reads the 49 tokens of stride 32 that the fine-tuned backbone gives for the whole photo, as
+The image way reads 49 tokens of the whole photo (stride 16 of the fine-tuned backbone, averaged by two) as
 patches; the text way reads the pieces of the sentence encoder's vocabulary, whose table starts from the
 encoder's own (a random projection of it, which keeps its angles). The rest starts at random: no published
 weights exist at this size. Symmetric InfoNCE with a learned temperature, as the published recipe has it.
@@ -38,13 +38,13 @@ class Beit3RowConfig:
     """One training."""
 
     seed: int = 1
-    width: int = 192
+    width: int = 128
     layers: int = 3
-    heads: int = 6
-    feed: int = 576
-    epochs: float = 8
+    heads: int = 4
+    feed: int = 384
+    epochs: float = 10
     batch: int = 128
-    lr: float = 1e-3
+    lr: float = 5e-4
     weight_decay: float = 0.05
     warm_up: float = 0.1
     drop: float = 0.1

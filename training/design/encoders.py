@@ -58,7 +58,9 @@ class EncoderConfig:
     scale: float = 40.0  # inverse temperature at the start: sentences on one subject lie close together
     crop_share: float = 0.6  # of views that show the crop
     frozen_blocks: int = 3  # of the backbone, after the stem
-    lr_backbone: float = 4e-4
+    # At 4e-4 the blocks after stride 16 run into their clamps and stay there: their output no longer depends
+    # on the photo (docs/benchmark.md).
+    lr_backbone: float = 1e-4
     lr_head: float = 1.5e-3
     weight_decay: float = 0.02
     warm_up: float = 0.05
@@ -68,6 +70,7 @@ class EncoderConfig:
     weight_nails: float = 1.0
     bfloat16: bool = True  # the backbone alone
     loaders: int = 1  # processes that make views, 0 or 1
+    processes: int = 1  # that share every batch and add up their gradients
 
 
 class Encoders(nn.Module):
@@ -91,12 +94,16 @@ class Encoders(nn.Module):
         return self.look(images)[:2]
 
     def look(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """images f32 [N,3,S,S] -> align [N,512], style [N,256], facts [N,F] in [0, 1], tokens [N,T,320]."""
+        """images f32 [N,3,S,S] -> align [N,512], style [N,256], facts [N,F] in [0, 1], tokens [N,T,112].
+
+        The tokens are those of stride 16, averaged by two: 49 at 224 pixels.
+        """
         levels = self.backbone.levels(images)
         _, align = self.align(self.align.describe(images, levels)[0])
         _, style = self.style(self.style.describe(images, levels)[0])
         logits = self.align_facts(align * ALIGN_DIM**0.5) + self.style_facts(style * STYLE_DIM**0.5)
-        return align, style, (logits / 2).sigmoid(), levels[32].flatten(2).transpose(1, 2)
+        tokens = functional.avg_pool2d(levels[16], 2).flatten(2).transpose(1, 2)
+        return align, style, (logits / 2).sigmoid(), tokens
 
 
 def pretrained_encoders(facts: int) -> Encoders:
@@ -151,8 +158,11 @@ class Views(NamedTuple):
 class EncoderViews(Dataset[Views]):
     """Batches of distorted views, each a pure function of (seed, step)."""
 
-    def __init__(self, designs: Sequence[Design], config: EncoderConfig, views: ViewConfig) -> None:
-        self.designs, self.config, self.views = designs, config, views
+    def __init__(
+        self, designs: Sequence[Design], config: EncoderConfig, views: ViewConfig, rank: int = 0
+    ) -> None:
+        """`rank`: of the process that these are for; each of `processes` gets its share of a batch."""
+        self.designs, self.config, self.views, self.rank = designs, config, views, rank
         count = len(designs)
         self.steps = max(1, round(config.epochs * count / config.batch))
         rng = np.random.default_rng(config.seed)
@@ -164,8 +174,8 @@ class EncoderViews(Dataset[Views]):
 
     def __getitem__(self, step: int) -> Views:
         config = self.config
-        rng = np.random.default_rng([config.seed, step])
-        rows = self.order[step * config.batch : (step + 1) * config.batch]
+        rng = np.random.default_rng([config.seed, step, self.rank])
+        rows = self.order[step * config.batch : (step + 1) * config.batch][self.rank :: config.processes]
         size = config.large if step >= self.steps * (1 - config.large_share) else config.size
         designs = [self.designs[row] for row in rows]
         images, shares = batch_views(designs, size, config.crop_share, rng, self.views)
@@ -233,10 +243,16 @@ def step_loss(
     return loss, {name: float(value.detach()) for name, value in terms.items()}
 
 
-def train_encoders(model: Encoders, corpus: Corpus, config: EncoderConfig, views: ViewConfig) -> Encoders:
-    """Trains `model` in place on `corpus` and returns it in eval mode."""
+def train_encoders(
+    model: Encoders, corpus: Corpus, config: EncoderConfig, views: ViewConfig, rank: int = 0
+) -> Encoders:
+    """Trains `model` in place on `corpus` and returns it in eval mode.
+
+    With several `processes`, each calls this with its `rank` in a process group of torch.distributed and the
+    same `model`; all end with the same weights, but each with running statistics of its own.
+    """
     torch.manual_seed(config.seed)
-    rng = np.random.default_rng(config.seed)
+    rng = np.random.default_rng([config.seed, rank])
     freeze(model, config.frozen_blocks)
     for temperature in (model.temperature, model.style_temperature):
         nn.init.constant_(temperature.log_scale, math.log(config.scale))
@@ -249,7 +265,7 @@ def train_encoders(model: Encoders, corpus: Corpus, config: EncoderConfig, views
         {"params": heads, "lr": config.lr_head, "base": config.lr_head},
     ]
     optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay, betas=(0.9, 0.98))
-    batches = EncoderViews(corpus.designs, config, views)
+    batches = EncoderViews(corpus.designs, config, views, rank)
     steps = len(batches)
     schedule = Schedule(steps, config.warm_up)
     started = time.monotonic()
@@ -268,12 +284,38 @@ def train_encoders(model: Encoders, corpus: Corpus, config: EncoderConfig, views
         loss, terms = step_loss(model, corpus, batch, rng, config)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        if config.processes > 1:
+            add_gradients(model, config.processes)
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimiser.step()
-        if step % 20 == 0 or step == steps - 1:
+        if rank == 0 and (step % 20 == 0 or step == steps - 1):
             shown = " ".join(f"{name} {value:.3f}" for name, value in terms.items())
             logger.info("step %d/%d %.0f s %s", step + 1, steps, time.monotonic() - started, shown)
     return model.eval()
+
+
+def add_gradients(model: nn.Module, processes: int) -> None:
+    """Every process gets the mean of all gradients."""
+    with_gradient = [p for p in model.parameters() if p.grad is not None]
+    flat = torch.cat([p.grad.flatten() for p in with_gradient]) / processes
+    torch.distributed.all_reduce(flat)
+    start = 0
+    for parameter in with_gradient:
+        parameter.grad.copy_(flat[start : start + parameter.numel()].view_as(parameter))
+        start += parameter.numel()
+
+
+def liveliness(model: Encoders, images: Tensor) -> dict[int, float]:
+    """How much a level's mean features differ between images, against their spread within one, by stride.
+
+    Near 0 where a level has died: it then says the same of every photo.
+    """
+    with torch.inference_mode():
+        levels = model.backbone.levels(images)
+    return {
+        stride: float(level.mean(dim=(2, 3)).std(dim=0).mean() / (level.std(dim=(2, 3)).mean() + 1e-6))
+        for stride, level in levels.items()
+    }
 
 
 def _one_thread(_: int) -> None:

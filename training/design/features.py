@@ -2,7 +2,7 @@
 
 View 0 is the serving view; further views are distorted, so that the fusions see how embeddings move. Of the
 serving view of the whole photo two more things are kept: how likely each fact is, from which the compact
-describer writes a text, and the tokens of stride 32, which are the patches of the small BEiT-3.
+describer writes a text, and tokens of stride 16 averaged by two, which are the patches of the small BEiT-3.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Features:
     """f16 arrays in the order of `names`.
 
     align [N,V,512], style [N,V,256]: of the whole photo; crop_align, crop_style: of the crop. facts [N,F] in
-    [0, 1] and tokens [N,T,320]: of the serving view of the whole photo.
+    [0, 1] and tokens [N,T,112]: of the serving view of the whole photo.
     """
 
     names: NDArray[np.str_]

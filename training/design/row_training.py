@@ -42,7 +42,7 @@ class RowConfig:
     lr: float = 2e-3
     weight_decay: float = 0.05
     warm_up: float = 0.1
-    no_text_share: float = 0.5
+    no_text_share: float = 0.25
     whole_share: float = 0.05
     no_crop_share: float = 0.03
     no_style_share: float = 0.03
@@ -119,12 +119,11 @@ class Sampler:
         config, size = self.config, len(rows)
         view = rng.integers(0, self.split.features.align.shape[1], size)
         style, align, crop, text = design_inputs(self.row, self.split, rows, view)
-        if self.row.network == "fusion":
-            if self.row.crop and self.row.align:
-                crop = np.where((rng.random(size) < config.whole_share)[:, None], align, crop)
-                crop = crop * (rng.random(size) >= config.no_crop_share)[:, None]
-            style = style * (rng.random(size) >= config.no_style_share)[:, None]
-            text = text * (rng.random(size) >= config.no_text_share)[:, None]
+        if self.row.crop and self.row.align:
+            crop = np.where((rng.random(size) < config.whole_share)[:, None], align, crop)
+            crop = crop * (rng.random(size) >= config.no_crop_share)[:, None]
+        style = style * (rng.random(size) >= config.no_style_share)[:, None]
+        text = text * (rng.random(size) >= config.no_text_share)[:, None]
         return [torch.from_numpy(np.asarray(x, np.float32)) for x in (style, align, crop, text)]
 
     def queries(self, rows: Rows, texts: Rows, rng: np.random.Generator) -> list[Tensor]:

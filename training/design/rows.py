@@ -19,6 +19,7 @@ import argparse
 import dataclasses
 import json
 import logging
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,13 @@ import torch
 from training.backbone import EfficientNetLite0
 from training.design import beit3_row
 from training.design.corpus import Corpus, build_corpus
-from training.design.encoders import EncoderConfig, Encoders, pretrained_encoders, train_encoders
+from training.design.encoders import (
+    EncoderConfig,
+    Encoders,
+    liveliness,
+    pretrained_encoders,
+    train_encoders,
+)
 from training.design.export import export_encoders, export_fusions
 from training.design.features import Features, embed_designs
 from training.design.mining import TOP, Mined, mine
@@ -50,7 +57,7 @@ from training.design.row_training import (
     train_row,
 )
 from training.design.sentences import Sentences
-from training.design.views import PLAIN, ViewConfig
+from training.design.views import PLAIN, ViewConfig, plain_view, read_photo
 from training.design.written import written_texts
 from training.export import Provenance
 
@@ -80,18 +87,41 @@ def overridden(config: Any, changes: Sequence[str]) -> Any:
 
 
 def run_encoders(args: argparse.Namespace) -> None:
-    """Fine-tunes the backbone."""
+    """Fine-tunes the backbone, in one process or in several."""
     config = overridden(EncoderConfig(seed=args.seed), args.set if args.step == "encoders" else [])
+    if config.processes == 1:
+        _encoders(0, args, config, None)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        torch.multiprocessing.spawn(
+            _encoders, (args, config, Path(folder) / "meeting"), nprocs=config.processes
+        )
+
+
+def _encoders(rank: int, args: argparse.Namespace, config: EncoderConfig, meeting: Path | None) -> None:
+    """One process of the training; rank 0 leaves the checkpoint."""
+    if meeting is not None:
+        prepare(args)
+        torch.distributed.init_process_group(
+            "gloo", init_method=meeting.as_uri(), rank=rank, world_size=config.processes
+        )
     corpus = build_corpus(read_designs(args.data, args.limit, "train"), Sentences(args.out / "sentences.npz"))
     logger.info("%d designs, %d texts", len(corpus.designs), len(corpus.texts))
     started = time.monotonic()
-    model = train_encoders(pretrained_encoders(len(corpus.facts)), corpus, config, ViewConfig())
+    torch.manual_seed(config.seed)
+    model = train_encoders(pretrained_encoders(len(corpus.facts)), corpus, config, ViewConfig(), rank)
+    if rank > 0:
+        return
+    seen = [plain_view(read_photo(design), None, config.large) for design in corpus.designs[:32]]
+    lively = liveliness(model, torch.from_numpy(np.stack(seen)))
+    logger.info("liveliness by stride: %s", lively)
     stored = {
         "state": model.to(memory_format=torch.contiguous_format).state_dict(),
         "facts": [list(fact) for fact in corpus.facts],
         "config": dataclasses.asdict(config),
         "data": {"digest": digest(args.data), "designs": len(corpus.designs)},
-        "metrics": {"seconds": time.monotonic() - started},
+        "metrics": {"seconds": time.monotonic() - started}
+        | {f"liveliness at stride {stride}": value for stride, value in lively.items()},
         "command": args.command_line,
     }
     torch.save(stored, args.out / "encoders.pt")
@@ -318,6 +348,13 @@ STEPS = {
 }
 
 
+def prepare(args: argparse.Namespace) -> None:
+    """Threads and logs of a process."""
+    torch.set_num_threads(args.threads)
+    cv2.setNumThreads(1)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+
+
 def numbers(text: str) -> list[int]:
     """ "1-3,7" as [1, 2, 3, 7]."""
     found: list[int] = []
@@ -378,9 +415,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     args.command_line = f"lunula train design {args.step} {shown_arguments(args)}"
-    torch.set_num_threads(args.threads)
-    cv2.setNumThreads(1)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    prepare(args)
     args.out.mkdir(parents=True, exist_ok=True)
     STEPS[args.step](args)
 
