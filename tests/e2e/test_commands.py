@@ -13,7 +13,7 @@ import pytest
 from training.synth import write
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ["up", "demo", "doctor", "index", "search", "crop", "identify", "models", "data", "eval"]
+COMMANDS = ["up", "demo", "doctor", "index", "search", "crop", "identify", "models", "data", "train", "eval"]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

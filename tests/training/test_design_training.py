@@ -15,7 +15,7 @@ from tests.training.designs import write_designs
 from training.backbone import EfficientNetLite0
 from training.design import beit3_row
 from training.design.corpus import Corpus, build_corpus
-from training.design.encoders import EncoderConfig, Encoders, train_encoders
+from training.design.encoders import EncoderConfig, Encoders, EncoderViews, liveliness, train_encoders
 from training.design.export import export_encoders, export_fusions
 from training.design.features import Features, embed_designs
 from training.design.mining import Mined, mine
@@ -162,6 +162,27 @@ def test_a_few_steps_of_the_encoders_lower_their_loss(
 def test_the_same_seed_trains_the_same_encoders(corpus: Corpus) -> None:
     first, second = (trained_encoders(corpus, epochs=1.5) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_two_processes_see_all_of_a_batch_and_nothing_twice(corpus: Corpus) -> None:
+    config = EncoderConfig(size=64, large=64, epochs=1, batch=12, processes=2)
+    shares = [EncoderViews(corpus.designs, config, ViewConfig(), rank)[0] for rank in range(2)]
+    alone = EncoderViews(corpus.designs, EncoderConfig(size=64, large=64, batch=12), ViewConfig())[0]
+    assert [len(share.rows) for share in shares] == [6, 6]
+    together = torch.stack([share.rows for share in shares], dim=1).flatten()
+    assert together.tolist() == alone.rows.tolist()
+
+
+def test_a_level_that_says_the_same_of_every_photo_is_found_out() -> None:
+    torch.manual_seed(0)
+    model = Encoders(EfficientNetLite0(), facts=3).eval()
+    images = torch.rand(6, 3, 64, 64) * torch.rand(6, 3, 1, 1)
+    alive = liveliness(model, images)
+    with torch.no_grad():
+        model.backbone._blocks[-1]._project_conv.weight.zero_()
+    dead = liveliness(model, images)
+    assert alive[32] > 1e-3 and dead[32] == pytest.approx(0, abs=1e-6)
+    assert dead[16] == pytest.approx(alive[16])
 
 
 def learnt(row: Row, corpus: Corpus, sentences: Sentences, epochs: float = 100) -> tuple[RowNetwork, float]:
