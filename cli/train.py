@@ -1,8 +1,10 @@
-"""`lunula train`: training, which needs an environment of its own with torch."""
+"""`lunula train`: training, which runs in an environment of its own, with torch."""
 
 from __future__ import annotations
 
 import importlib.util
+import sys
+from pathlib import Path
 
 import typer
 
@@ -14,17 +16,25 @@ _NO_TORCH = 1
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    group = typer.Typer(help="Train models (needs the training environment).", no_args_is_help=True)
+    group = typer.Typer(help="Train models (needs `make train-env`).", no_args_is_help=True)
     group.command("design", context_settings=PASS_ON)(design)
     app.add_typer(group, name="train")
 
 
 def design(context: typer.Context) -> None:
-    """Train rows of paper N's table and leave their embeddings for `eval design`; --help lists everything."""
-    if importlib.util.find_spec("torch") is None:
+    """Train the design models and every row of paper N's table; --help lists the steps."""
+    interpreter = trainer()
+    if interpreter is None:
         errors.print(
-            "[red]error:[/red] torch is not installed beside this interpreter. `make train-env` builds the "
-            "training environment; then: .venv-train/bin/lunula train design …"
+            "[red]error:[/red] there is no torch here: build the training environment with `make train-env`"
         )
         raise typer.Exit(_NO_TORCH)
-    raise typer.Exit(run_module("training.design.rows", *context.args))
+    raise typer.Exit(run_module("training.design.rows", *context.args, interpreter=interpreter))
+
+
+def trainer() -> Path | None:
+    """The interpreter that trains: this one if it has torch, else that of `.venv-train` beside this environment."""
+    if importlib.util.find_spec("torch") is not None:
+        return Path(sys.executable)
+    beside = Path(sys.prefix).parent / ".venv-train" / "bin" / "python"
+    return beside if beside.exists() else None

@@ -222,9 +222,24 @@ def test_a_command_reaches_its_program_and_ends_with_its_code(
     assert started == [[sys.executable, "-m", module, *passed_on]]
 
 
-def test_without_torch_training_says_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_torch_the_training_environment_beside_this_one_trains(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else object())
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
     ended = lunula("train", "design", "rows")
     assert ended.exit_code == 1
-    said = " ".join(ended.output.split())
-    assert "make train-env" in said and ".venv-train/bin/lunula train design" in said
+    assert "make train-env" in " ".join(ended.output.split())
+    python = tmp_path / ".venv-train" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    started: list[list[str]] = []
+
+    def run(words: list[str], *, check: bool) -> subprocess.CompletedProcess[bytes]:
+        started.append(words)
+        assert not check
+        return subprocess.CompletedProcess(words, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert lunula("train", "design", "rows").exit_code == 0
+    assert started == [[str(python), "-m", "training.design.rows", "rows"]]
