@@ -201,5 +201,11 @@ class Chain:
         return {name: d for (m, v, name), d in self.differences.items() if (m, v) == (model, variant)}
 
     def ranking(self, chosen: Chosen) -> Floats:
-        """Cosines of requests and designs, f32 [Q,N]."""
-        return self.queries(chosen) @ self.designs(chosen).T
+        """Cosines of requests and designs, f32 [Q,N]; what is not finite ranks last."""
+        cosines = self.queries(chosen) @ self.designs(chosen).T
+        return np.where(np.isfinite(cosines), cosines, np.float32(-2))
+
+    def lost(self, chosen: Chosen) -> int:
+        """How many requests and designs have a vector that is not finite."""
+        sides = (self.queries(chosen), self.designs(chosen))
+        return sum(int((~np.isfinite(vectors).all(axis=1)).sum()) for vectors in sides)

@@ -48,6 +48,7 @@ class Row:
     file_cosine: float | None = None  # worst, of the file itself as this machine runs it
     alone_cosine: float | None = None  # worst, an item alone against the same among others
     overlap: dict[str, float] = field(default_factory=dict)  # by probe
+    lost: int = 0  # requests and designs of all probes whose vector is not finite
     figures: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)  # probe, language, figure
     milliseconds: float | None = None
     time_ratio: float | None = None
@@ -72,6 +73,8 @@ def refusals(row: Row, probe: str) -> list[str]:
             for name, cosine in cosines.items()
             if not cosine >= LEAST_COSINE
         ]
+    if row.lost:
+        found.append(f"{row.lost} vectors are not finite")
     if not row.overlap[probe] >= LEAST_OVERLAP:
         found.append(f"top-{TOP} overlap {row.overlap[probe]:.4f} is below {LEAST_OVERLAP}")
     if row.alone_cosine is not None and not row.alone_cosine >= LEAST_ALONE:
@@ -213,6 +216,7 @@ class Bench:
             ranking = chain.ranking(chosen)
             row.overlap[chain.probe.name] = overlap(ranking, chain.ranking({}))
             row.figures[chain.probe.name] = figures_of(chain.probe, ranking)
+            row.lost += chain.lost(chosen)
         return row
 
 

@@ -185,6 +185,7 @@ def test_the_gate_says_what_is_wrong() -> None:
         "top-10 overlap",
         "an item changes with its batch",
     ]
+    assert refusals(Row("all", "fp16", {}, None, None, {"p": 1.0}, 2), "p") == ["2 vectors are not finite"]
     nothing = {"cosine_worst": float("nan")}
     assert len(refusals(Row("m", "fp16", {"a": nothing}, None, None, {"p": 1.0}), "p")) == 1
 
@@ -208,6 +209,11 @@ def test_the_chain_exchanges_one_model_and_keeps_the_others(served: Path, photos
     assert len(calls) == 6  # nothing is embedded again
     assert np.abs(before - after).max() > 1e-3
     assert chain.queries({"image_style": "negated"}) is chain.queries({})
+    assert chain.lost({"image_style": "negated"}) == 0
+    after[2] = np.nan
+    assert chain.lost({"image_style": "negated"}) == 1
+    ranking = chain.ranking({"image_style": "negated"})
+    assert (ranking.argmin(axis=1) == 2).all()
     whole, crop = probe.photos[1].views()
     see = [sessions["image_align"][REFERENCE]({"images": view[None]})["embedding"] for view in (whole, crop)]
     style = sessions["image_style"][REFERENCE]({"images": whole[None]})["embedding"]
