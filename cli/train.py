@@ -33,7 +33,7 @@ def design(context: typer.Context) -> None:
 
 
 def trainer() -> Path | None:
-    """The interpreter that trains: this one if it has torch, else that of `.venv-train` beside this environment."""
+    """The interpreter that trains: this one if it has torch, else `.venv-train` beside this environment."""
     if importlib.util.find_spec("torch") is not None:
         return Path(sys.executable)
     beside = Path(sys.prefix).parent / ".venv-train" / "bin" / "python"
