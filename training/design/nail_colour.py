@@ -65,8 +65,12 @@ EMPTY = 0.25
 
 
 def weighted_mean(features: Tensor, weights: Tensor) -> Tensor:
-    """Mean of f32 [N,C,H,W] under weights f32 [N,1,H,W]: f32 [N,C]."""
-    return (features * weights).sum(dim=(2, 3)) / (weights.sum(dim=(2, 3)) + EMPTY)
+    """Mean of f32 [N,C,H,W] under weights f32 [N,1,H,W]: f32 [N,C].
+
+    The weights are divided, not the sum: that would leave the range of fp16.
+    """
+    shares = weights / (weights.sum(dim=(2, 3), keepdim=True) + EMPTY)
+    return (features * shares).sum(dim=(2, 3))
 
 
 def weighted_deviation(features: Tensor, weights: Tensor) -> Tensor:
