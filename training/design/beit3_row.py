@@ -108,6 +108,17 @@ def trimmed(ids: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(ids), torch.from_numpy((ids > 0).astype(np.float32))
 
 
+def whiten(projection: nn.Module, tokens: NDArray[np.float32]) -> None:
+    """Folds the standardisation of tokens f32 [N,T,D] into the linear projection that reads them.
+
+    Their scale is that of the backbone's channels, tens of what the network's other inputs have.
+    """
+    assert isinstance(projection, nn.Linear)
+    mean, deviation = tokens.mean(axis=(0, 1)), tokens.std(axis=(0, 1)) + 1e-3
+    projection.weight /= torch.from_numpy(deviation)
+    projection.bias -= projection.weight @ torch.from_numpy(mean)
+
+
 @torch.inference_mode()
 def embed(
     network: Beit3, tokens: NDArray[np.float16], ids: NDArray[np.int64], block: int = 128
@@ -131,6 +142,7 @@ def train(
     network = network_of(config, pieces.size, tokens.shape[1:]).train()
     with torch.no_grad():
         network.words.weight[3:-1] = torch.from_numpy(pieces.table(config.width, rng))
+        whiten(network.visual, tokens[:: max(1, len(tokens) // 500)].astype(np.float32))
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=config.lr, weight_decay=config.weight_decay, betas=(0.9, 0.98)
     )
