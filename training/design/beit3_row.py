@@ -8,9 +8,6 @@ weights exist at this size. Symmetric InfoNCE with a learned temperature, as the
 
 from __future__ import annotations
 
-import copy
-import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +19,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from training.design.encoders import Schedule
+from training.design.fitting import Fit, fit
 from training.design.ranking import best_ranks
 from training.full.beit3 import Beit3, Beit3Config
 from training.losses import info_nce
 
-logger = logging.getLogger(__name__)
 BEGIN, END = 1, 2  # rows of the row's own vocabulary; 0 is padding
 TEXT_LENGTH = 40
 CHUNKS = 17  # of the package's table: row r lies in chunk r % 17
@@ -139,51 +135,29 @@ def train(
     """Trains on designs with tokens f16 [N,T,D] and the texts first[i]..first[i+1] of ids i64 [T,L]."""
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    network = network_of(config, pieces.size, tokens.shape[1:]).train()
+    network = network_of(config, pieces.size, tokens.shape[1:])
     with torch.no_grad():
         network.words.weight[3:-1] = torch.from_numpy(pieces.table(config.width, rng))
         whiten(network.visual, tokens[:: max(1, len(tokens) // 500)].astype(np.float32))
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=config.lr, weight_decay=config.weight_decay, betas=(0.9, 0.98)
-    )
-    count = len(tokens)
-    batch = min(config.batch, count)
-    per_epoch = max(1, count // batch)
-    steps = max(1, round(config.epochs * per_epoch))
-    schedule = Schedule(steps, config.warm_up)
-    best, best_state, losses = -1.0, copy.deepcopy(network.state_dict()), []
-    started = time.monotonic()
-    order = rng.permutation(count)
-    for step in range(steps):
-        at = step % per_epoch
-        if at == 0:
-            order = rng.permutation(count)
-        rows = order[at * batch : (at + 1) * batch]
+
+    def loss(rows: NDArray[np.int64]) -> Tensor:
         texts = rng.integers(first[rows], first[rows + 1])
         with torch.autocast("cpu", dtype=torch.bfloat16):
             images, requests, scale = network(
                 torch.from_numpy(tokens[rows].astype(np.float32)), *trimmed(ids[texts])
             )
-        loss = info_nce(scale.clamp(max=50.0) * (requests.float() @ images.float().T))
-        for group in optimiser.param_groups:
-            group["lr"] = config.lr * schedule(step)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        losses.append(float(loss.detach()))
-        last = step == steps - 1
-        if last or (step >= steps // 2 and (steps - 1 - step) % per_epoch == 0):
-            found = validate(network.eval())
-            network.train()
-            logger.info(
-                "beit3 seed %d step %d/%d %.0f s loss %.3f val MRR %.2f",
-                config.seed, step + 1, steps, time.monotonic() - started, np.mean(losses[-per_epoch:]), found,
-            )  # fmt: skip
-            if found > best:
-                best, best_state = found, copy.deepcopy(network.state_dict())
-    network.load_state_dict(best_state)
-    return network.eval(), {"val_mrr": best, "seconds": time.monotonic() - started}
+        return info_nce(scale.clamp(max=50.0) * (requests.float() @ images.float().T))
+
+    metrics = fit(
+        network,
+        Fit(config.epochs, config.batch, config.lr, config.weight_decay, config.warm_up),
+        len(tokens),
+        order=lambda: rng.permutation(len(tokens)),
+        loss=loss,
+        validate=lambda: validate(network),
+        label=f"beit3 seed {config.seed}",
+    )
+    return network, metrics
 
 
 def embed_real(

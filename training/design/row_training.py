@@ -1,25 +1,22 @@
 """Training and embedding of the rows of paper N's table (see row_models) on cached features.
 
 A step draws a batch of designs with one request each; siblings of a family, which bind the same colours
-otherwise, share a batch. The best of the checkpoints by MRR on the validation requests is kept.
+otherwise, share a batch.
 """
 
 from __future__ import annotations
 
-import copy
-import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.design.corpus import Corpus
-from training.design.encoders import Schedule
 from training.design.features import Features
+from training.design.fitting import Fit, fit
 from training.design.mining import Mined
 from training.design.query_fuse import MAX_COLOURS, MAX_PHRASES
 from training.design.ranking import best_ranks
@@ -27,7 +24,6 @@ from training.design.requests import Palettes, Questions, RequestTable, Rows, pi
 from training.design.row_models import Row, RowNetwork
 from training.losses import confidence_relaxed, double_relaxed, info_nce
 
-logger = logging.getLogger(__name__)
 Floats = NDArray[np.float32]
 
 
@@ -58,7 +54,6 @@ class RowConfig:
     weight_unlabelled: float = 0.1
     weight_negative: float = 0.03
     weight_relaxed: float = 1.0  # of DRC or CRC beside InfoNCE
-    validate_every: float = 1.0  # epochs, in the second half
     bfloat16: bool = True
 
 
@@ -189,57 +184,27 @@ def train_row(
     """Trains a row from scratch; returns the best checkpoint in eval mode and what was best about it."""
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    network = RowNetwork(row).train()
+    network = RowNetwork(row)
     sampler = Sampler(row, corpus, split, table, config)
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    plain = [p for p in network.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-        lr=config.lr,
-        betas=(0.9, 0.98),
-    )
-    count = len(corpus.designs)
-    batch = min(config.batch, count)
-    per_epoch = max(1, count // batch)
-    steps = max(1, round(config.epochs * per_epoch))
-    checks = {
-        step
-        for step in range(steps)
-        if step >= steps // 2 and (steps - 1 - step) % max(1, round(config.validate_every * per_epoch)) == 0
-    } | {steps - 1}
-    schedule = Schedule(steps, config.warm_up)
-    best, best_state, losses = -1.0, copy.deepcopy(network.state_dict()), []
-    started = time.monotonic()
-    order = sampler.order(rng)
-    for step in range(steps):
-        at = step % per_epoch
-        if at == 0:
-            order = sampler.order(rng)
-        rows = order[at * batch : (at + 1) * batch]
+
+    def loss(rows: Rows) -> Tensor:
         texts = rng.integers(corpus.first[rows], corpus.first[rows + 1])
-        cosines = (
-            network.query(*sampler.queries(rows, texts, rng)) @ network.design(*sampler.designs(rows, rng)).T
-        )
-        loss = batch_loss(row, network, cosines, corpus, rows, texts, mined, config)
-        for group in optimiser.param_groups:
-            group["lr"] = config.lr * schedule(step)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        losses.append(float(loss.detach()))
-        if step in checks:
-            found = validate(network.eval())
-            network.train()
-            logger.info(
-                "%s seed %d step %d/%d %.0f s loss %.3f val MRR %.2f",
-                row.name, config.seed, step + 1, steps, time.monotonic() - started,
-                np.mean(losses[-per_epoch:]), found,
-            )  # fmt: skip
-            if found > best:
-                best, best_state = found, copy.deepcopy(network.state_dict())
-    network.load_state_dict(best_state)
-    return network.eval(), {"val_mrr": best, "seconds": time.monotonic() - started}
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bfloat16):
+            queries = network.query(*sampler.queries(rows, texts, rng))
+            designs = network.design(*sampler.designs(rows, rng))
+        cosines = queries.float() @ designs.float().T  # [B,B] text x image
+        return batch_loss(row, network, cosines, corpus, rows, texts, mined, config)
+
+    metrics = fit(
+        network,
+        Fit(config.epochs, config.batch, config.lr, config.weight_decay, config.warm_up),
+        len(corpus.designs),
+        order=lambda: sampler.order(rng),
+        loss=loss,
+        validate=lambda: validate(network),
+        label=f"{row.name} seed {config.seed}",
+    )
+    return network, metrics
 
 
 @torch.inference_mode()
