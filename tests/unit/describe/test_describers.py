@@ -221,14 +221,20 @@ def arguments(server: FakeEndpoint, out: Path) -> list[str]:
     return ["--by", "endpoint", "--base-url", server.base_url, "--model", "m", "--out", str(out)]
 
 
+def hear_interrupts() -> None:
+    """A shell starts what it runs in the background deaf to Ctrl-C, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def start(command: list[str]) -> subprocess.Popen[str]:
-    """The command in a process of its own."""
+    """The command in a process of its own, which Ctrl-C reaches."""
     return subprocess.Popen(
         [sys.executable, "-m", "training.describe", *command],
         cwd=Path(__file__).parents[3],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_interrupts,  # noqa: PLW1509  # no threads are used between fork and exec
     )
 
 
