@@ -70,7 +70,7 @@ def test_a_head_learns_separable_descriptions() -> None:
 
 def test_the_artist_model_gives_logits_for_each_artist_whatever_the_batch() -> None:
     torch.manual_seed(0)
-    encoders = Encoders(EfficientNetLite0())
+    encoders = Encoders(EfficientNetLite0(), facts=3)
     model = ArtistImage(encoders, ArtistHead(5)).eval()
     images = example_images(3)
     with torch.no_grad():

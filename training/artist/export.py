@@ -28,8 +28,8 @@ from training.artist.calibrate import (
     tempered,
 )
 from training.artist.works import read_works, split_works
-from training.design.export import IMAGES, example_images
-from training.design.train import ORIGIN, SCRATCH, load_encoders
+from training.design.encoders import load_encoders
+from training.design.export import IMAGES, ORIGIN, SCRATCH, example_images
 from training.export import ModelCard, Provenance, TensorCard, export_model, fingerprint
 
 logger = logging.getLogger(__name__)

@@ -25,10 +25,9 @@ from torch.nn import functional
 
 from training.artist.artist_image import ArtistHead, ArtistImage
 from training.artist.works import Split, read_works, split_works
-from training.design.encoders import Encoders, Schedule
+from training.design.encoders import Encoders, Schedule, load_encoders
 from training.design.features import SIZE, onnx_runner
 from training.design.records import Design, digest
-from training.design.train import load_encoders
 from training.design.views import ViewConfig, distorted_view, plain_view, read_mask, read_photo
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,8 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -109,6 +110,14 @@ class Encoders(nn.Module):
 def pretrained_encoders(facts: int) -> Encoders:
     """Heads at random, backbone from ImageNet."""
     return Encoders(imagenet_backbone(), facts)
+
+
+def load_encoders(path: Path) -> tuple[Encoders, dict[str, Any]]:
+    """The model of a checkpoint and what the checkpoint says about itself."""
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    model = Encoders(EfficientNetLite0(), len(stored["facts"]))
+    model.load_state_dict(stored.pop("state"))
+    return model.eval(), stored
 
 
 def freeze(model: Encoders, blocks: int) -> None:

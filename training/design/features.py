@@ -31,7 +31,7 @@ CHUNK = 8  # designs that a process embeds at a time
 Run = Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
 
 
-class _Everything(nn.Module):
+class Everything(nn.Module):
     """Both embeddings, the facts and the tokens in one pass over the shared backbone."""
 
     def __init__(self, model: Encoders) -> None:
@@ -45,15 +45,14 @@ class _Everything(nn.Module):
 OUTPUTS = ("align", "style", "facts", "tokens")
 
 
-def write_network(model: Encoders, path: Path, size: int = SIZE) -> None:
-    """`model` as an ONNX file from images f32 [N,3,size,size] to OUTPUTS: ONNX Runtime is the faster."""
-    network = _Everything(model).eval().to(memory_format=torch.contiguous_format)
+def write_network(network: nn.Module, path: Path, size: int = SIZE, outputs: Sequence[str] = OUTPUTS) -> None:
+    """`network` as an ONNX file from images f32 [N,3,size,size] to `outputs`: ONNX Runtime is the faster."""
     trace_onnx(
-        network,
+        network.eval().to(memory_format=torch.contiguous_format),
         (torch.zeros(2, 3, size, size),),
         path,
         inputs=(TensorCard("images", "f32", (3, size, size)),),
-        outputs=tuple(TensorCard(name, "f32", ()) for name in OUTPUTS),
+        outputs=tuple(TensorCard(name, "f32", ()) for name in outputs),
     )
 
 
@@ -64,8 +63,16 @@ def open_network(path: Path) -> Run:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return lambda images: session.run(list(OUTPUTS), {"images": images})
+    session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    return lambda images: session.run(None, {"images": images})
+
+
+def onnx_runner(network: nn.Module, outputs: Sequence[str], size: int = SIZE) -> Run:
+    """`network` as a function of images f32 [N,3,size,size] that gives `outputs`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        write_network(network, path, size, outputs)
+        return open_network(path)
 
 
 @dataclass(frozen=True)
@@ -157,7 +164,7 @@ def embed_designs(
     ]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
-        write_network(model, path, size)
+        write_network(Everything(model), path, size)
         if workers == 1:
             run = open_network(path)
             parts = [_embed(run, *job) for job in tqdm(jobs, desc="features", unit="x8", mininterval=10)]

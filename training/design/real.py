@@ -7,7 +7,6 @@ CropService cut (`lunula crop`), since on real photos nobody knows the truth.
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from nails.preprocess import backbone_input
 from training.design.encoders import Encoders
-from training.design.features import SIZE, Features, open_network, write_network
+from training.design.features import OUTPUTS, SIZE, Everything, Features, onnx_runner
 
 
 @dataclass(frozen=True)
@@ -49,17 +48,14 @@ def read_real(folder: Path, crops: Path) -> Real:
 
 def embed_real(model: Encoders, real: Real) -> Features:
     """The features of the photos in their serving view, V = 1."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network.onnx"
-        write_network(model, path)
-        run = open_network(path)
-        found = []
-        for photo, crop in zip(real.photos, real.crops, strict=True):
-            views = [
-                backbone_input(cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB), SIZE)
-                for file in (photo, crop)
-            ]
-            found.append(run(np.stack(views)))
+    run = onnx_runner(Everything(model), OUTPUTS)
+    found = []
+    for photo, crop in zip(real.photos, real.crops, strict=True):
+        views = [
+            backbone_input(cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB), SIZE)
+            for file in (photo, crop)
+        ]
+        found.append(run(np.stack(views)))
     align, style, facts, tokens = (np.stack(x).astype(np.float16) for x in zip(*found, strict=True))
     return Features(
         names=np.array([photo.stem for photo in real.photos]),

