@@ -57,13 +57,13 @@ def test_image_models_give_unit_embeddings_and_half_precision_tokens(encoders: E
 
 
 @torch.no_grad()
-def test_facts_are_probabilities_and_tokens_those_of_the_exported_model(encoders: Encoders) -> None:
+def test_a_look_gives_what_is_exported_with_facts_and_tokens_for_the_rows(encoders: Encoders) -> None:
     images = example_images(2)
     align, _, facts, tokens = encoders.look(images)
-    exported, half = ImageAlign(encoders.backbone, encoders.align)(images)
+    exported, _ = ImageAlign(encoders.backbone, encoders.align)(images)
+    assert tokens.shape == (2, 49, 112)
     assert facts.shape == (2, 5) and float(facts.min()) >= 0 and float(facts.max()) <= 1
     torch.testing.assert_close(align, exported)
-    torch.testing.assert_close(tokens.half(), half)
 
 
 @torch.no_grad()
