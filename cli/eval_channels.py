@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -19,10 +18,9 @@ from cli import indexing
 from cli.channel_terms import TEXTS, ask_all, read_terms, records_of, requests_of, terms_json
 from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.models import DEFAULT_REPOSITORY
-from cli.ports import free_addresses
+from cli.own_stack import own_stack
 from cli.records import RecordError
 from cli.searching import RequestError
-from cli.stack import Stack, StackOptions
 from evaluation.channel_weights import (
     PRESENT,
     Asking,
@@ -154,11 +152,7 @@ def _measured(
     records = records_of(folder, entries, described)
     with ExitStack() as resources:
         if not rank_address:
-            state = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="lunula-channels-")))
-            addresses = free_addresses()
-            options = StackOptions(state, DEFAULT_REPOSITORY, addresses)
-            resources.enter_context(Stack(options, report=lambda line: errors.print(f"[dim]{line}[/dim]")))
-            rank_address = addresses.rank
+            rank_address = resources.enter_context(own_stack()).rank
 
         async def work() -> list[Asking]:
             async with connect(rank_address) as channel:

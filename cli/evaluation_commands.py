@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +13,7 @@ from rich.table import Table
 from cli import eval_channels, eval_design, eval_hands, eval_segmentation, evaluating
 from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.evaluation_page import render_results
-from cli.models import DEFAULT_REPOSITORY
-from cli.ports import free_addresses
-from cli.stack import Stack, StackOptions
+from cli.own_stack import own_stack
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from services.kit.client import connect
 
@@ -54,11 +51,7 @@ def retrieval(
     with errors_as_exit_codes(), ExitStack() as resources:
         questions = evaluating.read_questions(data)
         if not rank_address:
-            state = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="lunula-eval-")))
-            addresses = free_addresses()
-            options = StackOptions(state, DEFAULT_REPOSITORY, addresses, triton=triton)
-            resources.enter_context(Stack(options, report=lambda line: errors.print(f"[dim]{line}[/dim]")))
-            rank_address = addresses.rank
+            rank_address = resources.enter_context(own_stack(triton=triton)).rank
 
         async def work() -> tuple[list[evaluating.Result], int]:
             async with connect(rank_address) as channel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -204,6 +205,10 @@ def tabulate(benchmark: Benchmark, runs: Iterable[Run]) -> DesignTable:
     return DesignTable(benchmark, tuple(rows), subsets_of(benchmark.entries))
 
 
+def _is_in(lang: str, entry: Entry) -> bool:
+    return entry.lang == lang
+
+
 def subsets_of(entries: Sequence[Entry]) -> dict[str, NDArray[np.int64]]:
     """Places of the requests of each subset that has any: multi, single, both, binding, composition, and one
     a language, which are the last."""
@@ -215,7 +220,7 @@ def subsets_of(entries: Sequence[Entry]) -> dict[str, NDArray[np.int64]]:
         "composition": lambda entry: entry.composition,
     }
     for lang in sorted({entry.lang for entry in entries}):
-        tests[lang] = lambda entry, lang=lang: entry.lang == lang  # type: ignore[misc]
+        tests[lang] = partial(_is_in, lang)
     found = {
         name: np.array([place for place, entry in enumerate(entries) if test(entry)], np.int64)
         for name, test in tests.items()

@@ -35,10 +35,10 @@ _MIN_WEIGHT = 0.03
 _HIGHLIGHT_LEVEL = 238
 _HIGHLIGHT_SHARE = 0.10
 # A colour that covers less than half of its asked-for share counts as up to this much farther.
-RARITY_DIFFERENCE = 10.0
-ENOUGH_SHARE = 0.5
+_RARITY_DIFFERENCE = 10.0
+_ENOUGH_SHARE = 0.5
 # A request's colour that must share a design's colour with another counts as this much farther.
-SHARED_DIFFERENCE = 10.0
+_SHARED_DIFFERENCE = 10.0
 
 _NAMED = tuple(colour for colour in COLOURS if colour.name != "clear")
 _NAMED_LAB = np.array([colour.lab for colour in _NAMED], np.float64)
@@ -163,22 +163,50 @@ def match_colors(request: Sequence[PaletteColor], design: Sequence[PaletteColor]
     """
     if not request or not design:
         return []
-    asked, shown = np.array([one.lab for one in request]), np.array([one.lab for one in design])
-    asked_share = np.array([one.weight for one in request])[:, None] * ENOUGH_SHARE
-    shown_share = np.array([one.weight for one in design])[None, :]
-    rarity = np.clip(1.0 - shown_share / np.maximum(asked_share, 1e-9), 0.0, 1.0)
-    difference = ciede2000(asked[:, None, :], shown[None, :, :]) + RARITY_DIFFERENCE * rarity
-    # Each request colour may also share any design colour, at a price: one private column per request colour.
-    shared = difference.min(axis=1) + SHARED_DIFFERENCE
-    options = np.concatenate([difference, np.broadcast_to(shared[:, None], (len(asked),) * 2)], axis=1)
+    weights = np.array([one.weight for one in request], np.float64)
+    difference = effective_differences(
+        np.array([one.lab for one in request]),
+        weights,
+        np.array([one.lab for one in design]),
+        np.array([one.weight for one in design]),
+    )
+    columns, counted = assigned(difference, weights)
+    return list(zip(columns, counted.tolist(), strict=True))
+
+
+def effective_differences(
+    asked: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    shown: NDArray[np.float64],
+    shares: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """How much farther each shown colour counts from each asked one: [...,A,S].
+
+    asked [A,3] and shown [...,S,3] in CIELAB, weights [A], shares [...,S]. The CIEDE2000 difference, plus a
+    little for a colour that covers far less than was asked.
+    """
+    enough = np.maximum(weights * _ENOUGH_SHARE, 1e-9)[:, None]
+    rarity = np.clip(1.0 - shares[..., None, :] / enough, 0.0, 1.0)
+    found = ciede2000(asked[:, None, :], shown[..., None, :, :]) + _RARITY_DIFFERENCE * rarity
+    return np.asarray(found, np.float64)
+
+
+def assigned(
+    difference: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[list[int], NDArray[np.float64]]:
+    """Which shown colour answers each asked one, and the difference that counts for it: [A] each.
+
+    difference [A,S]: of `effective_differences`. Two may share one, at a price.
+    """
+    shown = difference.shape[1]
+    # Each request colour may also share any design colour: one private column per request colour.
+    shared = difference.min(axis=1) + _SHARED_DIFFERENCE
+    options = np.concatenate([difference, np.broadcast_to(shared[:, None], (len(shared),) * 2)], axis=1)
     # The sum that is minimised is the very one that the similarity reports.
-    loss = (1.0 - 1.0 / (1.0 + (options / HALF_LIKENESS) ** 2)) * np.array([[c.weight] for c in request])
-    chosen = assign(loss)
-    nearest = difference.argmin(axis=1)
-    return [
-        (column if column < len(design) else int(nearest[row]), float(options[row, column]))
-        for row, column in enumerate(chosen)
-    ]
+    loss = (1.0 - 1.0 / (1.0 + (options / HALF_LIKENESS) ** 2)) * weights[:, None]
+    chosen = np.asarray(assign(loss))
+    columns = np.where(chosen < shown, chosen, difference.argmin(axis=1))
+    return columns.tolist(), options[np.arange(len(chosen)), chosen]
 
 
 def palette_similarity(request: Sequence[PaletteColor], design: Sequence[PaletteColor]) -> PaletteMatch:

@@ -12,16 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.assignment import assign
-from nails.color import ciede2000
-from nails.palette import (
-    ENOUGH_SHARE,
-    HALF_LIKENESS,
-    RARITY_DIFFERENCE,
-    SHARED_DIFFERENCE,
-    PaletteColor,
-    difference_of,
-)
+from nails.palette import HALF_LIKENESS, PaletteColor, assigned, difference_of, effective_differences
 
 ShownColor = tuple[Sequence[float], float]
 """A colour of a design: CIELAB (L, a, b) and its share in (0, 1]."""
@@ -63,24 +54,11 @@ def color_differences(
         there[row, :count] = True
     asked = np.array([color.lab for color in request], np.float64)
     weights = np.array([color.weight for color in request], np.float64)
-    enough = np.maximum(weights * ENOUGH_SHARE, 1e-9)[:, None]
-    rarity = np.clip(1.0 - shares[:, None, :] / enough, 0.0, 1.0)
-    difference = ciede2000(asked[None, :, None, :], labs[:, None, :, :]) + RARITY_DIFFERENCE * rarity
+    difference = effective_differences(asked, weights, labs, shares)
     difference = np.where(there[:, None, :], difference, np.inf)  # [designs, asked, shown]
     chosen = difference.min(axis=2)
     wanted = np.sort(difference.argmin(axis=2), axis=1)
     for row in np.flatnonzero((wanted[:, 1:] == wanted[:, :-1]).any(axis=1)).tolist():
-        chosen[row] = _assigned(difference[row][:, there[row]], weights)
+        chosen[row] = assigned(difference[row][:, there[row]], weights)[1]
     found[filled] = chosen
     return found
-
-
-def _assigned(difference: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The difference that counts for each requested colour [asked] of one design's [asked, shown].
-
-    As in `nails.palette.match_colors`: any colour may also be shared, at a price.
-    """
-    shared = difference.min(axis=1) + SHARED_DIFFERENCE
-    options = np.concatenate([difference, np.broadcast_to(shared[:, None], (len(shared),) * 2)], axis=1)
-    loss = (1.0 - 1.0 / (1.0 + (options / HALF_LIKENESS) ** 2)) * weights[:, None]
-    return options[np.arange(len(shared)), assign(loss)]

@@ -194,7 +194,7 @@ def int8_static(model: ModelProto, calibration: Iterable[Feeds], *, signed: bool
     """8-bit convolutions with the ranges that `calibration` shows; `signed`: in the form for TensorRT."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # its package has no types
         def __init__(self) -> None:
             self.feeds = iter(calibration)
 

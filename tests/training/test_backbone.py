@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
 from training.backbone import (
     POOLED_CHANNELS,

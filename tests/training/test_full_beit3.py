@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
 from training.full.beit3 import IMAGE, TEXT, Beit3, Beit3Config, Layer
 from training.full.beit3_weights import Beit3LoadError, load_official

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 pytest.importorskip("transformers")
 
 import training.onnx_files

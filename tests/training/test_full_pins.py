@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 pytest.importorskip("transformers")
 
 from training.full import __main__ as command

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 import sentencepiece
 
 from training.full.words import Beit3Words, WordsError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
 from training.export import halve_weights, plain_graph, trace_onnx
 from training.hand.export import POSE_CARD

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
 from nails.hands import decode_simcc
 from nails.preprocess import PoseTransform

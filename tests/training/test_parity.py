@@ -6,12 +6,13 @@ import json
 import shutil
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
 from onnx import TensorProto, helper, numpy_helper
 
@@ -197,7 +198,7 @@ def test_the_chain_exchanges_one_model_and_keeps_the_others(served: Path, photos
     calls: list[str] = []
 
     class Negated(Session):
-        def __call__(self, feeds):  # type: ignore[no-untyped-def]
+        def __call__(self, feeds: Any) -> Any:
             calls.append("image_style")
             return {name: -value for name, value in super().__call__(feeds).items()}
 

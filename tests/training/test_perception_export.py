@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
 from training.export import ExportError, Provenance, export_model, run_onnx
 from training.hand.detect_model import ServedDetector, halved, hand_detector

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
 from nails.masks import iou
 from nails.nail_decode import decode_yolo_seg

@@ -26,6 +26,7 @@ from training.losses import info_nce
 
 BEGIN, END = 1, 2  # rows of the row's own vocabulary; 0 is padding
 TEXT_LENGTH = 40
+DRAWN_FOR = 1024  # the width that BEiT-3 draws its weights for
 CHUNKS = 17  # of the package's table: row r lies in chunk r % 17
 
 
@@ -38,12 +39,12 @@ class Beit3RowConfig:
     layers: int = 3
     heads: int = 4
     feed: int = 384
-    epochs: float = 10
+    epochs: float = 12
     batch: int = 128
-    lr: float = 5e-4
+    lr: float = 1e-3
     weight_decay: float = 0.05
     warm_up: float = 0.1
-    drop: float = 0.1
+    drop: float = 0.0  # with it the first epochs stay on the plateau of equal embeddings
 
 
 class Pieces:
@@ -82,8 +83,13 @@ class Pieces:
 
 
 def network_of(config: Beit3RowConfig, pieces: int, visual: tuple[int, int]) -> Beit3:
-    """An untrained network for tokens of the shape `visual` (T, D)."""
-    return Beit3(
+    """An untrained network for tokens of the shape `visual` (T, D).
+
+    BEiT-3 draws its weights for a width of 1024. At a width of d they would shrink what passes through them
+    by sqrt(d / 1024) a layer, and the training would not leave the plateau of equal embeddings: they are
+    scaled up by as much.
+    """
+    network = Beit3(
         Beit3Config(
             width=config.width,
             layers=config.layers,
@@ -96,6 +102,10 @@ def network_of(config: Beit3RowConfig, pieces: int, visual: tuple[int, int]) -> 
             drop=config.drop,
         )
     )
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            module.weight.data.mul_((DRAWN_FOR / config.width) ** 0.5)
+    return network
 
 
 def trimmed(ids: NDArray[np.int64]) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,7 @@ from nails.phrases import parse
 from training.design.query_fuse import MAX_COLOURS, MAX_PHRASES
 from training.design.records import Design
 from training.design.sentences import Sentences
+from training.synth.picking import pick_paints
 
 Rows = NDArray[np.int64]
 PICKED = (
@@ -28,7 +29,6 @@ PICKED = (
     0.5,
     0.25,
 )  # how often a person picks one, two and three colours: 2.0 on average, as NAIL-STAR
-PICK_ERROR = 4.0  # CIELAB, standard deviation of a picked colour in each channel
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,9 @@ def picked_palettes(designs: Sequence[Design], rng: np.random.Generator) -> Pale
     for row, design in enumerate(designs):
         if not design.palette:
             continue
-        weights = np.array([max(weight, 1e-3) for _, weight in design.palette])
-        count = min(1 + int(rng.choice(3, p=PICKED)), len(weights))
-        for place, index in enumerate(
-            rng.choice(len(weights), count, replace=False, p=weights / weights.sum())
-        ):
-            colours[row, place] = np.array(design.palette[index][0]) + rng.normal(0, PICK_ERROR, 3)
-            mask[row, place] = 1
+        labs, weights = zip(*design.palette, strict=True)
+        picked = pick_paints(rng, labs, [max(weight, 1e-3) for weight in weights], PICKED)
+        colours[row, : len(picked)], mask[row, : len(picked)] = picked, 1
     return colours, mask
 
 

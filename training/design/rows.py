@@ -21,7 +21,7 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,7 @@ import cv2
 import numpy as np
 import torch
 
-from training.design import beit3_row
-from training.design.corpus import Corpus, build_corpus
+from training.design.corpus import build_corpus
 from training.design.encoders import (
     EncoderConfig,
     liveliness,
@@ -39,40 +38,17 @@ from training.design.encoders import (
     train_encoders,
 )
 from training.design.export import ORIGIN, SCRATCH, export_encoders, export_fusions
-from training.design.features import Features, embed_designs
-from training.design.mining import TOP, Mined, mine
-from training.design.ranking import best_ranks, figures
-from training.design.real import embed_real, read_real
-from training.design.records import Design, digest, read_designs
-from training.design.requests import Questions, RequestTable, read_questions, tabulate
-from training.design.row_models import ROWS, Row, RowNetwork
-from training.design.row_training import (
-    RowConfig,
-    Split,
-    embed_questions,
-    embed_split,
-    mrr,
-    target_matrix,
-    train_row,
-)
+from training.design.features import embed_designs
+from training.design.records import digest, read_designs
+from training.design.row_bench import SPLITS, Bench, designs_of, overridden, run_mine, run_rows
+from training.design.row_models import ROWS, RowNetwork
+from training.design.row_photos import measure_photos
 from training.design.sentences import Sentences
 from training.design.views import PLAIN, ViewConfig, plain_view, read_photo
-from training.design.written import written_texts
 from training.export import Provenance
 
 logger = logging.getLogger(__name__)
-SPLITS = ("train", "val", "test")
-MINER = "cvfim_info_nce"  # the row whose embeddings unlabelled positives are mined with
-
-
-def overridden(config: Any, changes: Sequence[str]) -> Any:
-    """A frozen configuration with fields given as name=value. Raises SystemExit for an unknown field."""
-    fields = {field.name: type(getattr(config, field.name)) for field in dataclasses.fields(config)}
-    values = dict(change.split("=", 1) for change in changes)
-    for name in values:
-        if name not in fields:
-            raise SystemExit(f"--set {name}: no such field; there are {', '.join(fields)}")
-    return dataclasses.replace(config, **{name: fields[name](value) for name, value in values.items()})
+SERVED = "ours"  # the row that `export` writes
 
 
 def run_encoders(args: argparse.Namespace) -> None:
@@ -94,7 +70,10 @@ def _encoders(rank: int, args: argparse.Namespace, config: EncoderConfig, meetin
         torch.distributed.init_process_group(
             "gloo", init_method=meeting.as_uri(), rank=rank, world_size=config.processes
         )
-    corpus = build_corpus(read_designs(args.data, args.limit, "train"), Sentences(args.out / "sentences.npz"))
+    sentences = Sentences(args.out / "sentences.npz")
+    corpus = build_corpus(read_designs(args.data, args.limit, "train"), sentences)
+    if rank == 0:
+        sentences.save()
     logger.info("%d designs, %d texts", len(corpus.designs), len(corpus.texts))
     started = time.monotonic()
     torch.manual_seed(config.seed)
@@ -129,183 +108,38 @@ def run_features(args: argparse.Namespace) -> None:
             ).save(path)
 
 
-def designs_of(args: argparse.Namespace, split: str) -> list[Design]:
-    """Designs of a split that a request can be about."""
-    return [design for design in read_designs(args.data, args.limit, split) if design.requests]
-
-
-class Bench:
-    """Everything that the rows of a run share."""
-
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
-        self.sentences = Sentences(args.out / "sentences.npz")
-        self.corpus: Corpus = build_corpus(designs_of(args, "train"), self.sentences)
-        self.table: RequestTable = tabulate([r.text for r in self.corpus.requests], self.sentences)
-        self.facts = load_encoders(args.out / "encoders.pt")[1]["facts"]
-        self.splits = {split: self._split(split) for split in SPLITS}
-        names = [design.name for design in self.corpus.designs]
-        if names != self.splits["train"].features.names.tolist():
-            raise SystemExit(f"{args.out}/train.npz was made of other designs: remove it and run `features`")
-        self.questions: dict[str, Questions] = {
-            split: read_questions(args.data / "nailstar.jsonl", split) for split in ("val", "test")
-        }
-        self.asked = {s: tabulate(q.texts, self.sentences) for s, q in self.questions.items()}
-
-    def _split(self, split: str) -> Split:
-        features = Features.load(self.args.out / f"{split}.npz")
-        return Split(features, written_texts(features, self.facts, self.sentences))
-
-    def targets(self, split: str) -> Any:
-        """bool [Q,N] of a split."""
-        return target_matrix(self.questions[split], self.splits[split].features.names)
-
-    def train(self, row: Row, config: RowConfig, mined: Mined | None) -> tuple[RowNetwork, dict[str, float]]:
-        """A row, chosen by its MRR on the validation requests."""
-        targets = self.targets("val")
-
-        def validate(network: RowNetwork) -> float:
-            return mrr(*self.embed(row, network, "val"), targets)
-
-        return train_row(row, self.corpus, self.splits["train"], self.table, config, mined, validate)
-
-    def embed(self, row: Row, network: RowNetwork, split: str) -> tuple[Any, Any]:
-        """Requests [Q,256] and designs [N,256] of a split."""
-        queries = embed_questions(row, network, self.asked[split], self.questions[split].palettes)
-        return queries, embed_split(row, network, self.splits[split])
-
-
-def run_mine(args: argparse.Namespace) -> None:
-    """Mines with the row MINER, trained for it with the first seed."""
-    bench = Bench(args)
-    row = ROWS[MINER]
-    network, found = bench.train(row, row_config(args, row, args.seed), None)
-    queries = embed_questions(row, network, bench.table, None)
-    designs = embed_split(row, network, bench.splits["train"])
-    mine(queries, designs, bench.corpus.owner, top=TOP).save(args.out / "mined.npz")
-    logger.info("mined with %s, val MRR %.2f", row.name, found["val_mrr"])
-
-
-# What differs from RowConfig's defaults, chosen on the validation requests.
-TUNED: dict[str, dict[str, float]] = {}
-
-
-def row_config(args: argparse.Namespace, row: Row, seed: int) -> RowConfig:
-    """The configuration of a row; --set wins."""
-    return overridden(
-        dataclasses.replace(RowConfig(seed=seed), **TUNED.get(row.loss, {})),
-        args.set if args.step == "rows" else [],
-    )
-
-
-def run_rows(args: argparse.Namespace) -> None:
-    """Trains rows; each leaves run.json, network.pt and test.npz in a folder of its own."""
-    bench = Bench(args)
-    mined = Mined.load(args.out / "mined.npz") if (args.out / "mined.npz").exists() else None
-    for seed in args.seeds:
-        for name in args.rows:
-            folder = args.out / "rows" / name / f"seed-{seed}"
-            if (folder / "run.json").exists():
-                continue
-            folder.mkdir(parents=True, exist_ok=True)
-            row = ROWS[name]
-            if row.loss.startswith("drc") and mined is None:
-                raise SystemExit(f"row {name} needs unlabelled positives: run the step `mine` first")
-            started = time.monotonic()
-            if row.network == "beit3":
-                queries, designs, state, config, metrics = beit3_row.run(bench, seed)
-            else:
-                config = row_config(args, row, seed)
-                network, metrics = bench.train(row, config, mined)
-                queries, designs = bench.embed(row, network, "test")
-                state = network.state_dict()
-            metrics["test_mrr"] = mrr(queries, designs, bench.targets("test"))
-            torch.save(
-                {"row": name, "state": state, "config": dataclasses.asdict(config)}, folder / "network.pt"
-            )
-            np.savez(
-                folder / "test.npz",
-                query_ids=bench.questions["test"].ids,
-                queries=queries,
-                design_ids=bench.splits["test"].features.names,
-                designs=designs,
-            )
-            about = {
-                "row": name,
-                "title": row.title,
-                "seed": seed,
-                "config": dataclasses.asdict(config),
-                "data": {"digest": digest(args.data), "designs": len(bench.corpus.designs)},
-                "metrics": metrics,
-                "seconds": time.monotonic() - started,
-                "command": args.command_line,
-            }
-            (folder / "run.json").write_text(json.dumps(about, indent=1) + "\n")
-            logger.info("%s seed %d: %s", name, seed, metrics)
-
-
 def run_photos(args: argparse.Namespace) -> None:
-    """Each trained row on real photos with requests: RUN/photos.json. The photos choose nothing.
-
-    --photos has requests.jsonl; --crops the folder of NAME.crop.png that `lunula crop` wrote of them.
-    """
+    """Each trained row on real photos: RUN/photos.json."""
     if args.photos is None or args.crops is None:
         raise SystemExit("photos: say --photos DIR and --crops DIR (of `lunula crop DIR/images/* --out DIR`)")
-    sentences = Sentences(args.out / "sentences.npz")
-    real = read_real(args.photos, args.crops)
-    encoders, about = load_encoders(args.out / "encoders.pt")
-    features = embed_real(encoders, real)
-    split = Split(features, written_texts(features, about["facts"], sentences))
-    table = tabulate([request for _, request in real.requests], sentences)
-    languages = np.array([language for language, _ in real.requests])
-    targets = real.owner[:, None] == np.arange(len(real.photos))[None, :]
-    found: dict[str, dict[str, list[float]]] = {}
-    for folder in sorted((args.out / "rows").glob("*/seed-*")):
-        if not (folder / "run.json").exists():
-            continue
-        name = folder.parent.name
-        row = ROWS[name]
-        palettes = (table.colours, table.colour_mask) if row.palette else None
-        stored = torch.load(folder / "network.pt", map_location="cpu", weights_only=True)
-        if row.network == "beit3":
-            queries, designs = beit3_row.embed_real(
-                stored, features.tokens, [text for _, text in real.requests]
-            )
-        else:
-            network = RowNetwork(row)
-            network.load_state_dict(stored["state"])
-            queries = embed_questions(row, network.eval(), table, palettes)
-            designs = embed_split(row, network, split)
-        ranks = best_ranks(queries @ designs.T, targets)
-        for language in sorted(set(languages.tolist())):
-            of_row = found.setdefault(f"{name} {language}", {})
-            for figure, value in figures(ranks[languages == language]).items():
-                of_row.setdefault(figure, []).append(value)
-        if (folder / "run.json").exists():
-            (folder / "photos.json").write_text(json.dumps({"ranks": ranks.tolist()}) + "\n")
+    found = measure_photos(args.out, args.photos, args.crops)
     (args.out / "photos.json").write_text(json.dumps(found, indent=1) + "\n")
     for name, values in found.items():
         print(f"{name}: " + " ".join(f"{k} {np.mean(v):.1f}±{np.std(v):.1f}" for k, v in values.items()))
 
 
 def run_export(args: argparse.Namespace) -> None:
-    """The encoders and the row `ours` of the first seed, to be served."""
+    """The encoders and the row SERVED of the first of --seeds, to be served."""
     encoders, about_encoders = load_encoders(args.out / "encoders.pt")
-    folder = args.out / "rows" / args.rows[0] / f"seed-{args.seeds[0]}"
+    folder = args.out / "rows" / SERVED / f"seed-{args.seeds[0]}"
     about = json.loads((folder / "run.json").read_text())
-    network = RowNetwork(ROWS[about["row"]])
+    network = RowNetwork(ROWS[SERVED])
     network.load_state_dict(torch.load(folder / "network.pt", weights_only=True)["state"])
-    data = f"synthetic designs, {about['data']['designs']} photos, index sha256 {about['data']['digest']}"
     metrics = {f"{about['row']} {name}": float(value) for name, value in about["metrics"].items()}
 
-    def provenance(command: str, seed: int, licence: str) -> Provenance:
-        return Provenance(command=command, data=data, seed=seed, licence_of_origin=licence, metrics=metrics)
+    def provenance(trained: dict[str, Any], seed: int, licence: str) -> Provenance:
+        data = trained["data"]
+        return Provenance(
+            command=trained["command"],
+            data=f"synthetic designs, {data['designs']} photos, index sha256 {data['digest']}",
+            seed=seed,
+            licence_of_origin=licence,
+            metrics=metrics,
+        )
 
     seed = about_encoders["config"]["seed"]
-    reports = export_encoders(encoders, args.models, provenance(about_encoders["command"], seed, ORIGIN))
-    reports |= export_fusions(
-        network.eval(), args.models, provenance(about["command"], about["seed"], SCRATCH)
-    )
+    reports = export_encoders(encoders, args.models, provenance(about_encoders, seed, ORIGIN))
+    reports |= export_fusions(network.eval(), args.models, provenance(about, about["seed"], SCRATCH))
     for name, report in reports.items():
         logger.info(
             "%s: %d bytes, graph %s, fp16 weights %s %s",
@@ -319,19 +153,22 @@ def run_export(args: argparse.Namespace) -> None:
 
 def run_all(args: argparse.Namespace) -> None:
     """All steps but `photos`; what is there already is passed over."""
-    for step, made in (("encoders", "encoders.pt"), ("features", "test.npz"), ("mine", "mined.npz")):
-        if not (args.out / made).exists():
-            STEPS[step](args)
-    run_rows(args)
+    if not (args.out / "encoders.pt").exists():
+        run_encoders(args)
+    run_features(args)
+    bench = Bench(args)
+    if not (args.out / "mined.npz").exists():
+        run_mine(bench)
+    run_rows(bench)
     run_export(args)
 
 
-STEPS = {
+STEPS: dict[str, Callable[[argparse.Namespace], None]] = {
     "all": run_all,
     "encoders": run_encoders,
     "features": run_features,
-    "mine": run_mine,
-    "rows": run_rows,
+    "mine": lambda args: run_mine(Bench(args)),
+    "rows": lambda args: run_rows(Bench(args)),
     "photos": run_photos,
     "export": run_export,
 }

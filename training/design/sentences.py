@@ -24,13 +24,14 @@ class Sentences:
         self.table = np.zeros((0, DIM), np.float32)
         self.cache = cache
         self.encoder: Any = None
+        self.unsaved = False
         if cache is not None and cache.exists():
             with np.load(cache, allow_pickle=False) as stored:
                 self.table = stored["table"]
                 self.rows = {str(text): row for row, text in enumerate(stored["texts"])}
 
     def add(self, texts: Iterable[str]) -> None:
-        """Encodes those texts that are not known yet, and stores the table."""
+        """Encodes those texts that are not known yet."""
         fresh = [text for text in dict.fromkeys(texts) if text and text not in self.rows]
         if not fresh:
             return
@@ -43,11 +44,17 @@ class Sentences:
         start = len(self.table)
         self.table = np.concatenate([self.table, vectors])
         self.rows.update({text: start + row for row, text in enumerate(fresh)})
-        if self.cache is not None:
-            self.cache.parent.mkdir(parents=True, exist_ok=True)
-            draft = self.cache.with_name(f"{self.cache.stem}.{os.getpid()}.part.npz")
-            np.savez(draft, table=self.table, texts=np.array(list(self.rows)))
-            draft.replace(self.cache)
+        self.unsaved = True
+
+    def save(self) -> None:
+        """Writes the cache, whole or not at all, where there is one and it lacks a text."""
+        if self.cache is None or not self.unsaved:
+            return
+        self.cache.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.cache.with_name(f"{self.cache.stem}.{os.getpid()}.part.npz")
+        np.savez(draft, table=self.table, texts=np.array(list(self.rows)))
+        draft.replace(self.cache)
+        self.unsaved = False
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """f32 [len(texts), 512]; an empty text is the zero vector, which the fusions read as absent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,12 +18,37 @@ LONGEST = 64  # tokens of a text in the released fine-tunings
 
 
 @dataclass(frozen=True)
-class Beit3Image:
-    """Images: unit CLS through the vision head, and the patch tokens after the last norm."""
+class _Way(ABC):
+    """What both ways share: one network, one checkpoint."""
 
     name: str
     config: Beit3Config
     checkpoint: str
+
+    @property
+    @abstractmethod
+    def facts(self) -> Facts:
+        """What the way takes and gives."""
+
+    @abstractmethod
+    def served(self, model: Beit3) -> nn.Module:
+        """The way of a network as it is exported."""
+
+    def tiny(self) -> Encoder:
+        return replace(self, config=Beit3Config.tiny())
+
+    def build(self) -> nn.Module:
+        return self.served(Beit3(self.config)).eval()
+
+    def load(self, folder: Path) -> nn.Module:
+        model = Beit3(self.config)
+        load_official(model, read_state(folder / self.checkpoint))
+        return self.served(model).eval()
+
+
+@dataclass(frozen=True)
+class Beit3Image(_Way):
+    """Images: unit CLS through the vision head, and the patch tokens after the last norm."""
 
     @property
     def facts(self) -> Facts:
@@ -36,26 +62,14 @@ class Beit3Image:
             image=ImageInput(config.image_size, HALF, HALF),
         )
 
-    def tiny(self) -> Encoder:
-        return replace(self, config=Beit3Config.tiny())
-
-    def build(self) -> nn.Module:
-        return Beit3ImageServed(Beit3(self.config), self.facts).eval()
-
-    def load(self, folder: Path) -> nn.Module:
-        model = Beit3(self.config)
-        load_official(model, read_state(folder / self.checkpoint))
-        return Beit3ImageServed(model, self.facts).eval()
+    def served(self, model: Beit3) -> nn.Module:
+        return Beit3ImageServed(model, self.facts)
 
 
 @dataclass(frozen=True)
-class Beit3Text:
+class Beit3Text(_Way):
     """Texts: unit BOS through the language head, in the space of `Beit3Image`; ids are those of
     `training.full.words`."""
-
-    name: str
-    config: Beit3Config
-    checkpoint: str
 
     @property
     def facts(self) -> Facts:
@@ -69,16 +83,8 @@ class Beit3Text:
             text=TextInput(min(LONGEST, config.max_text), config.vocabulary),
         )
 
-    def tiny(self) -> Encoder:
-        return replace(self, config=Beit3Config.tiny())
-
-    def build(self) -> nn.Module:
-        return Beit3TextServed(Beit3(self.config)).eval()
-
-    def load(self, folder: Path) -> nn.Module:
-        model = Beit3(self.config)
-        load_official(model, read_state(folder / self.checkpoint))
-        return Beit3TextServed(model).eval()
+    def served(self, model: Beit3) -> nn.Module:
+        return Beit3TextServed(model)
 
 
 class Beit3ImageServed(nn.Module):

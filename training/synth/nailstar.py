@@ -27,6 +27,7 @@ import numpy as np
 from nails.color import lab_to_srgb, srgb_to_lab
 from training.synth.brief import brief_requests
 from training.synth.facts import accepted
+from training.synth.picking import pick_paints
 
 Record = Mapping[str, Any]
 
@@ -41,7 +42,6 @@ _BRIEF_COST: Final = 0.5
 _BRIEF_TRIES: Final = 16
 _SIBLING_COST: Final = 2.0  # a text that does not tell the members of a family apart measures no binding
 _PALETTE_SIZES: Final = (0.06, 0.36, 0.58)  # chances of 1, 2, 3 colours; photos of one paint make it 2.0
-_PICK_ERROR: Final = 4.0  # CIELAB, standard deviation of a channel
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,8 @@ def palette_of(record: Record) -> list[list[float]]:
     """
     rng = np.random.default_rng(_hash(f"palette:{record['id']}"))
     paints = [paint for paint in record["palette"] if paint["name"] != "clear"] or list(record["palette"])
-    count = min(len(paints), 1 + int(rng.choice(3, p=_PALETTE_SIZES)))
-    weights = np.array([paint["weight"] for paint in paints], float)
-    picks = rng.choice(len(paints), count, replace=False, p=weights / weights.sum())
-    labs = np.array([paints[int(pick)]["lab"] for pick in picks], float)
-    meant = labs + rng.normal(0.0, _PICK_ERROR, labs.shape)
+    labs, weights = [paint["lab"] for paint in paints], [paint["weight"] for paint in paints]
+    meant = pick_paints(rng, labs, weights, _PALETTE_SIZES)
     shown = srgb_to_lab(lab_to_srgb(meant))  # a colour picker offers what a display can show
     return [[round(float(value), 1) for value in lab] for lab in shown]
 

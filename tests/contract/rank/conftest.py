@@ -15,13 +15,15 @@ import grpc
 import pytest
 from pymilvus import MilvusClient
 
+from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.rank.v1.rank_service_pb2_grpc import RankServiceStub
 from services.kit.client import connect
 from services.kit.errors import from_rpc_error
 from services.kit.server import RunningServer, running_server
 from services.rank.build import build
 from services.rank.settings import RankSettings
-from tests.rank_doubles import Doubles, Neighbours, neighbours
+from tests.rank_catalogue import CATALOGUE
+from tests.rank_doubles import Doubles, Neighbours, index, neighbours
 
 
 class Rank(NamedTuple):
@@ -131,3 +133,11 @@ def refused() -> Callable[[Any], Any]:
         return Failure(error.code.name, error.reason, paths, error.retry_after_s, error.message)
 
     return await_
+
+
+@pytest.fixture
+async def filled(rank: Rank) -> Rank:
+    """A RankService with the catalogue of tests/rank_catalogue.py."""
+    answers = await index(rank.stub, CATALOGUE)
+    assert {answer.state for answer in answers} == {pb.INDEX_STATE_INDEXED}
+    return rank

@@ -4,94 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from lunula.rank.v1 import rank_service_pb2 as pb
-from lunula.type.v1 import palette_pb2, photo_pb2
+from lunula.type.v1 import photo_pb2
+from tests.rank_catalogue import CATALOGUE, LAB_BLUE, LAB_RED, RED, assert_adds_up, ids, palette, search
 from tests.rank_doubles import design, index, photo
-
-RED, BLUE, GREEN, WHITE = (200, 30, 40), (30, 60, 200), (30, 160, 60), (240, 240, 240)
-
-
-def palette(*labs: tuple[float, float, float]) -> palette_pb2.Palette:
-    return palette_pb2.Palette(
-        colors=[
-            palette_pb2.PaletteColor(color=palette_pb2.LabColor(l=lab[0], a=lab[1], b=lab[2])) for lab in labs
-        ]
-    )
-
-
-LAB_RED, LAB_BLUE = (43.0, 64.0, 39.0), (33.0, 35.0, -68.0)
-
-CATALOGUE = [
-    design(
-        "almond-red",
-        colour=RED,
-        title="red almond nails",
-        description="a thin gold french line",
-        artist_id="artist-1",
-        tags=["gold", "party"],
-        attributes={"shape": "almond", "pattern": "french"},
-    ),
-    design(
-        "coffin-blue",
-        colour=BLUE,
-        title="blue coffin nails",
-        description="glitter on every finger",
-        artist_id="artist-2",
-        tags=["glitter", "party"],
-        attributes={"shape": "coffin"},
-        context="summer",
-    ),
-    design(
-        "round-green",
-        colour=GREEN,
-        title="green round nails",
-        description="matte leaves",
-        artist_id="artist-1",
-        tags=["matte"],
-        attributes={"shape": "round", "finish": "matte"},
-    ),
-    design(
-        "ja-white",
-        colour=WHITE,
-        title="白いフレンチネイル",
-        description="パールを一粒、薬指に",
-        artist_id="artist-3",
-        tags=["パール"],
-        attributes={"part": "pearl"},
-        context="結婚式",
-    ),
-    design("plain", colour=WHITE),
-]
-
-
-@pytest.fixture
-async def filled(rank: Any) -> Any:
-    """The catalogue above."""
-    answers = await index(rank.stub, CATALOGUE)
-    assert {answer.state for answer in answers} == {pb.INDEX_STATE_INDEXED}
-    return rank
-
-
-async def search(rank: Any, **fields: Any) -> pb.SearchDesignsResponse:
-    return await rank.stub.SearchDesigns(pb.SearchDesignsRequest(**fields), timeout=30)
-
-
-def ids(response: pb.SearchDesignsResponse) -> list[str]:
-    return [hit.design.design_id for hit in response.hits]
-
-
-def assert_adds_up(response: pb.SearchDesignsResponse) -> None:
-    for hit in response.hits:
-        total = np.float32(0)
-        for term in hit.terms:
-            total = np.float32(total + np.float32(term.contribution))
-            assert 0 <= term.normalised <= 1
-            assert term.contribution == pytest.approx(term.normalised * term.weight, abs=1e-6)
-        assert hit.score == total
-        assert sum(term.weight for term in hit.terms) == pytest.approx(1, abs=1e-6)
 
 
 async def test_a_sentence_finds_the_design_that_fits(filled: Any) -> None:
@@ -176,20 +94,6 @@ async def test_a_photo_finds_the_design_that_looks_like_it(filled: Any) -> None:
     response = await search(filled, reference_photo=CATALOGUE[2].photo)
     assert ids(response)[0] == "round-green"
     assert {term.channel for term in response.hits[0].terms} == {"reference"}
-
-
-async def test_all_channels_together_add_up(filled: Any) -> None:
-    response = await search(
-        filled,
-        text="red almond nails",
-        palette=palette(LAB_RED, LAB_BLUE),
-        reference_design_id="plain",
-        context="a wedding",
-    )
-    assert ids(response)[0] == "almond-red"
-    expected = {"design", "palette", "reference"} | ({"description"} if filled.bm25 else set())
-    assert {term.channel for term in response.hits[0].terms} == expected
-    assert_adds_up(response)
 
 
 @pytest.mark.parametrize(
@@ -306,15 +210,6 @@ async def test_designs_of_equal_score_come_in_the_order_of_their_ids(rank: Any) 
     assert ids(await search(rank, text="same")) == ["a", "b", "c"]
 
 
-async def test_weights_change_the_order(filled: Any) -> None:
-    request: dict[str, Any] = {"text": "green round nails", "palette": palette(LAB_RED)}
-    by_text = await search(filled, weights=pb.ChannelWeights(design=1), **request)
-    by_colour = await search(filled, weights=pb.ChannelWeights(palette=1), **request)
-    assert (ids(by_text)[0], ids(by_colour)[0]) == ("round-green", "almond-red")
-    # A weight of 0 is no weight, however good the match.
-    assert {t.contribution for hit in by_text.hits for t in hit.terms if t.channel == "palette"} == {0.0}
-
-
 async def test_an_empty_catalogue_has_no_hits(rank: Any) -> None:
     response = await search(rank, text="anything")
     assert (len(response.hits), response.next_page_token) == (0, "")
@@ -337,74 +232,3 @@ async def test_new_models_are_never_compared_with_old_vectors(filled: Any, refus
         assert "EmbedService runs other models" in failure.message
     # Vectors that are both stored need no model.
     assert len((await search(filled, reference_design_id="plain")).hits) == 4
-
-
-async def test_measures_do_not_depend_on_which_channel_proposed_a_design(open_rank: Any) -> None:
-    """Each channel proposes ten here: most designs get their other measures afterwards."""
-    colours = [RED, BLUE, GREEN, WHITE]
-    words = ["red", "almond", "gold", "glitter", "matte", "french"]
-    catalogue = [
-        design(f"d{n:02}", colour=colours[n % 4], title=f"{words[n % 6]} {words[n % 5]} nails" * (n % 3))
-        for n in range(60)
-    ]
-    asked = {
-        "text": "gold glitter on red almond nails",
-        "palette": palette(LAB_RED, LAB_BLUE),
-        "reference_design_id": "d00",
-        "page_size": 100,
-    }
-    async with open_rank() as rank:
-        await index(rank.stub, catalogue)
-    answers = []
-    for candidates in (200, 10):
-        async with open_rank(candidates=candidates) as rank:
-            answers.append(await search(rank, **asked))
-    everything, few = answers
-    terms = {hit.design.design_id: hit.terms for hit in everything.hits}
-    assert len(everything.hits) == 59
-    assert 10 < len(few.hits) <= 30
-    for hit in few.hits:
-        for found, known in zip(hit.terms, terms[hit.design.design_id], strict=True):
-            assert found.channel == known.channel
-            assert found.raw == pytest.approx(known.raw, abs=1e-4)
-
-
-async def test_text_palette_reference_and_filters_work_together(filled: Any) -> None:
-    """One request with everything: each channel has its term, each hit meets the filters, best first."""
-    response = await search(
-        filled,
-        text="red almond nails with a gold french line",
-        palette=palette(LAB_RED),
-        reference_photo=photo_pb2.Photo(data=photo(RED, "another")),
-        context="a party",
-        filters=[
-            pb.Filter(field="artist_id", operator=pb.FILTER_OPERATOR_ANY_OF, values=["artist-1"]),
-            pb.Filter(field="attributes.finish", operator=pb.FILTER_OPERATOR_NONE_OF, values=["matte"]),
-        ],
-    )
-    assert ids(response) == ["almond-red"]
-    terms = {term.channel: term for term in response.hits[0].terms}
-    assert set(terms) == {"design", "palette", "reference"} | ({"description"} if filled.bm25 else set())
-    assert all(terms[channel].contribution > 0 for channel in set(terms) - {"reference"})
-    assert_adds_up(response)
-
-
-async def test_a_picked_palette_wins_over_the_colours_of_the_text(filled: Any) -> None:
-    """The words still count on their own channels; the palette channel measures what was picked."""
-    response = await search(filled, text="red nails", palette=palette(LAB_BLUE))
-    differences = {
-        hit.design.design_id: term.raw
-        for hit in response.hits
-        for term in hit.terms
-        if term.channel == "palette"
-    }
-    assert min(differences, key=lambda name: differences[name]) == "coffin-blue"
-    assert differences["coffin-blue"] < 10 < differences["almond-red"]
-    if filled.bm25:
-        by_words = {
-            hit.design.design_id: term.raw
-            for hit in response.hits
-            for term in hit.terms
-            if term.channel == "description"
-        }
-        assert by_words["almond-red"] > by_words["coffin-blue"]

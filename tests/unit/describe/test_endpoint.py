@@ -253,7 +253,7 @@ def test_photos_are_named_by_their_content(tmp_path: Path) -> None:
     np.testing.assert_array_equal(Photo(tmp_path / "a.png").rgb(768), small)
     assert Photo(NOISE).rgb(300).shape == (225, 300, 3)
     with pytest.raises(ValueError, match="RGB uint8"):
-        Photo(NOISE.astype(np.float32))  # type: ignore[arg-type]
+        Photo(NOISE.astype(np.float32))  # type: ignore[arg-type]  # the wrong type is the point
 
 
 def test_the_body_is_json_whatever_the_question_holds(serve: Serve) -> None:

@@ -93,7 +93,7 @@ def test_a_pair_is_known_by_everything_that_is_shown() -> None:
         Pair(PAIR.request, ("red nails",), RED, ("pearls", "red nails")),
     ]
     assert len({pair.key for pair in pairs}) == len(pairs)
-    assert Pair(PAIR.request, PAIR.request_nnp, Photo(RED.source.copy()), PAIR.photo_nnp).key == PAIR.key  # type: ignore[union-attr]
+    assert Pair(PAIR.request, PAIR.request_nnp, Photo(RED.source.copy()), PAIR.photo_nnp).key == PAIR.key  # type: ignore[union-attr]  # PAIR has photos
 
 
 def write_records(folder: Path) -> list[Path]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,6 +105,6 @@ def test_the_lexicon_reads_back_what_was_said(names: dict[str, str], first: obje
         ({}, [((50, 300, 0), 0.5)], "palette"),
     ],
 )
-def test_what_cannot_be_is_refused(attributes: dict, palette: list, words: str) -> None:  # type: ignore[type-arg]
+def test_what_cannot_be_is_refused(attributes: dict[str, Any], palette: list[Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         describe_attributes(attributes, palette)

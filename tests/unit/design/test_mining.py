@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from training.design.mining import ALPHA, Mined, main, mine, read_records
 TEXTS, PHOTOS, DIM = 60, 25, 6
 
 
-def embeddings(seed: int, texts: int = TEXTS, photos: int = PHOTOS) -> tuple[NDArray, NDArray, NDArray]:  # type: ignore[type-arg]
+def embeddings(seed: int, texts: int = TEXTS, photos: int = PHOTOS) -> tuple[NDArray[Any], ...]:
     rng = np.random.default_rng(seed)
     queries = rng.normal(size=(texts, DIM)).astype(np.float32)
     designs = rng.normal(size=(photos, DIM)).astype(np.float32)

@@ -1,0 +1,65 @@
+"""Each trained row on real photos with requests. The photos choose nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training.design import beit3_row
+from training.design.encoders import load_encoders
+from training.design.ranking import best_ranks, figures
+from training.design.real import Real, embed_real, read_real
+from training.design.requests import RequestTable, tabulate
+from training.design.row_models import ROWS, RowNetwork
+from training.design.row_training import Split, embed_questions, embed_split
+from training.design.sentences import Sentences
+from training.design.written import written_texts
+
+Found = dict[str, dict[str, list[float]]]
+
+
+def measure_photos(run: Path, photos: Path, crops: Path) -> Found:
+    """Figures of every trained row by "ROW LANGUAGE", one value a seed, from a run's folder.
+
+    photos: has requests.jsonl. crops: NAME.crop.png of `lunula crop`. Every row's folder gets its ranks.
+    """
+    sentences = Sentences(run / "sentences.npz")
+    real = read_real(photos, crops)
+    encoders, about = load_encoders(run / "encoders.pt")
+    features = embed_real(encoders, real)
+    split = Split(features, written_texts(features, about["facts"], sentences))
+    table = tabulate([request for _, request in real.requests], sentences)
+    languages = np.array([language for language, _ in real.requests])
+    targets = real.owner[:, None] == np.arange(len(real.photos))[None, :]
+    found: Found = {}
+    for folder in sorted((run / "rows").glob("*/seed-*")):
+        if not (folder / "run.json").exists():  # still in training
+            continue
+        stored = torch.load(folder / "network.pt", map_location="cpu", weights_only=True)
+        ranks = best_ranks(_cosines(stored, real, split, table), targets)
+        for language in sorted(set(languages.tolist())):
+            of_row = found.setdefault(f"{folder.parent.name} {language}", {})
+            for figure, value in figures(ranks[languages == language]).items():
+                of_row.setdefault(figure, []).append(value)
+        (folder / "photos.json").write_text(json.dumps({"ranks": ranks.tolist()}) + "\n")
+    return found
+
+
+def _cosines(stored: dict[str, Any], real: Real, split: Split, table: RequestTable) -> NDArray[np.float32]:
+    """f32 [requests, photos] by a stored network; its palette is read from the colour words."""
+    row = ROWS[stored["row"]]
+    if row.network == "beit3":
+        texts = [text for _, text in real.requests]
+        queries, designs = beit3_row.embed_real(stored, split.features.tokens, texts)
+    else:
+        network = RowNetwork(row)
+        network.load_state_dict(stored["state"])
+        palettes = (table.colours, table.colour_mask) if row.palette else None
+        queries = embed_questions(row, network.eval(), table, palettes)
+        designs = embed_split(row, network, split)
+    return queries @ designs.T
