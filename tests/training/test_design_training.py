@@ -256,6 +256,17 @@ def test_beit3_on_ready_tokens_learns_a_few_designs_by_heart(corpus: Corpus) -> 
     np.testing.assert_allclose(again, beit3_row.embed(network, tokens, ids)[0], atol=1e-5)
 
 
+def test_a_piece_that_training_lacked_is_read_as_the_one_most_like_it() -> None:
+    pieces = beit3_row.Pieces(["red blue", "nails"])
+    known = set(pieces.place.values())
+    for ids in pieces(["scarlet", "ベージュ"]):
+        read = ids[ids > beit3_row.END].tolist()
+        assert read and set(read) <= known
+    # A piece in front of which only a space was added is the same word.
+    bare, spaced = pieces.model.piece_to_id("red"), pieces.model.piece_to_id("▁red")
+    assert pieces._nearest({bare})[bare] == pieces.place[spaced]
+
+
 def test_mined_pairs_of_a_trained_row_stand_in_for_confidence(corpus: Corpus) -> None:
     rng = np.random.default_rng(0)
     queries = rng.normal(size=(len(corpus.texts), 8)).astype(np.float32)

@@ -48,7 +48,11 @@ class Beit3RowConfig:
 
 
 class Pieces:
-    """Texts as ids of the pieces that the training texts use; 0 pads, unknown pieces share the last id."""
+    """Texts as ids of the pieces that the training texts use; 0 pads.
+
+    A piece that they lack counts as the one of theirs that the package's table has nearest: to a network with
+    a published vocabulary it would not be new either.
+    """
 
     def __init__(self, texts: Sequence[str], used: NDArray[np.int64] | None = None) -> None:
         """From training texts, or from the piece ids `used` that they had."""
@@ -59,27 +63,46 @@ class Pieces:
         if used is None:
             used = np.unique([piece for ids in self.model.encode(list(texts)) for piece in ids])
         self.place = {int(piece): index + 3 for index, piece in enumerate(used)}
-        self.size = len(used) + 4
+        self.size = len(used) + 3
         self.resources, self.used = resources, used
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """i64 [len(texts), 40]: begin, pieces, end, padding; longer texts keep their beginning."""
+        encoded = self.model.encode(list(texts))
+        place = self.place | self._nearest({piece for ids in encoded for piece in ids} - set(self.place))
         out = np.zeros((len(texts), TEXT_LENGTH), np.int64)
-        for row, ids in enumerate(self.model.encode(list(texts))):
-            known = [self.place.get(piece, self.size - 1) for piece in ids][: TEXT_LENGTH - 2]
+        for row, ids in enumerate(encoded):
+            known = [place[piece] for piece in ids[: TEXT_LENGTH - 2]]
             out[row, : len(known) + 2] = [BEGIN, *known, END]
         return out
 
     def table(self, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """f32 [len(used), width]: the package's embeddings of the used pieces, randomly projected."""
-        with np.load(self.resources / "weights.npz") as stored:
-            table = np.empty((len(self.used), stored["q1"].shape[1]), np.float32)
-            for chunk in range(CHUNKS):
-                rows = self.used % CHUNKS == chunk
-                quantised = stored[f"q{chunk + 1}"][self.used[rows] // CHUNKS]
-                table[rows] = quantised * stored["scale"][chunk] + stored["lo"][chunk]
+        table = self._stored(self.used)
         projected = table @ rng.normal(0, table.shape[1] ** -0.5, (table.shape[1], width))
         return np.asarray(projected / projected.std() * width**-0.5, np.float32)
+
+    def _nearest(self, pieces: set[int]) -> dict[int, int]:
+        """Where each of `pieces` is read, by cosine among the used ones."""
+        new = np.array(sorted(pieces), np.int64)
+        if not len(new):
+            return {}
+        ours, theirs = (
+            rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-9)
+            for rows in map(self._stored, (self.used, new))
+        )
+        nearest = (theirs @ ours.T).argmax(axis=1) + 3
+        return dict(zip(new.tolist(), nearest.tolist(), strict=True))
+
+    def _stored(self, pieces: NDArray[np.int64]) -> NDArray[np.float32]:
+        """f32 [len(pieces), D]: the package's embeddings."""
+        with np.load(self.resources / "weights.npz") as stored:
+            table = np.empty((len(pieces), stored["q1"].shape[1]), np.float32)
+            for chunk in range(CHUNKS):
+                rows = pieces % CHUNKS == chunk
+                quantised = stored[f"q{chunk + 1}"][pieces[rows] // CHUNKS]
+                table[rows] = quantised * stored["scale"][chunk] + stored["lo"][chunk]
+        return table
 
 
 def network_of(config: Beit3RowConfig, pieces: int, visual: tuple[int, int]) -> Beit3:
@@ -147,7 +170,7 @@ def train(
     rng = np.random.default_rng(config.seed)
     network = network_of(config, pieces.size, tokens.shape[1:])
     with torch.no_grad():
-        network.words.weight[3:-1] = torch.from_numpy(pieces.table(config.width, rng))
+        network.words.weight[3:] = torch.from_numpy(pieces.table(config.width, rng))
         whiten(network.visual, tokens[:: max(1, len(tokens) // 500)].astype(np.float32))
 
     def loss(rows: NDArray[np.int64]) -> Tensor:

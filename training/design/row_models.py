@@ -68,6 +68,7 @@ ROWS: dict[str, Row] = {
         _CVFIM,
         _OURS,
         # what each part is worth
+        Row("nailia_crop", "NaiLIA-like with v_crop through the MLP", network="concat", crop=True),
         replace(
             _CVFIM,
             name="cvfim_crop_only",

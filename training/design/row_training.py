@@ -51,6 +51,7 @@ class RowConfig:
     text_noise: float = 0.015  # standard deviation per dimension of sentence embeddings
     # Chosen on validation requests (docs/benchmark.md); the paper's 0.7 for both weights finds far less here
     crc_threshold: float = 0.5
+    no_contrast: float = 1.0  # pairs that the judge gives at least this much are no contrast to InfoNCE
     weight_unlabelled: float = 0.1
     weight_negative: float = 0.03
     weight_relaxed: float = 1.0  # of DRC or CRC beside InfoNCE
@@ -150,20 +151,19 @@ def batch_loss(
 ) -> Tensor:  # fmt: skip
     """The row's loss on text x image cosines f32 [B,B], a mean over the batch.
 
-    DRC and CRC stand beside an InfoNCE to which the relaxed pairs are no contrast, unless the row wants them
-    alone, as they were published.
+    DRC and CRC stand beside an InfoNCE, unless the row wants them alone, as they were published. Its
+    contrasts leave out what DRC takes for a match, and what the judge finds to fulfil a whole request: a
+    photo that fulfils a part of it, a sibling that binds its colours otherwise, stays one.
     """
     if row.loss == "info_nce":
         return info_nce(network.temperature() * cosines)
     if row.loss.startswith("drc"):
         assert mined is not None
-        relaxed_pairs = torch.from_numpy(mined.mask(texts, rows))
-        relaxed = double_relaxed(
-            cosines, relaxed_pairs, gamma=config.weight_unlabelled, lam=config.weight_negative
-        )
+        ignored = torch.from_numpy(mined.mask(texts, rows))
+        relaxed = double_relaxed(cosines, ignored, gamma=config.weight_unlabelled, lam=config.weight_negative)
     else:
         judged = torch.from_numpy(corpus.claims.confidence(texts, rows))
-        relaxed_pairs = judged >= config.crc_threshold
+        ignored = judged >= config.no_contrast
         relaxed = confidence_relaxed(
             cosines,
             judged,
@@ -174,7 +174,7 @@ def batch_loss(
     relaxed = relaxed / len(rows)
     if row.loss.endswith("_alone"):
         return relaxed
-    return config.weight_relaxed * relaxed + info_nce(network.temperature() * cosines, relaxed_pairs)
+    return config.weight_relaxed * relaxed + info_nce(network.temperature() * cosines, ignored)
 
 
 def train_row(
