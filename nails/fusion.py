@@ -35,8 +35,8 @@ class Scale:
     CIEDE2000 difference that counts half, a shade.
     """
 
-    design_middle: float = 0.35
-    design_width: float = 0.25
+    design_middle: float = 0.75
+    design_width: float = 0.15
     reference_middle: float = 0.75
     reference_width: float = 0.15
     bm25_half: float = 24.0
@@ -45,14 +45,14 @@ class Scale:
 
 # Chosen by `lunula eval channels --data BENCH` (docs/search.md) on the 400 validation photos of
 # `lunula data synth --kind designs --splits train=8625,val=400,test=1600 --seed 41 --size 512`, half of them
-# described, as that command drew them before binding families fell into every split; 792 of the 800
-# askings had been made. MRR 41.8 -> 50.0 % on requests that had no part in the choice, with the models of
-# commit 84dba60. To be chosen again with every new set of models. The reference's numbers: by hand.
+# described, in 800 askings. MRR 51.5 -> 52.6 % on requests that had no part in the choice (95 % of bootstraps:
+# +0.2 to +2.0), with the models trained on that folder. To be chosen again with every new set of models. The
+# reference's numbers: by hand.
 DEFAULT_SCALE = Scale()
 DEFAULT_WEIGHTS: Mapping[str, float] = {
-    "design": 0.8,
+    "design": 0.7,
     "description": 0.05,
-    "palette": 0.15,
+    "palette": 0.25,
     "reference": 0.3,
 }
 
