@@ -26,7 +26,9 @@ Found = dict[str, dict[str, list[float]]]
 def measure_photos(run: Path, photos: Path, crops: Path) -> Found:
     """Figures of every trained row by "ROW LANGUAGE", one value a seed, from a run's folder.
 
-    photos: has requests.jsonl. crops: NAME.crop.png of `lunula crop`. Every row's folder gets its ranks.
+    photos: has requests.jsonl. crops: NAME.crop.png of `lunula crop`. Rows that read a palette are asked
+    twice: without one, and as "ROW + words" with the colours that a request names. Every row's folder gets
+    its ranks.
     """
     sentences = Sentences(run / "sentences.npz")
     real = read_real(photos, crops)
@@ -41,17 +43,23 @@ def measure_photos(run: Path, photos: Path, crops: Path) -> Found:
         if not (folder / "run.json").exists():  # still in training
             continue
         stored = torch.load(folder / "network.pt", map_location="cpu", weights_only=True)
-        ranks = best_ranks(_cosines(stored, real, split, table), targets)
-        for language in sorted(set(languages.tolist())):
-            of_row = found.setdefault(f"{folder.parent.name} {language}", {})
-            for figure, value in figures(ranks[languages == language]).items():
-                of_row.setdefault(figure, []).append(value)
-        (folder / "photos.json").write_text(json.dumps({"ranks": ranks.tolist()}) + "\n")
+        ranks = {}
+        for words in (False, True) if ROWS[stored["row"]].palette else (False,):
+            name = folder.parent.name + (" + words" if words else "")
+            ranks[name] = best_ranks(_cosines(stored, real, split, table, words), targets)
+            for language in sorted(set(languages.tolist())):
+                of_row = found.setdefault(f"{name} {language}", {})
+                for figure, value in figures(ranks[name][languages == language]).items():
+                    of_row.setdefault(figure, []).append(value)
+        by_name = {name: of_name.tolist() for name, of_name in ranks.items()}
+        (folder / "photos.json").write_text(json.dumps(by_name) + "\n")
     return found
 
 
-def _cosines(stored: dict[str, Any], real: Real, split: Split, table: RequestTable) -> NDArray[np.float32]:
-    """f32 [requests, photos] by a stored network; its palette is read from the colour words."""
+def _cosines(
+    stored: dict[str, Any], real: Real, split: Split, table: RequestTable, words: bool
+) -> NDArray[np.float32]:
+    """f32 [requests, photos] by a stored network; words: with the colours of the words as its palette."""
     row = ROWS[stored["row"]]
     if row.network == "beit3":
         texts = [text for _, text in real.requests]
@@ -59,7 +67,7 @@ def _cosines(stored: dict[str, Any], real: Real, split: Split, table: RequestTab
     else:
         network = RowNetwork(row)
         network.load_state_dict(stored["state"])
-        palettes = (table.colours, table.colour_mask) if row.palette else None
+        palettes = (table.colours, table.colour_mask) if words else None
         queries = embed_questions(row, network.eval(), table, palettes)
         designs = embed_split(row, network, split)
     return queries @ designs.T
