@@ -45,7 +45,7 @@ class Scale:
 
 # Chosen by `lunula eval channels --data BENCH` (docs/search.md) on the 400 validation photos of
 # `lunula data synth --kind designs --splits train=8625,val=400,test=1600 --seed 41 --size 512`, half of them
-# described, in 800 askings. MRR 51.5 -> 52.6 % on requests that had no part in the choice (95 % of bootstraps:
+# described, in 800 askings. MRR 51.5 -> 52.6 % on requests that had no part in the choice (95 % of bootstraps
 # +0.2 to +2.0), with the models trained on that folder. To be chosen again with every new set of models. The
 # reference's numbers: by hand.
 DEFAULT_SCALE = Scale()
