@@ -1,6 +1,6 @@
 """The steps of `lunula train artist`: what they are called, where they live, what they leave behind.
 
-A step is a function `run(job: Job) -> None` that writes under `job.out` and passes over what is there already.
+A step is a function `run(job: Job) -> None` that writes under `job.out` and passes over what is already there.
 Every step is imported only when it runs.
 """
 
@@ -43,7 +43,8 @@ class Job:
     """What a step is asked to do.
 
     data: folder with works.jsonl. out: the run. seed: fixes everything. encoders: checkpoint of the compact
-    encoders ("" where the step needs none). command: as it was typed. options: those of single steps, by name.
+    encoders, None where the command named none. workers: processes. command: as it was typed. options: those
+    of single steps, by name (`--option NAME=VALUE`), which the step reads and checks.
     """
 
     data: Path
@@ -52,7 +53,7 @@ class Job:
     encoders: Path | None = None
     workers: int = 1
     command: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 class StepError(ValueError):
