@@ -5,7 +5,7 @@ A run is a folder RUN with `folds.json` (see `evaluation.folds`) and, by model,
 - RUN/predictions/MODEL/outer-K.npz: artists [A] str, sorted; test_ids [n] str; test [n,A], the mean over the
   inner models; test_each [I,n,A], of each inner model (may be absent); oof_ids [m] str; oof [m,A], of the
   inner model that did not see the work (may be absent for fusions);
-- RUN/predictions/MODEL/about.json: {"kind": "probabilities" | "scores", "title", "seed", "command", …}.
+- RUN/predictions/MODEL/about.json: {"kind": "probabilities" | "scores", "what", "seed", "command", …}.
 
 Rows of probabilities sum to 1; a row of zeros says that the model has nothing to go by (no photo, no words).
 Scores (knn_image, knn_text: a mean cosine) are any finite numbers. Files may hold half precision.
@@ -57,7 +57,7 @@ class About:
 
     model: str
     kind: str
-    title: str
+    what: str
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -84,11 +84,11 @@ class RunOfModels:
             raise PredictionsError(f"{path}: not an object")
         if stored.get("kind") not in KINDS:
             raise PredictionsError(f"{path}: kind is {stored.get('kind')!r}, not one of {', '.join(KINDS)}")
-        title = stored.get("title", model)
-        if not isinstance(title, str):
-            raise PredictionsError(f"{path}: title must be a string")
-        more = {name: value for name, value in stored.items() if name not in ("kind", "title")}
-        return About(model, stored["kind"], title, more)
+        what = stored.get("what", model)
+        if not isinstance(what, str):
+            raise PredictionsError(f"{path}: what must be a string")
+        more = {name: value for name, value in stored.items() if name not in ("kind", "what")}
+        return About(model, stored["kind"], what, more)
 
     def read(self, model: str, outer: int) -> Predictions:
         """A model's tables for an outer fold, in the order of the folds' works. Raises PredictionsError."""
@@ -113,13 +113,13 @@ def open_run(folder: Path) -> RunOfModels:
     return RunOfModels(folder, read_folds(folder))
 
 
-def write_about(run: Path, model: str, *, kind: str, title: str, **more: Any) -> None:
+def write_about(run: Path, model: str, *, kind: str, what: str, **more: Any) -> None:
     """Writes RUN/predictions/MODEL/about.json; more: seed, command, seconds and what else is known."""
     if kind not in KINDS:
         raise PredictionsError(f"{model}: kind is {kind!r}, not one of {', '.join(KINDS)}")
     folder = run / FOLDER / model
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"kind": kind, "title": title, **more}, ensure_ascii=False, indent=1)
+    text = json.dumps({"kind": kind, "what": what, **more}, ensure_ascii=False, indent=1)
     (folder / _ABOUT).write_text(text + "\n", encoding="utf-8")
 
 
@@ -172,7 +172,8 @@ def _checked(arrays: Mapping[str, NDArray[Any]], kind: str, folds: Folds, outer:
             1.0, float(np.abs(test).max(initial=0))
         ):
             raise PredictionsError("test: not the mean of test_each")
-    oof, oof_ids = None, ()
+    oof: Table | None = None
+    oof_ids: tuple[str, ...] = ()
     if "oof" in arrays:
         trained = folds.trained(outer)
         order = _order(arrays, "oof_ids", trained)
@@ -234,5 +235,5 @@ def _table(stored: NDArray[Any], name: str, shape: tuple[int, ...], kind: str) -
     return np.asarray(table / np.where(sums == 0, 1, sums)[..., None], np.float32)
 
 
-def _first(rows: NDArray[np.bool_]) -> str:
+def _first(rows: Any) -> str:
     return ", ".join(str(int(index)) for index in np.argwhere(rows)[0])
