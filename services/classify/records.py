@@ -81,7 +81,7 @@ def read(path: Path) -> Record:
         raise RecordDamaged(f"{path}: larger than an enrolled artist can be")
     try:
         # Nothing in it is a pickled object: a file cannot run code here.
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             about = json.loads(stored["about"].tobytes().decode("utf-8"))
             record = Record(
                 artist=str(about["artist"]),

@@ -45,7 +45,7 @@ def read_references(path: Path) -> References | None:
         return None
     try:
         # Nothing in it is a pickled object: a file cannot run code here.
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             found = {name: stored[name] for name in stored.files}
         return _references(found)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

@@ -105,7 +105,7 @@ async def test_the_evidence_names_the_nearest_works_and_what_was_read(
         await enrol(classifies, "fumi", FUMI)
         found = await identify(classifies, pb.Work(photo=YELLOW, title="lemon 檸檬 drop"))
         fumi = found.candidates[0]
-        assert [near.work_id for near in fumi.nearest_works][0] == "f2"
+        assert fumi.nearest_works[0].work_id == "f2"
         assert len(fumi.nearest_works) == 3
         assert {near.work_id for near in fumi.nearest_works} <= {"f1", "f2", "3", "4"}
         assert fumi.nearest_works[0].image_cosine == pytest.approx(1, abs=1e-2)
