@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Table = NDArray[np.float64]
-FLOOR: Final = 1e-12
-"""Probabilities below this count as this where logarithms are taken."""
+FLOOR: Final = 1e-7
+"""Probabilities below this count as this where logarithms are taken: half precision holds no smaller ones,
+and no modality can rule an artist out against everything that the other one says."""
 
 
 def normalised(table: NDArray[np.floating[Any]]) -> Table:
