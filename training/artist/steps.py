@@ -1,7 +1,7 @@
 """The steps of `lunula train artist`: what they are called, where they live, what they leave behind.
 
-A step is a function `run(job: Job) -> None` that writes under `job.out` and passes over what is already there.
-Every step is imported only when it runs.
+A step is a function `run(job: Job) -> None` that writes under `job.out` and passes over what is there;
+every step is imported only when it runs.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ STEPS: Final[dict[str, str]] = {
     "knn_text": "training.artist.knn_step:text",
     "vgg16": "training.artist.vgg_step:run",
     "control": "training.artist.control_step:run",
+    "fuse": "training.artist.fuse:run",
 }
 """Name of a step -> "module:function"; each owner of steps adds lines."""
 
