@@ -44,6 +44,7 @@ class ArtistConfig:
     lr: float = 2e-3
     weight_decay: float = 0.1
     smoothing: float = 0.05
+    hidden: int = 512
 
 
 class _Descriptions(nn.Module):
@@ -87,7 +88,7 @@ def train_head(
     """A head trained on descriptions f16 [N,V,D] with labels i64 [N]; eval mode."""
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    head = ArtistHead(artists, descriptions.shape[2]).train()
+    head = ArtistHead(artists, descriptions.shape[2], config.hidden).train()
     optimiser = torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     count, views = descriptions.shape[:2]
     batch = min(config.batch, count)
