@@ -6,6 +6,7 @@ counts as a wrong answer. `truth` and `answers` are int [N], truth >= 0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,28 +81,38 @@ class Bin:
 
 
 def reliability(table: NDArray[np.floating[Any]], truth: Places, bins: int = BINS) -> list[Bin]:
-    """The reliability curve: works by the probability of their best artist, in `bins` of equal width."""
+    """The reliability curve of probabilities [N,A]: works by that of their best artist."""
     answers = answers_of(table)
-    _checked(truth, answers)
+    return curve(np.asarray(table, np.float64).max(axis=1), _checked(truth, answers) == truth, bins)
+
+
+def curve(confidence: NDArray[np.floating[Any]], right: NDArray[np.bool_], bins: int = BINS) -> list[Bin]:
+    """Works by confidence, float [N] in [0, 1], in `bins` of equal width, with the share that is right."""
     if bins < 1:
         raise ValueError("at least one bin is needed")
-    best = np.clip(np.asarray(table, np.float64).max(axis=1), 0, 1)
+    if confidence.shape != right.shape or confidence.ndim != 1 or not confidence.size:
+        raise ValueError("every work needs a confidence and whether it is right")
+    best = np.clip(np.asarray(confidence, np.float64), 0, 1)
     place = np.clip(np.ceil(best * bins).astype(np.int64) - 1, 0, bins - 1)
     count = np.bincount(place, minlength=bins)
-    sums = np.bincount(place, best, bins), np.bincount(place, answers == truth, bins)
-    confidence, right = (values / np.maximum(count, 1) for values in sums)
+    sums = np.bincount(place, best, bins), np.bincount(place, right, bins)
+    means, shares = (values / np.maximum(count, 1) for values in sums)
     return [
-        Bin(
-            index / bins, (index + 1) / bins, int(count[index]), float(confidence[index]), float(right[index])
-        )
+        Bin(index / bins, (index + 1) / bins, int(count[index]), float(means[index]), float(shares[index]))
         for index in range(bins)
     ]
 
 
 def calibration_error(table: NDArray[np.floating[Any]], truth: Places, bins: int = BINS) -> float:
     """Expected calibration error: mean over works of |share right - mean probability| of their bin."""
-    curve = reliability(table, truth, bins)
-    return sum(item.count * abs(item.right - item.confidence) for item in curve) / len(truth)
+    return curve_error(reliability(table, truth, bins))
+
+
+def curve_error(bins: Sequence[Bin]) -> float:
+    """The expected calibration error of a reliability curve, in [0, 1]."""
+    return sum(item.count * abs(item.right - item.confidence) for item in bins) / sum(
+        item.count for item in bins
+    )
 
 
 def auroc(positive: NDArray[np.floating[Any]], negative: NDArray[np.floating[Any]]) -> float:

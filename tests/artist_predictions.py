@@ -59,7 +59,7 @@ def drawn_run(folder: Path, folds: Folds, seed: int = 0, neighbours: bool = True
     position = {work.id: index for index, work in enumerate(folds.works)}
     wordless = np.array([work.characters == 0 for work in folds.works])
     sizes = np.log(np.bincount(truth))
-    boast = {"image": 2.0, "text": 0.5, "labels": 1.0}
+    boast = {"image": 1.6, "text": 0.7, "labels": 1.0}
     shows = {"image": 1.0, "text": 1.3, "labels": 0.15}
     for name in ("image", "text", "labels"):
         alike = _alike(count, {"image": 2, "text": 3, "labels": 6}[name])
