@@ -159,7 +159,7 @@ class Transitions:
 
     @property
     def both_right_lost(self) -> int:
-        """Of those, what the fusion gets wrong: 0 for every mean and log-linear pool."""
+        """Of those, what the fusion gets wrong: 0 for every mean of the two."""
         return int(self.counts[1, 1, 0])
 
     @property

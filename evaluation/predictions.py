@@ -124,7 +124,7 @@ def write_about(run: Path, model: str, *, kind: str, what: str, **more: Any) -> 
 
 
 def write(run: Path, model: str, outer: int, predictions: Predictions, folds: Folds, *, kind: str) -> None:
-    """Writes RUN/predictions/MODEL/outer-K.npz, checked as a reader would; half precision but for `test`.
+    """Writes RUN/predictions/MODEL/outer-K.npz, checked as a reader would.
 
     Raises PredictionsError.
     """
@@ -134,10 +134,10 @@ def write(run: Path, model: str, outer: int, predictions: Predictions, folds: Fo
         "test": np.asarray(predictions.test, np.float32),
     }
     if predictions.test_each is not None:
-        arrays["test_each"] = np.asarray(predictions.test_each, np.float16)
+        arrays["test_each"] = np.asarray(predictions.test_each, np.float32)
     if predictions.oof is not None:
         arrays["oof_ids"] = np.array(predictions.oof_ids, np.str_)
-        arrays["oof"] = np.asarray(predictions.oof, np.float16)
+        arrays["oof"] = np.asarray(predictions.oof, np.float32)
     path = _path(run, model, outer)
     try:
         _checked(arrays, kind, folds, outer)

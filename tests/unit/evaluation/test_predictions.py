@@ -109,8 +109,8 @@ def test_predictions_come_back_in_the_order_of_the_folds(tmp_path: Path) -> None
     assert (run.about("image").what, run.about("image").more) == ("drawn", {"seed": 7})
     assert (found.test_ids, found.oof_ids) == (table.test_ids, table.oof_ids)
     assert found.test == pytest.approx(table.test, abs=1e-6)
-    assert found.test_each == pytest.approx(table.test_each, abs=1e-3)  # half precision
-    assert found.oof == pytest.approx(table.oof, abs=1e-3)
+    assert found.test_each == pytest.approx(table.test_each, abs=1e-6)
+    assert found.oof == pytest.approx(table.oof, abs=1e-6)
     assert found.oof.sum(axis=1) == pytest.approx(np.ones(len(found.oof)), abs=1e-6)
 
 
@@ -144,9 +144,9 @@ def test_scores_need_not_sum_to_one(tmp_path: Path) -> None:
         ("test", lambda a: a * 0.9, r"test: row 0 sums to 0.9000, neither to 1 nor to 0"),
         ("test", lambda a: a - 0.5, "test: row 0 has a negative probability"),
         ("test", lambda a: a.astype(int), "test: int64"),
-        ("test_each", lambda a: a[:3], "test_each: float16"),
+        ("test_each", lambda a: a[:3], "test_each: float32"),
         ("test_each", lambda a: a[:, :, ::-1], "not the mean of test_each"),
-        ("oof", lambda a: a[1:], "oof: float16"),
+        ("oof", lambda a: a[1:], "oof: float32"),
         ("oof", None, "one without the other"),
         ("test", None, "test: missing"),
         ("artists", None, "artists: missing"),
