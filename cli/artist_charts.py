@@ -14,6 +14,7 @@ from evaluation.artist_metrics import Bin, curve_error
 from nails.photo import encode_png
 
 _SCALE: Final = 2  # drawn twice as large, for displays of today
+_MEMORY: Final = 0.7  # how much less the confusions with the artist before the last one count
 _INK, _FAINT, _GRID = "#222222", "#777777", "#e2e2e2"
 COLOURS: Final = ("#9e9e9e", "#c2185b", "#00838f", "#f9a825", "#5e35b1", "#2e7d32")
 
@@ -107,7 +108,7 @@ def confusion_png(truth: NDArray[np.int64], answers: NDArray[np.int64], artists:
     order = seriated(shares)
     shares = shares[order][:, order]
     # The root lets single errors be seen beside the diagonal.
-    strength = np.sqrt(np.clip(shares, 0, 1))[..., None]
+    strength = np.cbrt(np.clip(shares, 0, 1))[..., None]
     red, green = np.array([194, 24, 91]), np.array([46, 125, 50])
     ink = np.where(np.eye(artists, dtype=bool)[..., None], green, red)
     cells = (255 - strength * (255 - ink)).astype(np.uint8)
@@ -136,10 +137,15 @@ def confusion_png(truth: NDArray[np.int64], answers: NDArray[np.int64], artists:
 def seriated(shares: NDArray[np.float64]) -> NDArray[np.int64]:
     """An order of artists that brings those that are taken for each other together, int [A].
 
-    By the second eigenvector of the graph Laplacian of the confusions, in which everyone is tied a little to
-    everyone else, so that there is an order where nobody is confused.
+    Next comes whoever is most confused with the last ones; first, who is most confused of all.
     """
-    ties = shares + shares.T + 1e-3 / len(shares)
+    ties = shares + shares.T
     np.fill_diagonal(ties, 0)
-    _, vectors = np.linalg.eigh(np.diag(ties.sum(axis=1)) - ties)
-    return np.argsort(vectors[:, min(1, len(shares) - 1)], kind="stable").astype(np.int64)
+    left = np.ones(len(ties), np.bool_)
+    pull = ties.sum(axis=1)
+    order = []
+    while left.any():
+        order.append(int(np.where(left, pull, -1.0).argmax()))
+        left[order[-1]] = False
+        pull = (0.0 if len(order) == 1 else _MEMORY * pull) + ties[order[-1]]
+    return np.array(order, np.int64)

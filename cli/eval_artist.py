@@ -76,6 +76,9 @@ def artist(
             table = tabulate(run, lambda: bar.advance(reading))
             comparing = bar.add_task("Comparing", total=len(table.rungs))
             gains = table.gains(samples=samples, on_gain=lambda: bar.advance(comparing))
+        sources = {str(run.about(row.name).more.get("made_from")) for row in table.rows if row.fusion}
+        if len(sources) > 1:
+            errors.print("[yellow]warning:[/yellow] these fusions were made from different predictions")
         found = table.slices(run, base=log_base) if slices else []
         changes = {
             name: counts for name in (FIVE_TO_FIVE, LADDER) if (counts := table.transitions(name)) is not None

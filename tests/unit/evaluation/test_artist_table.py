@@ -229,6 +229,18 @@ def test_options_that_do_not_fit_are_refused(
     assert message in " ".join(errors.split())
 
 
+def test_fusions_of_different_predictions_are_pointed_out(run: RunOfModels) -> None:
+    about = run.folder / "predictions" / LADDER / "about.json"
+    before = about.read_text()
+    about.write_text(json.dumps({**json.loads(before), "made_from": "other predictions"}))
+    code, _, errors = invoke("--runs", str(run.folder), "--samples", "100")
+    about.write_text(before)
+    assert code == 0
+    assert "made from different predictions" in " ".join(errors.split())
+    _, _, errors = invoke("--runs", str(run.folder), "--samples", "100")
+    assert "warning" not in errors
+
+
 def test_runs_without_predictions_and_without_labels_are_refused(run: RunOfModels, tmp_path: Path) -> None:
     write_folds(tmp_path, run.folds)
     code, _, errors = invoke("--runs", str(tmp_path))
