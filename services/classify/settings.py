@@ -37,7 +37,7 @@ class ClassifySettings(PhotoSettings):
         Path(".lunula/artists"), description="folder of enrolled artists; one process at a time writes to it"
     )
     max_enrolled: int = Field(
-        1_000, ge=0, le=100_000, description="most enrolled artists; each takes up to a quarter of a megabyte"
+        1_000, ge=0, le=100_000, description="most enrolled artists; each takes up to half a megabyte of memory"
     )
 
     def text_model_path(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +13,14 @@ from typing import Any, Protocol
 import fasttext
 import numpy as np
 
+from nails.artist_fusion import softmax
+from nails.artist_labels import from_label
 from nails.morphemes import morphemes
 from nails.words import words
 from services.kit.errors import FailedPrecondition
 
-_LABEL = "__label__"
 _PRECISION = "int8"
+_FLOOR = 1e-12
 _WORDS_VERSION = "1"
 _READERS: Mapping[str, Callable[[str], list[str]]] = {"words": words, "morphemes": morphemes}
 """How a text is divided, by the name that model.toml gives under `words`."""
@@ -47,9 +50,10 @@ class TextModel(Protocol):
 
 
 class FastTextModel:
-    """Quantised fastText classifiers with labels `__label__<artist id>`; of several, probabilities are
+    """Quantised fastText classifiers with labels of nails.artist_labels; of several, probabilities are
     averaged.
 
+    The mean is that of the logarithms, as in the image model: see training/artist/served.py.
     A text without a single known word tells nothing: fastText would answer with what it learnt of line ends.
     """
 
@@ -73,7 +77,8 @@ class FastTextModel:
             raise FailedPrecondition(
                 f"the models under {path} know different artists", reason="MODEL_UNSUITABLE"
             )
-        self.artists: tuple[str, ...] = tuple(label.removeprefix(_LABEL) for label in labels[0])
+        self.artists: tuple[str, ...] = tuple(from_label(label) for label in labels[0])
+        self._place = {label: index for index, label in enumerate(labels[0])}
         stated = described.get("fingerprint")
         self.fingerprint = stated if isinstance(stated, str) and stated else _fingerprint(files)
 
@@ -85,13 +90,11 @@ class FastTextModel:
         if not known:
             return Reading({}, len(found), 0)
         line = " ".join(found)
-        place = {artist: index for index, artist in enumerate(self.artists)}
-        sums = np.zeros(len(self.artists))
+        logs = np.zeros(len(self.artists))
         for model in self._models:
             for label, value in zip(*model.predict(line, k=-1), strict=True):
-                sums[place[label.removeprefix(_LABEL)]] += float(value)
-        sums /= sums.sum()
-        return Reading(dict(zip(self.artists, sums.tolist(), strict=True)), len(found), known)
+                logs[self._place[label]] += math.log(max(float(value), _FLOOR)) / len(self._models)
+        return Reading(dict(zip(self.artists, softmax(logs).tolist(), strict=True)), len(found), known)
 
 
 def weights_sha256(files: Sequence[Path]) -> str:

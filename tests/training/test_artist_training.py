@@ -1,8 +1,7 @@
-"""Artist models: the split, the head, fastText and the calibration."""
+"""Artist models: the split, the head and fastText."""
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +12,6 @@ fasttext = pytest.importorskip("fasttext", reason="needs the training environmen
 
 from tests.training.designs import write_designs
 from training.artist.artist_image import ArtistHead, ArtistImage
-from training.artist.calibrate import (
-    calibration_error,
-    confidence_logit,
-    fit_temperature,
-    fit_unknown,
-    fused,
-    loss,
-    softmax,
-    tempered,
-)
-from training.artist.export import export_text, fit
 from training.artist.train_image import ArtistConfig, train_head
 from training.artist.train_text import SETTINGS
 from training.artist.train_text import train as train_text
@@ -91,66 +79,3 @@ def test_words_tell_artists_apart_before_and_after_quantisation(folder: Path, tm
 def test_what_the_text_model_reads_has_no_line_break(folder: Path) -> None:
     work = read_works(folder, 1)[0]
     assert "\n" not in line(work) and "number0" in line(work)
-
-
-def test_a_temperature_undoes_overconfidence() -> None:
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 1, (4000, 5))
-    labels = np.array([rng.choice(5, p=row) for row in softmax(logits)])
-    sharp = softmax(logits * 3)
-    temperature = fit_temperature(sharp, labels)
-    assert temperature == pytest.approx(3, rel=0.1)
-    assert loss(tempered(sharp, temperature), labels) < loss(sharp, labels)
-    assert calibration_error(tempered(sharp, temperature), labels) < calibration_error(sharp, labels)
-
-
-def test_where_both_models_prefer_an_artist_every_weight_does() -> None:
-    rng = np.random.default_rng(0)
-    image, text = softmax(rng.normal(0, 2, (500, 6))), softmax(rng.normal(0, 2, (500, 6)))
-    agree = image.argmax(axis=1) == text.argmax(axis=1)
-    for weight in np.linspace(0.1, 0.9, 9):
-        assert (fused(image, text, weight).argmax(axis=1) == image.argmax(axis=1))[agree].all()
-
-
-def test_the_unknown_rises_as_confidence_falls() -> None:
-    rng = np.random.default_rng(0)
-    known, strange = softmax(rng.normal(0, 4, (300, 6))), softmax(rng.normal(0, 0.5, (300, 6)))
-    bias, slope = fit_unknown(known, strange)
-    assert slope > 0
-
-    def unknown(table: np.ndarray) -> np.ndarray:
-        return 1 / (1 + np.exp(-(bias - slope * confidence_logit(table))))
-
-    assert (unknown(known) < 0.5).mean() > 0.75 and (unknown(strange) > 0.5).mean() > 0.9
-
-
-def test_the_service_reads_the_calibration_and_the_text_model(folder: Path, tmp_path: Path) -> None:
-    calibration = pytest.importorskip("services.classify.calibration", reason="needs the service")
-    rng = np.random.default_rng(0)
-    labels = {part: rng.integers(0, 4, 60) for part in ("val", "test")}
-
-    def logits(part: str) -> np.ndarray:
-        return (
-            3 * np.eye(4)[labels[part]] + rng.normal(0, 1, (60, 4))
-            if part in labels
-            else rng.normal(0, 1, (60, 4))
-        )
-
-    image = {part: logits(part) for part in ("val", "test", "strangers")}
-    text = {part: softmax(logits(part)) for part in ("val", "test", "strangers")}
-    found, metrics = fit(image, text, image, text, labels)
-    read = calibration.Calibration.from_parameters({name: str(value) for name, value in found.items()})
-    assert read.image_weight == 0.5
-    verdict = calibration.judge(image=softmax(image["test"])[0], text=text["test"][0], calibration=read)
-    assert verdict.fused.argmax() == labels["test"][0]
-    assert metrics["test accuracy, both"] >= metrics["test accuracy, image"]
-
-    split = split_works(read_works(folder), seed=1)
-    train_text(split, seed=1, target=tmp_path / "run.ftz", settings=FEW)
-    about = {"command": "a test", "works": 48, "digest": "0", "seed": 1, "metrics": {"bytes": 1.0}}
-    export_text(tmp_path / "run.ftz", tmp_path / "artist_text", about, {"text_temperature": "1.5"})
-    card = tomllib.loads((tmp_path / "artist_text" / "model.toml").read_text())
-    model = pytest.importorskip("services.classify.text_model").FastTextModel(
-        tmp_path / "artist_text" / "model.ftz"
-    )
-    assert model.artists == split.artists and model.fingerprint == card["model"]["fingerprint"]

@@ -33,6 +33,8 @@ STEPS: Final[dict[str, str]] = {
     "vgg16": "training.artist.vgg_step:run",
     "control": "training.artist.control_step:run",
     "fuse": "training.artist.fuse:run",
+    "openset": "training.artist.openset:run",
+    "export": "training.artist.export:run",
 }
 """Name of a step -> "module:function"; each owner of steps adds lines."""
 
