@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from evaluation.works import MASKS, Work
 from training.artist import feature_step, features
 from training.artist.features import Photo, Source
-from training.artist.image_step import CONFIG, answer
+from training.artist.image_step import CONFIG, answer, with_photo
 from training.artist.nested import Table, Task, cross_validate, open_nest
 from training.artist.steps import Job, StepError
 from training.artist.train_image import train_head
@@ -34,12 +34,10 @@ _MARGIN = 0.02  # of the longer side: shadows and soft edges of the hand are cov
 def run(job: Job) -> None:
     """Writes RUN/features/background and RUN/predictions/control. Needs --encoders. Raises StepError."""
     nest = open_nest(job)
-    usable = np.array([work.image is not None and _masks(work) != [] for work in nest.works])
-    if not usable.all():
-        name = nest.works[int(np.argmin(usable))].id
-        raise StepError(
-            f"work {name!r} has no photo or neither of {' and '.join(MASKS)}: nothing to cover with"
-        )
+    shown = with_photo(nest)
+    bare = [work.id for work in nest.works if work.image is not None and not _masks(work)]
+    if bare:
+        raise StepError(f"work {bare[0]!r} has neither of {' and '.join(MASKS)}: nothing to cover with")
     folder = job.out / feature_step.FOLDER / NAME
     network = feature_step.prepare(job, folder, {"data": nest.digest})
     views = functools.partial(covered_views, size=SIZE)
@@ -48,9 +46,9 @@ def run(job: Job) -> None:
     described = features.load(folder, ("description",), len(nest.works), "control")["description"]
 
     def fit(task: Task) -> Table:
-        config = replace(CONFIG, seed=task.seed)
-        head = train_head(described[task.train], nest.truth[task.train], len(nest.folds.artists), config)
-        return answer(head, described, task.asked, usable)
+        config, train = replace(CONFIG, seed=task.seed), task.train[shown[task.train]]
+        head = train_head(described[train], nest.truth[train], len(nest.folds.artists), config)
+        return answer(head, described, task.asked, shown)
 
     what = "control: the background alone, hands and nails covered"
     settings: Mapping[str, Any] = {"epochs": CONFIG.epochs, "hidden": CONFIG.hidden, "margin": _MARGIN}

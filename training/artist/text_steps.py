@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -42,6 +43,7 @@ EPOCHS: Final = (10, 25, 50, 100)
 """Tried in this order on the first inner fold, until one is no better. The paper trains 1,000."""
 TOP_TERMS: Final = 5_000
 _TRIES = 4
+logging.getLogger("gensim").setLevel(logging.WARNING)
 
 
 def fasttext(job: Job) -> None:

@@ -63,16 +63,15 @@ def split_works(
 
 def composed_works(count: int, seed: int, artists: Sequence[str]) -> list[Design]:
     """Further works of the same synthetic artists as words alone: photos take longer to draw."""
-    from training.synth.artists import artist_design, artist_of, farewell
-    from training.synth.texts import write_texts
+    from training.synth.artist_words import written
+    from training.synth.artists import artist_design, artist_of
 
     known = set(artists)
     works = []
     for number in range(count):
-        who = artist_of(seed * 10_000_000 + number)
-        rng = np.random.default_rng([seed, number])
-        said = write_texts(rng, artist_design(rng, who), "train", who.words, who.language)
-        tail = farewell(rng, who)
+        own = seed * 10_000_000 + number
+        who = artist_of(own)
+        said = written(own, artist_design(np.random.default_rng([seed, number]), who), "train", who.wording)
         if who.id in known:
             works.append(
                 Design(
@@ -80,12 +79,11 @@ def composed_works(count: int, seed: int, artists: Sequence[str]) -> list[Design
                     image=Path(),
                     mask=None,
                     crop=(0.0, 0.0, 0.0, 0.0),
-                    attributes=frozenset(),
                     palette=(),
                     requests=(),
                     artist=who.id,
                     title=str(said["title"]),
-                    description=" ".join((str(said["description"]), *tail)),
+                    description=str(said["description"]),
                 )
             )
     return works
