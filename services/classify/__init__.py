@@ -2,6 +2,6 @@
 
 `reading` asks the models about one work, `text_model` is the one of the words, `calibration` and `identify`
 make probabilities and candidates of it (paper A). `enrol`, `enrolment` and `records` add artists without
-training, measured against `references`; `listing` lists them. `validate` checks, `messages` and `servicer`
-translate.
+training, measured against `references`; `listing` lists them. `evidence` and `label_evidence` are for people
+to look at. `validate` checks, `messages` and `servicer` translate.
 """

@@ -13,6 +13,7 @@ from lunula.type.v1 import response_info_pb2
 from services.classify.calibration import Calibration
 from services.classify.enrolment import Enrolment
 from services.classify.identify import Identifier, read_labels
+from services.classify.label_evidence import LabelTable
 from services.classify.reading import ARTIST_IMAGE, ARTIST_TEXT, WorkReader
 from services.classify.references import References, read_references
 from services.classify.servicer import ClassifyParts, ClassifyServicer
@@ -35,10 +36,16 @@ async def build(settings: ClassifySettings, registry: CollectorRegistry) -> Asyn
     labels = read_labels(settings.labels_path())
     text_model = FastTextModel(settings.text_model_path())
     references = read_references(settings.prototypes_path())
+    label_table = LabelTable.read(settings.label_table_path())
     backend = build_backend(settings, MODELS, registry=registry)
     try:
         async with serve_on(
-            backend, settings, labels=labels, text_model=text_model, references=references
+            backend,
+            settings,
+            labels=labels,
+            text_model=text_model,
+            references=references,
+            label_table=label_table,
         ) as services:
             yield services
     finally:
@@ -53,6 +60,7 @@ async def serve_on(
     labels: Sequence[str],
     text_model: TextModel,
     references: References | None = None,
+    label_table: LabelTable | None = None,
 ) -> AsyncIterator[Sequence[Service]]:
     """ClassifyService on `backend`, which stays the caller's. references: None takes no new artists."""
     intake = PhotoIntake.from_settings(settings)
@@ -61,7 +69,7 @@ async def serve_on(
 
         async def parts() -> ClassifyParts:
             image = await backend.metadata(ARTIST_IMAGE)
-            made = _parts(backend, intake, image, labels, text_model, references)
+            made = _parts(backend, intake, image, labels, text_model, references, label_table)
             text_version = response_info_pb2.ModelVersion(
                 name=ARTIST_TEXT, version="1", fingerprint=text_model.fingerprint
             )
@@ -96,6 +104,7 @@ def _parts(
     labels: Sequence[str],
     text_model: TextModel,
     references: References | None,
+    label_table: LabelTable | None,
 ) -> tuple[WorkReader, Identifier, References | None, str, int]:
     """Checks that the models belong together. Raises FailedPrecondition MODEL_UNSUITABLE."""
     outputs = {output.name: output.shape for output in image.outputs}
@@ -133,6 +142,10 @@ def _parts(
         references=references,
     )
     identifier = Identifier(
-        labels=labels, text_artists=text_model.artists, calibration=calibration, references=references
+        labels=labels,
+        text_artists=text_model.artists,
+        calibration=calibration,
+        references=references,
+        label_table=label_table,
     )
     return reader, identifier, references, references.space if references is not None else "", dim

@@ -13,6 +13,7 @@ from nails.artist_openset import Joint, Nearness
 from services.classify.calibration import Calibration, Probabilities, Verdict, judge
 from services.classify.enrolment import Gallery
 from services.classify.evidence import NearWork, nearest_works
+from services.classify.label_evidence import LabelEvidence, LabelTable
 from services.classify.reading import ReadText, ReadWork
 from services.classify.references import References
 from services.kit.errors import FailedPrecondition
@@ -41,13 +42,15 @@ class Candidate:
 class Identified:
     """Candidates, best first, and the probability that the artist is none of those known.
 
-    by_image: whether there was a photo. text: what was read of the words, None without words.
+    by_image: whether there was a photo. text: what was read of the words, None without words. labels: what
+    they say, None without labels.
     """
 
     candidates: tuple[Candidate, ...]
     unknown: float
     by_image: bool
     text: ReadText | None
+    labels: LabelEvidence | None = None
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -71,6 +74,7 @@ class Identifier:
         text_artists: Sequence[str],
         calibration: Calibration,
         references: References | None,
+        label_table: LabelTable | None = None,
     ) -> None:
         """labels: artists in the order of the image model's logits. text_artists: those of the text model."""
         known = set(labels)
@@ -80,6 +84,7 @@ class Identifier:
         self._rank = {artist: index for index, artist in enumerate(self.artists)}
         self._calibration = calibration
         self._references = references
+        self._label_table = label_table or LabelTable({})
         prototypes = references.trained.artists if references is not None else ()
         self._prototype = {artist: index for index, artist in enumerate(prototypes)}
 
@@ -94,6 +99,7 @@ class Identifier:
             unknown=verdict.both.unknown,
             by_image=image is not None,
             text=work.text,
+            labels=self._label_table.evidence(work.labels),
         )
 
     def _by_image(self, work: ReadWork) -> Probabilities | None:

@@ -24,6 +24,7 @@ def read_work(work: pb.Work, field: str) -> WorkSources:
         field=field,
         photo=PhotoSource.of(work.photo, f"{field}.photo") if work.HasField("photo") else None,
         text="\n".join(part for part in (work.title, work.description) if part.strip()),
+        labels=dict(work.labels),
     )
 
 
@@ -59,6 +60,12 @@ def to_item(outcome: Identified | LunulaError) -> pb.IdentifyArtistsItem:
         found.text_evidence.language = outcome.text.language
         found.text_evidence.word_count = outcome.text.reading.words
         found.text_evidence.known_word_count = outcome.text.reading.known
+    if outcome.labels is not None:
+        found.label_evidence.labels[:] = outcome.labels.combination
+        found.label_evidence.work_count = outcome.labels.works
+        found.label_evidence.entropy = outcome.labels.entropy
+        for artist, share in outcome.labels.artists:
+            found.label_evidence.artists.add(artist_id=artist, share=share)
     return pb.IdentifyArtistsItem(identification=found)
 
 

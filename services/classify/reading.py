@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +33,13 @@ class WorkSources:
     """What is known of a work.
 
     field: its path in the request. photo: None when there is none. text: title and description, may be empty.
+    labels: what a detector saw, confidences by name.
     """
 
     field: str
     photo: PhotoSource | None
     text: str
+    labels: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class ReadWork:
 
     photo: SeenPhoto | None
     text: ReadText | None
+    labels: Mapping[str, float] = field(default_factory=dict)
 
 
 class WorkReader:
@@ -98,7 +102,7 @@ class WorkReader:
                 reason="NOTHING_TO_IDENTIFY",
                 fields=[(work.field, "has no photo, and no word in its title and description")],
             )
-        return ReadWork(photo, text)
+        return ReadWork(photo, text, work.labels)
 
     async def _see(self, source: PhotoSource | None, deadline: Deadline) -> SeenPhoto | None:
         if source is None:

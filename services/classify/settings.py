@@ -37,7 +37,10 @@ class ClassifySettings(PhotoSettings):
         Path(".lunula/artists"), description="folder of enrolled artists; one process at a time writes to it"
     )
     max_enrolled: int = Field(
-        1_000, ge=0, le=100_000, description="most enrolled artists; each takes up to half a megabyte of memory"
+        1_000,
+        ge=0,
+        le=100_000,
+        description="most enrolled artists; each takes up to half a megabyte of memory",
     )
 
     def text_model_path(self) -> Path:
@@ -51,3 +54,7 @@ class ClassifySettings(PhotoSettings):
     def prototypes_path(self) -> Path:
         """Where the prototypes lie, if there are any."""
         return self.prototypes or self.model_repository / "artist_image" / "prototypes.npz"
+
+    def label_table_path(self) -> Path:
+        """Where the label combinations lie, if there are any."""
+        return self.model_repository / "artist_image" / "label_combinations.json"

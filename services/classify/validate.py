@@ -13,6 +13,7 @@ DEFAULT_TOP_K = 5
 MAX_TOP_K = 100
 MAX_TITLE = 1_000
 MAX_ID = 128
+MAX_LABELS = 100
 DEFAULT_PAGE = 50
 MAX_PAGE = 1_000
 _CONTROL = ("Cc", "Cf", "Zl", "Zp", "Cs")
@@ -41,17 +42,32 @@ def read_page_size(value: int) -> int:
 
 
 def check_work(work: pb.Work, field: str) -> None:
-    """Raises InvalidArgument NOTHING_TO_IDENTIFY, TEXT_TOO_LONG or WORK_ID_INVALID."""
+    """Raises InvalidArgument NOTHING_TO_IDENTIFY, TEXT_TOO_LONG, WORK_ID_INVALID or LABELS_INVALID."""
     check_text(work.title, f"{field}.title", max_characters=MAX_TITLE)
     check_text(work.description, f"{field}.description", max_characters=MAX_TEXT)
     if work.work_id:
         _check_id(work.work_id, f"{field}.work_id", "WORK_ID_INVALID")
+    _check_labels(work, field)
     if not work.HasField("photo") and not work.title.strip() and not work.description.strip():
         raise InvalidArgument(
             "the work has neither a photo nor words",
             reason="NOTHING_TO_IDENTIFY",
             fields=[(field, "photo, title or description must be given")],
         )
+
+
+def _check_labels(work: pb.Work, field: str) -> None:
+    def wrong(path: str, description: str) -> InvalidArgument:
+        return InvalidArgument(f"{path} {description}", reason="LABELS_INVALID", fields=[(path, description)])
+
+    if len(work.labels) > MAX_LABELS:
+        raise wrong(f"{field}.labels", f"must be at most {MAX_LABELS}, are {len(work.labels)}")
+    for name, confidence in work.labels.items():
+        path = f"{field}.labels[{name[:64]}]"
+        if not 1 <= len(name) <= MAX_ID:
+            raise wrong(path, f"must have a name of 1 to {MAX_ID} characters")
+        if not 0 <= confidence <= 1:  # NaN is refused too
+            raise wrong(path, f"must be a confidence in 0..1, is {confidence}")
 
 
 def check_artist_id(artist_id: str) -> None:

@@ -54,6 +54,7 @@ def material_of(count: int = 60) -> Material:
             "" if number == 7 else f"{ARTISTS[number % 4][:3]}word and more {number % 7}",
             "",
             ARTISTS[number % 4],
+            labels={"cup": 0.5, "vase": 0.1} if number < 4 else {"book": 0.9} if number == 9 else {},
         )
         for number in range(count)
     ]
@@ -110,6 +111,7 @@ def test_everything_that_is_served_is_written_and_read_back(
     from cli.models import ModelEntry
     from services.classify.calibration import Calibration
     from services.classify.identify import read_labels
+    from services.classify.label_evidence import LabelTable
     from services.classify.references import read_references
     from services.classify.text_model import FastTextModel
 
@@ -144,6 +146,11 @@ def test_everything_that_is_served_is_written_and_read_back(
     assert references.trained.image.shape == (4, *shape["embedding"])
     near = references.trained.text_cosines(references.text_vector("chiword"))
     assert near is not None and near.argmax() == sorted(ARTISTS).index("chi")
+
+    found = LabelTable.read(models / "artist_image" / "label_combinations.json")
+    cups, book = found.evidence({"cup": 0.3}), found.evidence({"book": 1.0})
+    assert cups is not None and (cups.works, len(cups.artists)) == (4, 4)
+    assert book is not None and book.works == 0  # a single work is no rule
 
     text = FastTextModel(models / "artist_text")
     facts = tomllib.loads((models / "artist_text" / "model.toml").read_text())

@@ -6,10 +6,10 @@ Five heads and five fastText models are trained, each without one outer fold, an
 fold, temperatures and the log-linear pool are fitted. Served are the (geometric) means of all five. What the
 unknown and enrolled artists weigh comes from RUN/openset.json, fitted where artists were really strangers.
 
-- artist_image: one ONNX graph (training.artist.served), labels.txt, prototypes.npz
-(services.classify.references) - artist_text: model-0.ftz … model-4.ftz, quantised; together they may have
-MOST_TEXT_BYTES, else one model of
-  all works is served (option texts=five|one decides otherwise).
+- artist_image: one ONNX graph (training.artist.served), labels.txt, prototypes.npz and, where works have
+  labels, label_combinations.json (read by services.classify.references and .label_evidence)
+- artist_text: model-0.ftz … model-4.ftz, quantised; together they may have MOST_TEXT_BYTES, else one model
+  of all works is served (option texts=five|one decides otherwise)
 
 Options: models, texts, words (as for openset).
 """
@@ -20,6 +20,7 @@ import json
 import logging
 import tempfile
 import tomllib
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ import torch
 from numpy.typing import NDArray
 
 from evaluation.artist_metrics import accuracy, answers_of, calibration_error
+from evaluation.label_entropy import combination
 from nails.artist_fusion import Pool, linear
 from nails.artist_openset import OpenSet
 from nails.text_vectors import VERSION, rarities, vector
@@ -212,6 +214,7 @@ def export_image(
     labels = "".join(f"{artist}\n" for artist in nest.folds.artists)
     (folder / "labels.txt").write_text(labels, encoding="utf-8")
     write_prototypes(folder, material, images)
+    write_labels(folder, nest)
     logger.info("artist_image: %d bytes, %s, fp16 %s", report.size, report.graph_error, report.half_error)
 
 
@@ -232,6 +235,25 @@ def write_prototypes(folder: Path, material: Material, images: NDArray[np.float3
         image_fingerprint=np.array(fingerprint),
         vectors_version=np.array(VERSION),
     )
+
+
+def write_labels(folder: Path, nest: Nest) -> None:
+    """Writes folder/label_combinations.json, [labels, {artist: works}] of the works that have labels.
+
+    Combinations of a single work are left out: they would name its artist as if that were a rule.
+    """
+    counts: dict[tuple[str, ...], Counter[str]] = {}
+    for work in nest.folds.works:
+        if work.labels is not None:
+            counts.setdefault(tuple(sorted(combination(work.labels))), Counter())[work.artist] += 1
+    table = [
+        [list(seen), dict(sorted(own.items()))] for seen, own in sorted(counts.items()) if own.total() > 1
+    ]
+    path = folder / "label_combinations.json"
+    path.unlink(missing_ok=True)
+    if table:
+        text = json.dumps(table, ensure_ascii=False, separators=(",", ":"))
+        path.write_text(text + "\n", encoding="utf-8")
 
 
 def described(nest: Nest) -> str:

@@ -17,6 +17,7 @@ from nails.artist_openset import BOTH, IMAGE, TEXT, Numbers, OpenSet, Prototypes
 from nails.text_vectors import SparseRows, rarities, vector
 from nails.words import words
 from services.classify.build import serve_on
+from services.classify.label_evidence import LabelTable
 from services.classify.references import References
 from services.classify.settings import ClassifySettings
 from services.classify.text_model import FastTextModel
@@ -35,6 +36,7 @@ SAYINGS = {
 }
 
 
+LABEL_TABLE = LabelTable({("book", "cup"): {"ayame": 3, "dan": 1}, (): {"botan": 2, "chie": 2}})
 OPENSET = OpenSet(
     {
         IMAGE: Numbers((8.0, 0.5, 10.0, 0.0), (-1.0, 0.0, 20.0, 0.0)),
@@ -128,7 +130,12 @@ def open_classifies(
             running_server(
                 chosen,
                 lambda s, _: serve_on(
-                    backend, s, labels=LABELS, text_model=text_model, references=references
+                    backend,
+                    s,
+                    labels=LABELS,
+                    text_model=text_model,
+                    references=references,
+                    label_table=LABEL_TABLE,
                 ),
             ) as server,
             connect(server.address) as channel,

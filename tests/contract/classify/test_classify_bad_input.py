@@ -82,6 +82,10 @@ async def test_one_poisoned_work_of_64_leaves_the_others_right(
         (pb.Work(title="x" * 1_001), "TEXT_TOO_LONG", ".title"),
         (pb.Work(description="x" * 100_000), "TEXT_TOO_LONG", ".description"),
         (pb.Work(work_id=" ", title="x"), "WORK_ID_INVALID", ".work_id"),
+        (pb.Work(title="x", labels={"cup": float("nan")}), "LABELS_INVALID", ".labels[cup]"),
+        (pb.Work(title="x", labels={"cup": 1.5}), "LABELS_INVALID", ".labels[cup]"),
+        (pb.Work(title="x", labels={"": 0.5}), "LABELS_INVALID", ".labels[]"),
+        (pb.Work(title="x", labels={str(n): 0.5 for n in range(101)}), "LABELS_INVALID", ".labels"),
     ],
 )
 async def test_a_bad_work_is_refused_with_reason_and_path(
