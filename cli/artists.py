@@ -119,8 +119,9 @@ def enrol(
         typer.Option(help="Enrol these artists of works.jsonl only; of a folder of photos, whose they are."),
     ] = None,
     works: Annotated[
-        int, typer.Option(min=1, max=MOST_WORKS, help="Works of each artist, the first ones.")
-    ] = MOST_WORKS,
+        int,
+        typer.Option(min=1, max=MOST_WORKS, help="Works of each artist, the first ones; more tell more."),
+    ] = 10,
     classify_address: ClassifyAddress = _CLASSIFY,
 ) -> None:
     """Add artists from their works, without training. Enrolling an artist again replaces their works."""

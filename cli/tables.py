@@ -94,6 +94,12 @@ def _evidence(identification: classify.Identification) -> Iterator[str]:
     if identification.HasField("text_evidence"):
         read = identification.text_evidence
         yield f"read {read.word_count} words ({read.language}), {read.known_word_count} of them known"
+    if identification.HasField("label_evidence"):
+        seen = identification.label_evidence
+        names = ", ".join(escape(name) for name in seen.labels) or "no label"
+        shares = ", ".join(f"{escape(one.artist_id)} {one.share:.0%}" for one in seen.artists)
+        found = f"{names}: {seen.work_count} works have it, H = {seen.entropy:.2f}"
+        yield f"{found}: {shares}" if shares else found
     for candidate in identification.candidates:
         if candidate.nearest_works:
             works = ", ".join(

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from cli.artists import newcomers
+from cli.photos import labels_of
 from cli.searching import RequestError
 from cli.tables import artists_table
 from evaluation.works import WorksError, write
@@ -88,11 +89,25 @@ def test_the_evidence_is_shown_below_the_candidates() -> None:
         ],
         unknown_probability=0.2,
         text_evidence=pb.TextEvidence(language="ko", word_count=7, known_word_count=0),
+        label_evidence=pb.LabelEvidence(
+            labels=["book", "cup"],
+            work_count=4,
+            entropy=0.5,
+            artists=[pb.LabelShare(artist_id="a", share=0.75)],
+        ),
     )
     console = Console(width=120, file=None, record=True)
     with console.capture() as capture:
         console.print(artists_table(found))
     shown = capture.get()
     assert "fumi [x] (enrolled)" in shown and "0.90" in shown
+    assert "book, cup: 4 works have it, H = 0.50: a 75%" in shown
     assert "read 7 words (ko), 0 of them known" in shown
     assert "fumi [x]: most like w1 (photo 0.95, words 0.50)" in shown
+
+
+def test_labels_are_read_as_typed() -> None:
+    assert labels_of(["cup=0.8", "a = b=1"]) == {"cup": 0.8, "a = b": 1.0}
+    for wrong in ("cup", "cup=much", "=0.5"):
+        with pytest.raises(RequestError, match="label like"):
+            labels_of([wrong])
