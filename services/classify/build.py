@@ -82,7 +82,9 @@ async def serve_on(
             enrolment.gallery((await late.get()).space)  # artists of other models: never ready, and why
             return alive
 
-        servicer = ClassifyServicer(late, enrolment, works_per_call=settings.photos_per_call)
+        servicer = ClassifyServicer(
+            late, enrolment, threads=intake.threads, works_per_call=settings.photos_per_call
+        )
         try:
             yield [
                 Service(

@@ -22,10 +22,11 @@ from services.classify.references import References
 from services.classify.validate import check_artist_id, check_work_ids, read_page_size, read_top_k
 from services.intake.items import check_batch_size, run_batch, run_stream, settle
 from services.intake.late import Late
+from services.intake.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import LunulaError
 from services.kit.scope import current_deadline, response_info
-from services.kit.timings import collect
+from services.kit.timings import collect, stage
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,14 @@ class ClassifyServicer(pb_grpc.ClassifyServiceServicer):
         parts: Late[ClassifyParts],
         enrolment: Enrolment,
         *,
+        threads: WorkThreads,
         works_per_call: int,
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        """works_per_call: works of one call worked on at once. now_s: Unix time."""
+        """threads: compare. works_per_call: works of one call worked on at once. now_s: Unix time."""
         self._parts = parts
         self._enrolment = enrolment
+        self._threads = threads
         self._works_per_call = works_per_call
         self._now_s = now_s
 
@@ -160,7 +163,9 @@ class ClassifyServicer(pb_grpc.ClassifyServiceServicer):
         # Taken before the work is read: an artist who is enrolled meanwhile is in the next answer.
         gallery = self._enrolment.gallery(parts.space)
         read = await parts.reader.read(read_work(work, field), deadline)
-        return parts.identifier.identify(read, gallery, top_k)
+        deadline.check("comparing the work with the artists")
+        with stage("compare"):
+            return await self._threads.run(parts.identifier.identify, read, gallery, top_k)
 
     async def _answer(
         self, parts: ClassifyParts, deadline: Deadline, request: pb.StreamIdentifyArtistsRequest
