@@ -21,6 +21,7 @@ from cli.artist_tables import (
     transitions_table,
 )
 from cli.console import console, errors, errors_as_exit_codes, progress
+from cli.openset_tables import openset_tables, read_openset
 from cli.searching import RequestError
 from evaluation.artist_metrics import Transitions
 from evaluation.artist_table import FIVE_TO_FIVE, LADDER, ArtistRow, ArtistTable, Gain, Slice, tabulate
@@ -65,6 +66,7 @@ def artist(
             raise RequestError(f"--slices {slices}: not one of {', '.join(SLICES)}")
         if not log_base > 1:
             raise RequestError(f"--log-base {log_base:g}: must be above 1")
+        strangers = read_openset(runs)
         run = open_run(runs)
         if (run.folds.outer, run.folds.inner) != (outer, inner):
             raise RequestError(
@@ -87,7 +89,8 @@ def artist(
             for path in write_page(page, table, gains):
                 errors.print(f"wrote {escape(str(path))}")
     if as_json:
-        typer.echo(json.dumps(_facts(table, gains, found, changes), ensure_ascii=False, indent=2))
+        facts = _facts(table, gains, found, changes) | {"openset": strangers}
+        typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
         return
     console.print(
         f"{len(table.truth):,} works of {len(table.artists)} artists, {outer} outer and {inner} inner folds"
@@ -99,6 +102,8 @@ def artist(
         parts.append(transitions_table(changes))
     if found:
         parts.append(slices_table(found, "e" if log_base == math.e else f"{log_base:g}"))
+    if strangers is not None:
+        parts += openset_tables(strangers)
     for part in [*parts, *published_tables()] if paper else parts:
         console.print(part)
 
