@@ -1,4 +1,4 @@
-"""RUN/openset.json (`lunula train artist openset`, which documents it) as tables: strangers and new artists."""
+"""RUN/openset.json (see `lunula train artist openset`) as tables: strangers and new artists."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def openset_tables(found: Mapping[str, Any]) -> list[Table]:
 def _strangers(found: Mapping[str, Any]) -> Table:
     artists, half = found["artists"], found["at one half"]
     table = Table(
-        title=f"Strangers: AUROC on {artists['test']} artists shown to no model, beside {artists['known']} that "
-        f"were; aim {_AIM_AUROC:.2f}",
+        title=f"Strangers: AUROC, {artists['test']} artists shown to no model beside {artists['known']} "
+        f"that were; aim {_AIM_AUROC:.2f}",
         title_justify="left",
-        caption=f"at one half {half['strangers called unknown']:.1%} of the strangers' works are called unknown, "
-        f"and {half['known works called unknown']:.1%} of the others'",
+        caption=f"called unknown at one half: {half['strangers called unknown']:.1%} of the strangers' works, "
+        f"{half['known works called unknown']:.1%} of the others'",
         caption_justify="left",
     )
     table.add_column("score")
@@ -61,8 +61,8 @@ def _strangers(found: Mapping[str, Any]) -> Table:
 def _newcomers(found: Mapping[str, Any]) -> Table:
     enrolment = found["enrolment"]
     table = Table(
-        title=f"New artists from {enrolment['works']} works: enrolled, beside models trained anew with these works; "
-        f"aim {_AIM_SHARE:.0%} of their accuracy",
+        title=f"New artists from {enrolment['works']} works: accuracy enrolled, and trained anew with these; "
+        f"aim {_AIM_SHARE:.0%} of it",
         title_justify="left",
     )
     table.add_column("by")

@@ -30,7 +30,7 @@ def test_the_best_score_comes_first_and_the_served_one_is_marked() -> None:
     with console.capture() as capture:
         for table in openset_tables(FOUND):
             console.print(table)
-    shown = capture.get()
+    shown = " ".join(capture.get().split())
     assert shown.index("combined (served)") < shown.index("image entropy")
     assert "0.9300" in shown and "0.9500" in shown
     assert "90.0% of the strangers' works" in shown and "12.5% of the others'" in shown
