@@ -43,7 +43,7 @@ def _strangers(found: Mapping[str, Any]) -> Table:
         title=f"Strangers: AUROC, {artists['test']} artists shown to no model beside {artists['known']} "
         f"that were; aim {_AIM_AUROC:.2f}",
         title_justify="left",
-        caption=f"called unknown at one half: {half['strangers called unknown']:.1%} of the strangers' works, "
+        caption=f"unknown at one half: {half['strangers called unknown']:.1%} of the strangers' works, "
         f"{half['known works called unknown']:.1%} of the others'",
         caption_justify="left",
     )
