@@ -98,20 +98,25 @@ class Prototypes:
             raise ValueError("artists, image and text must have the same length")
 
     def image_cosines(self, query: NDArray[np.floating] | None) -> NDArray[np.float64] | None:
-        """f64 [A] in [-1, 1] for a unit vector [D]; None without one."""
+        """f64 [A] in [-1, 1] for a unit vector [D], NaN for artists without a photo; None without a query."""
         if query is None:
             return None
-        return np.clip(np.asarray(self.image @ np.asarray(query, np.float32), np.float64), -1.0, 1.0)
+        found = np.clip(np.asarray(self.image @ np.asarray(query, np.float32), np.float64), -1.0, 1.0)
+        return np.where(self.image.any(axis=1), found, np.nan)
 
     def text_cosines(self, query: SparseVector | None) -> NDArray[np.float64] | None:
-        """f64 [A] in [0, 1]; None without a query."""
-        return None if query is None else np.asarray(self.text.cosines(query), np.float64)
+        """f64 [A] in [0, 1], NaN for an artist without words; None without a query."""
+        if query is None:
+            return None
+        found = np.asarray(self.text.cosines(query), np.float64)
+        return np.where(np.diff(self.text.starts) > 0, found, np.nan)
 
 
 @dataclass(frozen=True)
 class Nearness:
-    """Cosines of one work with prototypes of trained and of enrolled artists; None where it has no such
-    part."""
+    """Cosines of one work with prototypes of trained and of enrolled artists, NaN where an artist has no such
+    prototype; None where the work has no such part.
+    """
 
     trained_image: NDArray[np.float64] | None = None
     trained_text: NDArray[np.float64] | None = None
@@ -144,27 +149,40 @@ def unknown_logit(best: float, near_image: float, near_text: float, numbers: Num
     return b0 - b1 * math.log(best / (1.0 - best)) - b2 * near_image - b3 * near_text
 
 
-def joint(fused: Probabilities, nearness: Nearness, numbers: Numbers) -> Joint:
-    """The distribution of one work. fused: [A] of the trained artists, sums to 1."""
+def joint(fused: Probabilities, nearness: Nearness, openset: OpenSet, mode: str) -> Joint:
+    """The distribution of one work. fused: [A] of the trained artists, sums to 1.
+
+    An enrolled artist whose works have no words (no photos) is weighed by the numbers of the other modality,
+    and has no weight where there is none to compare.
+    """
+    nearness, numbers = nearness.of(mode), openset.modes[mode]
     near_image = _largest(nearness.trained_image)
     near_text = _largest(nearness.trained_text)
     unknown = unknown_logit(float(fused.max()), near_image, near_text, numbers)
     count = next(
         (len(one) for one in (nearness.enrolled_image, nearness.enrolled_text) if one is not None), 0
     )
-    a0, a1, a2, a3 = numbers.enrolled
-    logits = np.full(count, a0 + a1 * unknown)
-    if nearness.enrolled_image is not None:
-        logits = logits + a2 * (nearness.enrolled_image - near_image)
-    if nearness.enrolled_text is not None:
-        logits = logits + a3 * (nearness.enrolled_text - near_text)
+    absent = np.full(count, np.nan)
+    image = (absent if nearness.enrolled_image is None else nearness.enrolled_image) - near_image
+    text = (absent if nearness.enrolled_text is None else nearness.enrolled_text) - near_text
+
+    def weighed(by: str) -> Probabilities:
+        a0, a1, a2, a3 = openset.modes[by].enrolled
+        return np.asarray(a0 + a1 * unknown + a2 * np.nan_to_num(image) + a3 * np.nan_to_num(text))
+
+    logits = np.select(
+        [~np.isnan(image) & ~np.isnan(text), ~np.isnan(image), ~np.isnan(text)],
+        [weighed(mode), weighed(IMAGE), weighed(TEXT)],
+        -_MOST,
+    )
     weights = np.exp(np.clip(np.concatenate([logits, [unknown]]), -_MOST, _MOST))
     total = 1.0 + float(weights.sum())
     return Joint(trained=fused / total, enrolled=weights[:-1] / total, unknown=float(weights[-1]) / total)
 
 
 def _largest(cosines: NDArray[np.float64] | None) -> float:
-    return 0.0 if cosines is None or not len(cosines) else float(cosines.max())
+    known = np.zeros(0) if cosines is None else cosines[~np.isnan(cosines)]
+    return float(known.max()) if len(known) else 0.0
 
 
 def _numbers(parameters: Mapping[str, str], mode: str) -> Numbers:

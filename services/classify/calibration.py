@@ -99,7 +99,7 @@ def judge(
     Invariant: where both modalities prefer trained artist k, so does their fusion.
     """
     nearness = nearness if nearness is not None else Nearness()
-    numbers = calibration.openset.modes
+    openset = calibration.openset
     by_image = None if image is None else _alone(image, calibration.image_temperature)
     by_text = None if text is None else _alone(text, calibration.text_temperature)
     if image is not None and text is not None:
@@ -113,9 +113,9 @@ def judge(
     else:
         raise ValueError("a photo or words are needed")
     return Verdict(
-        both=joint(fused, nearness.of(mode), numbers[mode]),
-        image=None if by_image is None else _known(joint(by_image, nearness.of(IMAGE), numbers[IMAGE])),
-        text=None if by_text is None else _known(joint(by_text, nearness.of(TEXT), numbers[TEXT])),
+        both=joint(fused, nearness, openset, mode),
+        image=None if by_image is None else _known(joint(by_image, nearness, openset, IMAGE)),
+        text=None if by_text is None else _known(joint(by_text, nearness, openset, TEXT)),
     )
 
 

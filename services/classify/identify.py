@@ -169,4 +169,6 @@ def _row(found: Joint | None) -> NDArray[np.float64]:
 
 
 def _at(cosines: NDArray[np.float64] | None, place: int | None) -> float | None:
-    return None if cosines is None or place is None else float(cosines[place])
+    if cosines is None or place is None or np.isnan(cosines[place]):
+        return None
+    return float(cosines[place])

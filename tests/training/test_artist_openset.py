@@ -125,7 +125,7 @@ def test_the_fitted_distribution_knows_the_enrolled_and_is_the_one_that_is_serve
         near = Nearness(
             trained_image=np.array([found.near_image[row]]), enrolled_image=found.enrolled_image[row]
         )
-        one = joint(fused[row], near, numbers)
+        one = joint(fused[row], near, OpenSet(dict.fromkeys(MODES, numbers)), IMAGE)
         expected = [*one.trained, *one.enrolled, one.unknown]
         np.testing.assert_allclose(table[row], expected, rtol=1e-9)
 

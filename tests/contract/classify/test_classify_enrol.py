@@ -133,6 +133,17 @@ async def test_an_artist_may_write_in_a_script_that_the_models_never_saw(
         assert after.candidates[0].artist_id == "haneul" and after.candidates[0].probability > 0.5
 
 
+async def test_an_artist_enrolled_by_photos_alone_is_found_by_a_work_with_words(
+    open_classifies: Callable[..., Any],
+) -> None:
+    async with open_classifies(OPENSET) as classifies:
+        await enrol(classifies, "photos", [pb.Work(photo=YELLOW)] * 2)
+        found = await identify(classifies, pb.Work(photo=YELLOW, title="milky pink lemon"))
+        first = found.candidates[0]
+        assert first.artist_id == "photos" and first.probability > 0.3
+        assert first.image_cosine == pytest.approx(1, abs=1e-2) and not first.HasField("text_cosine")
+
+
 async def test_enrolling_again_replaces_and_changes_nothing_when_nothing_changed(
     open_classifies: Callable[..., Any],
 ) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nails.artist_fusion import softmax
-from nails.artist_openset import BOTH, MODES, Nearness, Numbers, OpenSet, joint, unknown_logit
+from nails.artist_openset import BOTH, IMAGE, MODES, TEXT, Nearness, Numbers, OpenSet, joint, unknown_logit
 
 cosines = st.lists(st.floats(-1, 1), min_size=1, max_size=4)
 logits = st.lists(st.floats(-20, 20), min_size=2, max_size=6)
@@ -19,6 +19,7 @@ numbers = st.builds(
     st.tuples(st.floats(-30, 30), st.floats(-1, 1), positive, positive),
 )
 SOME = Numbers((5.0, 0.5, 6.0, 3.0), (-1.0, 0.5, 10.0, 8.0))
+ALL = OpenSet(dict.fromkeys(MODES, SOME))
 
 
 def array(values: list[float]) -> np.ndarray:
@@ -32,7 +33,7 @@ def test_everything_sums_to_one_and_the_order_of_trained_artists_stays(
 ) -> None:
     shares = softmax(array(fused))
     nearness = Nearness(trained_image=array(trained), enrolled_image=array(enrolled))
-    found = joint(shares, nearness, chosen)
+    found = joint(shares, nearness, OpenSet(dict.fromkeys(MODES, chosen)), IMAGE)
     assert found.trained.sum() + found.enrolled.sum() + found.unknown == pytest.approx(1)
     assert min(found.trained.min(), found.enrolled.min(), found.unknown) >= 0
     assert found.trained == pytest.approx(shares * found.trained.sum())
@@ -45,7 +46,7 @@ def test_without_enrolled_artists_the_unknown_has_the_odds_of_a_stranger(
     fused: list[float], trained: list[float]
 ) -> None:
     shares = softmax(array(fused))
-    found = joint(shares, Nearness(trained_image=array(trained)), SOME)
+    found = joint(shares, Nearness(trained_image=array(trained)), ALL, IMAGE)
     odds = unknown_logit(float(shares.max()), max(trained), 0.0, SOME)
     assert found.unknown == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-9)
 
@@ -67,9 +68,22 @@ def test_a_stranger_goes_to_the_enrolled_artist_whose_works_are_nearest() -> Non
         enrolled_image=array([0.9, 0.4]),
         enrolled_text=array([0.7, 0.1]),
     )
-    found = joint(shares, near, SOME)
+    found = joint(shares, near, ALL, BOTH)
     assert found.enrolled[0] > 0.9 and found.enrolled[0] > found.enrolled[1]
-    assert joint(shares, near.of("image"), SOME).enrolled[0] < found.enrolled[0]
+    assert joint(shares, near, ALL, IMAGE).enrolled[0] < found.enrolled[0]
+
+
+def test_an_artist_enrolled_by_photos_alone_is_not_held_to_words() -> None:
+    shares = np.full(5, 0.2)
+    trained = {"trained_image": array([0.3]), "trained_text": array([0.9])}
+    chosen = OpenSet({**ALL.modes, IMAGE: Numbers(SOME.unknown, (-2.0, 0.5, 12.0, 0.0))})
+    near = Nearness(**trained, enrolled_image=array([0.8, 0.8]), enrolled_text=array([0.0, np.nan]))
+    found = joint(shares, near, chosen, BOTH)
+    odds = unknown_logit(0.2, 0.3, 0.9, SOME)
+    logits = np.array([-1 + 0.5 * odds + 10 * 0.5 - 8 * 0.9, -2 + 0.5 * odds + 12 * 0.5])
+    weights = np.exp(logits) / (1 + np.exp(logits).sum() + np.exp(odds))
+    assert found.enrolled == pytest.approx(weights)
+    assert joint(shares, near, chosen, TEXT).enrolled[1] < 1e-20  # nothing to compare
 
 
 def test_numbers_survive_the_models_parameters() -> None:
@@ -78,10 +92,10 @@ def test_numbers_survive_the_models_parameters() -> None:
 
 
 def test_older_models_say_one_thing_for_all_and_enrol_nobody() -> None:
-    found = OpenSet.from_parameters({"unknown_bias": "2", "unknown_slope": "1.5"}).modes[BOTH]
-    assert found.unknown == (2.0, 1.5, 0.0, 0.0)
+    found = OpenSet.from_parameters({"unknown_bias": "2", "unknown_slope": "1.5"})
+    assert found.modes[BOTH].unknown == (2.0, 1.5, 0.0, 0.0)
     near = Nearness(enrolled_image=array([1.0]), enrolled_text=array([1.0]))
-    assert joint(np.array([0.5, 0.5]), near, found).enrolled[0] < 1e-20
+    assert joint(np.array([0.5, 0.5]), near, found, BOTH).enrolled[0] < 1e-20
 
 
 @pytest.mark.parametrize(
@@ -97,5 +111,5 @@ def test_older_models_say_one_thing_for_all_and_enrol_nobody() -> None:
     ],
 )
 def test_numbers_that_make_no_sense_are_refused_by_name(parameters: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="(unknown|enrolled)_"):
+    with pytest.raises(ValueError, match=r"(unknown|enrolled)_"):
         OpenSet.from_parameters(parameters)
