@@ -64,12 +64,10 @@ def fit_pool(
 
 def gathered(evidence: Evidence, pool: Pool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Candidates int [N,C] and their features f64 [N,C,F], in blocks."""
-    places = candidates(evidence)
-    blocks = [
-        features(evidence[start : start + _BLOCK], places[start : start + _BLOCK], pool)
-        for start in range(0, len(places), _BLOCK)
-    ]
-    return places, np.concatenate(blocks)
+    parts = [evidence[start : start + _BLOCK] for start in range(0, len(evidence.image), _BLOCK)]
+    places = [candidates(part) for part in parts]
+    found = [features(part, own, pool) for part, own in zip(parts, places, strict=True)]
+    return np.concatenate(places), np.concatenate(found)
 
 
 def fit_ranker(evidence: Evidence, labels: Labels, pool: Pool) -> Ranker:
@@ -133,12 +131,12 @@ def _grouped_logistic(
 
 
 def fit_reach(
-    evidence: Evidence, labels: Labels, pool: Pool, places: NDArray[np.int64]
+    evidence: Evidence, labels: Labels, pool: Pool, places: NDArray[np.int64], seed: int = 0
 ) -> tuple[float, float]:
     """(bias, slope) of P(the artist is a candidate) by the candidates' mass in the pool; slope >= 0."""
-    answered = (places >= 0).any(axis=1)
-    inputs = logit(reached(pool(evidence.image, evidence.text)[answered], places[answered]))
-    among = (places == labels[:, None]).any(axis=1)[answered].astype(np.float64)
+    rows = _rows(np.asarray((places >= 0).any(axis=1)), seed)
+    inputs = logit(reached(pool(evidence.image[rows], evidence.text[rows]), places[rows]))
+    among = (places == labels[:, None]).any(axis=1)[rows].astype(np.float64)
 
     def loss(numbers: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         bias, slope = numbers

@@ -91,7 +91,7 @@ def fixed(ratio: float) -> Rung:
 
 def _linear_inner(evidence: Evidence, labels: Labels, below: Mapping[str, Rule]) -> Rule:
     def merit(ratio: float) -> tuple[float, float]:
-        table = linear(evidence.image, evidence.text, ratio)
+        table = fixed(ratio).fit(evidence, labels, below)(evidence)
         return accuracy(labels, answers_of(table)), -negative_log_likelihood(table, labels)
 
     return fixed(max(RATIOS, key=merit)).fit(evidence, labels, below)

@@ -38,7 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunOfModels:
         fusions["loglinear"] = POOL(image.test, text.test)
         fusions["loglinear-calibrated"] = fusions[LADDER] = tempered(fusions["loglinear"], 0.9)
         for name, table in fusions.items():
-            predictions = Predictions(folds.artists, image.test_ids, np.float32(table))
+            predictions = Predictions(folds.artists, image.test_ids, np.asarray(table, np.float32))
             write(folder, name, outer, predictions, folds, kind=PROBABILITIES)
             write_about(folder, name, kind=PROBABILITIES, what=f"drawn {name}", by_outer_fold={})
     return made
