@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ class WorkSources:
     field: str
     photo: PhotoSource | None
     text: str
-    labels: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class ReadWork:
 
     photo: SeenPhoto | None
     text: ReadText | None
-    labels: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 class WorkReader:
