@@ -107,15 +107,16 @@ def fit_enrolled(
     """a0 .. a3 with the highest likelihood of what is right.
 
     labels: [N], place of the enrolled artist; UNKNOWN for works of strangers; -2 for works of trained
-    artists, whose own probability among the trained is right [N]. The three kinds weigh the same.
+    artists, whose own probability among the trained is right [N]. Works of trained artists weigh
+    as much as all others.
     """
     odds = strangeness(signs, unknown)
     trained, strange = labels == -2, labels == UNKNOWN
     enrolled = ~trained & ~strange
     weight = np.zeros(len(labels))
-    for kind in (trained, strange, enrolled):
+    for kind, share in ((trained, 0.5), (strange, 0.25), (enrolled, 0.25)):
         if kind.any():
-            weight[kind] = 1.0 / kind.sum()
+            weight[kind] = share / kind.sum()
     image = signs.enrolled_image - signs.near_image[:, None]
     text = signs.enrolled_text - signs.near_text[:, None]
     rows = np.flatnonzero(enrolled)
