@@ -11,7 +11,7 @@ unknown and enrolled artists weigh comes from RUN/openset.json, fitted where art
 - artist_text: model-0.ftz … model-4.ftz, quantised; together they may have MOST_TEXT_BYTES, else one model
   of all works is served (option texts=five|one decides otherwise)
 
-Options: models, texts, words (as for openset).
+Options: models, texts, words (as for openset), hidden (of the heads: five of 256 are 7 of the graph's 17 MB).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from nails.artist_openset import OpenSet
 from nails.text_vectors import VERSION, rarities, vector
 from training.artist.artist_image import ArtistHead
 from training.artist.fuse_fitting import fit_pool
-from training.artist.image_step import CONFIG
+from training.artist.image_step import CONFIG, whole_numbers
 from training.artist.nested import Nest, open_nest
 from training.artist.openset import FILE as OPENSET
 from training.artist.openset_models import (
@@ -52,6 +52,7 @@ from training.artist.openset_models import (
 from training.artist.served import FoldedArtistImage
 from training.artist.steps import Job, StepError
 from training.artist.text_export import MOST_TEXT_BYTES, export_text, fit_quantised, told
+from training.artist.train_image import ArtistConfig
 from training.design.encoders import load_encoders
 from training.design.export import IMAGES, ORIGIN, example_images
 from training.export import ModelCard, Provenance, TensorCard, export_model
@@ -83,7 +84,8 @@ def run(job: Job) -> None:
     material = read_material(job, nest)
     models = Path(job.options.get("models", "triton_models"))
     with tempfile.TemporaryDirectory() as folder:
-        folded = fold_models(material, job.seed, Path(folder))
+        config = replace(CONFIG, **whole_numbers(job, "hidden"))
+        folded = fold_models(material, job.seed, Path(folder), config)
         pool = fit_pool(folded.image, folded.text, nest.truth, job.seed)
         parameters = {
             name: f"{getattr(pool, name):.6g}" for name in Pool.__dataclass_fields__
@@ -120,7 +122,7 @@ def read_openset(path: Path) -> tuple[str, OpenSet]:
     return space, openset
 
 
-def fold_models(material: Material, seed: int, folder: Path) -> Folded:
+def fold_models(material: Material, seed: int, folder: Path, config: ArtistConfig) -> Folded:
     """A head and a quantised fastText model (in `folder`) without each outer fold, asked about that fold."""
     nest, truth = material.nest, material.nest.truth
     artists = nest.folds.artists
@@ -129,7 +131,7 @@ def fold_models(material: Material, seed: int, folder: Path) -> Folded:
     heads, texts = [], []
     for fold in range(nest.folds.outer):
         train, own = np.flatnonzero(outer != fold), np.flatnonzero(outer == fold)
-        head = fit_head(material, train, truth[train], len(artists), replace(CONFIG, seed=seed + fold))
+        head = fit_head(material, train, truth[train], len(artists), replace(config, seed=seed + fold))
         image[own] = look(head, material, own)[0]
         path = folder / f"model-{fold}.ftz"
         model = fit_quantised(_lines(material, train), seed + fold, path)
