@@ -72,6 +72,10 @@ def search(
         list[str] | None,
         typer.Option(help="A filter: artist_id=a1,a2  tags!=red  attributes.shape=almond. Repeat for more."),
     ] = None,
+    artist: Annotated[
+        searching.ArtistScope,
+        typer.Option(help="With --like ID: more by the same artist, or in this style by others."),
+    ] = searching.ArtistScope.ANY,
     weights: Annotated[str, typer.Option(help="Channel weights: design=1,description=0.3")] = "",
     context: Annotated[str, typer.Option(help="The occasion or story.")] = "",
     count: Annotated[int, typer.Option("--count", "-k", min=1, max=100, help="Hits a page.")] = 10,
@@ -80,7 +84,10 @@ def search(
     png: Annotated[Path | None, typer.Option(help="Write a picture with the photos to this file.")] = None,
     rank_address: RankAddress = _RANK,
 ) -> None:
-    """Find designs. Shows each hit with the terms of its score."""
+    """Find designs. Shows each hit with the terms of its score.
+
+    More by the artist of a design: --like ID --artist same. More in its style by others: --artist others.
+    """
     with errors_as_exit_codes():
         photo, design_id = searching.reference_of(like) if like else (None, "")
         request = rank.SearchDesignsRequest(
@@ -91,6 +98,7 @@ def search(
             page_size=count,
             page_token=page_token,
             weights=searching.weights_of(weights) if weights else None,
+            artist_scope=searching.SCOPES[artist],
         )
         if photo is not None:
             request.reference_photo.CopyFrom(photo)

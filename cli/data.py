@@ -1,10 +1,10 @@
-"""`lunula data`: synthetic photographs, and requests for them in NAIL-STAR's form."""
+"""`lunula data`: synthetic photographs, requests for them in NAIL-STAR's form, and works of artists."""
 
 from __future__ import annotations
 
 import typer
 
-from cli import nailstar_data
+from cli import artists_data, nailstar_data
 from cli.programs import PASS_ON, run_module
 
 
@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     group.command("sheet", context_settings=PASS_ON)(sheet)
     group.command("held-out")(held_out)
     nailstar_data.register(group)
+    artists_data.register(group)
     app.add_typer(group, name="data")
 
 

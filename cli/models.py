@@ -30,17 +30,24 @@ class ModelEntry:
     facts: dict[str, Any]
 
     @property
-    def weights(self) -> Path:
-        """The file of weights."""
-        return self.path / str(self.facts.get("model", {}).get("weights", "1/model.onnx"))
+    def weights(self) -> list[Path]:
+        """The files of weights that are there: one, or the folds that a pattern names."""
+        return sorted(self.path.glob(str(self.facts.get("model", {}).get("weights", "1/model.onnx"))))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the weights."""
+        return sum(file.stat().st_size for file in self.weights)
 
     @property
     def state(self) -> str:
         """`ok`, `missing` or `differs` (from the checksum in model.toml)."""
-        if not self.weights.is_file():
+        digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in self.weights]
+        if not digests:
             return "missing"
-        digest = hashlib.sha256(self.weights.read_bytes()).hexdigest()
-        return "ok" if digest == self.facts.get("model", {}).get("weights_sha256") else "differs"
+        # Of several files: of their checksums in the order of their names.
+        whole = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+        return "ok" if whole == self.facts.get("model", {}).get("weights_sha256") else "differs"
 
 
 def entries(repository: Path) -> Iterator[ModelEntry]:
@@ -71,13 +78,12 @@ def list_models(repository: Repository = DEFAULT_REPOSITORY) -> None:
     wrong = 0
     for entry in entries(repository):
         model = entry.facts.get("model", {})
-        size = entry.weights.stat().st_size if entry.weights.is_file() else 0
-        total += size
+        total += entry.size
         state = entry.state
         wrong += state != "ok"
         table.add_row(
             entry.name,
-            f"{size / 1e6:.1f} MB",
+            f"{entry.size / 1e6:.1f} MB",
             state if state == "ok" else f"[red]{state}[/red]",
             str(model.get("precision", "")),
             str(model.get("fingerprint", ""))[:12],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,20 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise RequestError(f"{path}: {error.strerror}") from error
+
+
+def labels_of(given: Sequence[str]) -> dict[str, float]:
+    """Confidences by label, from `cup=0.8`. Raises RequestError."""
+    labels = {}
+    for item in given:
+        name, _, confidence = item.rpartition("=")
+        try:
+            labels[name.strip()] = float(confidence)
+        except ValueError:
+            raise RequestError(f"{item!r} is not a label like cup=0.8") from None
+        if not name.strip():
+            raise RequestError(f"{item!r} is not a label like cup=0.8")
+    return labels
 
 
 def crop(
@@ -96,14 +111,20 @@ def identify(
     photo: Annotated[Path | None, typer.Argument(help="The work's photo.")] = None,
     title: Annotated[str, typer.Option(help="The work's title.")] = "",
     description: Annotated[str, typer.Option(help="What the artist wrote about it.")] = "",
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What a detector saw beside the nails, as cup=0.8; repeat for more. Evidence only."
+        ),
+    ] = None,
     count: Annotated[int, typer.Option("--count", "-k", min=1, max=100, help="Candidates.")] = 5,
     classify_address: Annotated[
         str, typer.Option("--classify", help="Address of ClassifyService.", metavar="HOST:PORT")
     ] = default_addresses().classify,
 ) -> None:
-    """Say whose work it is, from a photo, from words, or from both."""
+    """Say whose work it is, from a photo, from words, or from both, and what speaks for it."""
     with errors_as_exit_codes():
-        work_message = classify.Work(title=title, description=description)
+        work_message = classify.Work(title=title, description=description, labels=labels_of(label or []))
         if photo is not None:
             work_message.photo.data = _read(photo)
 

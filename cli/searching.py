@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,21 @@ _OPERATORS = {
     "&=": rank.FILTER_OPERATOR_ALL_OF,
 }
 _FILTER = re.compile(r"(?P<field>[a-z_.]+)(?P<operator>!=|&=|=)(?P<values>.+)")
+
+
+class ArtistScope(StrEnum):
+    """Whose designs, seen from the artist of a reference design."""
+
+    ANY = "any"
+    SAME = "same"
+    OTHERS = "others"
+
+
+SCOPES = {
+    ArtistScope.ANY: rank.ARTIST_SCOPE_UNSPECIFIED,
+    ArtistScope.SAME: rank.ARTIST_SCOPE_SAME,
+    ArtistScope.OTHERS: rank.ARTIST_SCOPE_OTHERS,
+}
 
 
 class RequestError(ValueError):
@@ -126,6 +142,9 @@ def describe(request: rank.SearchDesignsRequest) -> str:
         parts.append(f"{len(request.palette.colors)} palette colours")
     if request.WhichOneof("reference"):
         parts.append(f"like {request.reference_design_id or 'a reference photo'}")
+    if request.artist_scope:
+        same = request.artist_scope == rank.ARTIST_SCOPE_SAME
+        parts.append("by the same artist" if same else "by other artists")
     for item in request.filters:
         operator = rank.FilterOperator.Name(item.operator).removeprefix("FILTER_OPERATOR_").lower()
         parts.append(f"{item.field} {operator.replace('_', ' ')} {', '.join(item.values)}")

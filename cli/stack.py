@@ -32,7 +32,7 @@ class StackOptions:
     """What to start, and where it keeps its things."""
 
     state_dir: Path
-    """Catalogue, photos and logs."""
+    """Catalogue, photos, enrolled artists and logs."""
     model_repository: Path
     addresses: Addresses = field(default_factory=default_addresses)
     triton: bool = False
@@ -129,6 +129,8 @@ class Stack:
             if options.triton
             else ["--backend=local"]
         )
+        if name == "classify":
+            command += [f"--enrolled={options.state_dir / 'artists'}"]
         if name == "rank":
             command += [
                 f"--crop-address={options.addresses.crop}",

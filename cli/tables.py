@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -70,20 +70,43 @@ def timings_line(info: response_info_pb2.ResponseInfo) -> str:
     return " · ".join(f"{timing.stage} {timing.milliseconds:.1f} ms" for timing in info.timings)
 
 
-def artists_table(identification: classify.Identification) -> Table:
-    """Candidates with what each modality says."""
+def artists_table(identification: classify.Identification) -> Group:
+    """Candidates with what each modality says, and below them the evidence."""
     table = Table(title="Artists", title_justify="left")
-    for name in ("artist", "probability", "from the photo", "from the words"):
+    for name in ("artist", "probability", "from the photo", "from the words", "photo like theirs", "words"):
         table.add_column(name, justify="left" if name == "artist" else "right")
     for candidate in identification.candidates:
+        enrolled = candidate.origin == classify.ARTIST_ORIGIN_ENROLLED
         table.add_row(
-            escape(candidate.artist_id),
+            escape(candidate.artist_id) + (" [dim](enrolled)[/dim]" if enrolled else ""),
             f"{candidate.probability:.3f}",
             f"{candidate.image_probability:.3f}",
             f"{candidate.text_probability:.3f}",
+            f"{candidate.image_cosine:.2f}" if candidate.HasField("image_cosine") else "",
+            f"{candidate.text_cosine:.2f}" if candidate.HasField("text_cosine") else "",
         )
-    table.add_row("(someone else)", f"{identification.unknown_probability:.3f}", "", "", style="dim")
-    return table
+    unknown = f"{identification.unknown_probability:.3f}"
+    table.add_row("(someone else)", unknown, "", "", "", "", style="dim")
+    return Group(table, *(f"[dim]{line}[/dim]" for line in _evidence(identification)))
+
+
+def _evidence(identification: classify.Identification) -> Iterator[str]:
+    if identification.HasField("text_evidence"):
+        read = identification.text_evidence
+        yield f"read {read.word_count} words ({read.language}), {read.known_word_count} of them known"
+    if identification.HasField("label_evidence"):
+        seen = identification.label_evidence
+        names = ", ".join(escape(name) for name in seen.labels) or "no label"
+        shares = ", ".join(f"{escape(one.artist_id)} {one.share:.0%}" for one in seen.artists)
+        found = f"{names}: {seen.work_count} works have it, H = {seen.entropy:.2f}"
+        yield f"{found}: {shares}" if shares else found
+    for candidate in identification.candidates:
+        if candidate.nearest_works:
+            works = ", ".join(
+                f"{escape(work.work_id)} (photo {work.image_cosine:.2f}, words {work.text_cosine:.2f})"
+                for work in candidate.nearest_works
+            )
+            yield f"{escape(candidate.artist_id)}: most like {works}"
 
 
 def key_values(rows: Iterable[tuple[str, str]], *, title: str = "") -> Table:

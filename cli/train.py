@@ -18,18 +18,29 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
     group = typer.Typer(help="Train models (needs `make train-env`).", no_args_is_help=True)
     group.command("design", context_settings=PASS_ON)(design)
+    group.command("artist", context_settings=PASS_ON)(artist)
     app.add_typer(group, name="train")
 
 
 def design(context: typer.Context) -> None:
     """Train the design models and every row of paper N's table; --help lists the steps."""
+    _train("training.design.rows", *context.args)
+
+
+def artist(context: typer.Context) -> None:
+    """Train paper A's models of artists: STEP … --data DIR --out RUN; --help lists the steps."""
+    _train("training.artist", *context.args)
+
+
+def _train(module: str, *args: str) -> None:
+    """Run a program of the training environment and end with its exit code."""
     interpreter = trainer()
     if interpreter is None:
         errors.print(
             "[red]error:[/red] there is no torch here: build the training environment with `make train-env`"
         )
         raise typer.Exit(_NO_TORCH)
-    raise typer.Exit(run_module("training.design.rows", *context.args, interpreter=interpreter))
+    raise typer.Exit(run_module(module, *args, interpreter=interpreter))
 
 
 def trainer() -> Path | None:

@@ -99,11 +99,16 @@ def paired_bootstrap(
         count = min(256, samples - start)
         picks = generator.integers(0, differences.size, size=(count, differences.size))
         means[start : start + count] = differences[picks].mean(axis=1)
-    below = (np.count_nonzero(means <= 0) + 1) / (samples + 1)
-    above = (np.count_nonzero(means >= 0) + 1) / (samples + 1)
-    low, high = np.percentile(means, [2.5, 97.5])
+    return summarised(float(differences.mean()), means)
+
+
+def summarised(mean: float, samples: NDArray[np.float64]) -> PairedDifference:
+    """A difference with what its bootstrap says. samples: the difference in each sample, float [samples]."""
+    below = (np.count_nonzero(samples <= 0) + 1) / (samples.size + 1)
+    above = (np.count_nonzero(samples >= 0) + 1) / (samples.size + 1)
+    low, high = np.percentile(samples, [2.5, 97.5])
     return PairedDifference(
-        mean=float(differences.mean()),
+        mean=mean,
         low=float(low),
         high=float(high),
         p_value=float(min(1.0, 2 * min(below, above))),

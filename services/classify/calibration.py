@@ -1,20 +1,25 @@
 """From the raw outputs of two models to probabilities that can be believed (paper A (a), (d)).
 
-Pure arithmetic on arrays over one list of artists.
+The arithmetic itself is in nails: `artist_fusion` brings the modalities together, `artist_openset` lets
+enrolled artists and the unknown compete with them. Arrays are over one list of artists.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nails.artist_fusion import Pool, normalised, tempered
+from nails.artist_openset import BOTH, IMAGE, TEXT, Joint, Nearness, OpenSet, joint
+
 Probabilities = NDArray[np.float64]
 
-_FLOOR = 1e-12
+_POOL = ("image_power", "text_power")
+_LINEAR = ("image_temperature", "text_temperature", "fused_temperature", "image_weight")
 
 
 @dataclass(frozen=True)
@@ -22,93 +27,111 @@ class Calibration:
     """Numbers fitted on held-out works, carried by the parameters of the model `artist_image`.
 
     image_temperature, text_temperature: > 0; divide the log-probabilities of a modality.
-    fused_temperature: the same after fusion, because a linear average of calibrated models is too modest.
-    image_weight: in [0, 1]; share of the photo when both modalities are present (paper A: 5:5).
-    unknown_bias, unknown_slope: P(unknown) = sigmoid(unknown_bias - unknown_slope * ln(p1 / (1 - p1))) with
-    p1 the probability of the best artist.
+    pool: the log-linear pool of both modalities. Where a model has none, they are averaged:
+    image_weight: in [0, 1]; share of the photo (paper A: 5:5).
+    fused_temperature: the same after averaging, because an average of calibrated models is too modest.
+    openset: what the unknown and enrolled artists weigh.
     """
 
     image_temperature: float = 1.0
     text_temperature: float = 1.0
     fused_temperature: float = 1.0
     image_weight: float = 0.5
-    unknown_bias: float = 0.0
-    unknown_slope: float = 1.0
+    pool: Pool | None = None
+    openset: OpenSet = field(default_factory=lambda: OpenSet.from_parameters({}))
 
     def __post_init__(self) -> None:
-        if not all(math.isfinite(getattr(self, field.name)) for field in fields(self)):
+        if not all(math.isfinite(getattr(self, name)) for name in _LINEAR):
             raise ValueError("calibration parameters must be finite")
         if min(self.image_temperature, self.text_temperature, self.fused_temperature) <= 0:
             raise ValueError("temperatures must be positive")
         if not 0 <= self.image_weight <= 1:
             raise ValueError("image_weight must be in [0, 1]")
-        if self.unknown_slope < 0:
-            raise ValueError("unknown_slope must not be negative")
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, str]) -> Calibration:
         """Reads the fields by name; those that are absent keep their defaults. Raises ValueError."""
-        known = {
-            field.name: float(parameters[field.name]) for field in fields(cls) if field.name in parameters
-        }
-        return cls(**known)
+        known = {name: _number(parameters, name) for name in _LINEAR if name in parameters}
+        given = [name for name in _POOL if name in parameters]
+        pool = None
+        if given:
+            temperatures = {name: known.get(name, 1.0) for name in _LINEAR[:2]}
+            pool = Pool.read({name: _number(parameters, name) for name in given} | temperatures)
+        return cls(**known, pool=pool, openset=OpenSet.from_parameters(parameters))
+
+    def fuse(self, image: Probabilities, text: Probabilities) -> Probabilities:
+        """What both say of the trained artists, from raw probabilities [A]; sums to 1."""
+        if self.pool is not None:
+            return self.pool(image, text)
+        by_image = tempered(image, self.image_temperature)
+        by_text = tempered(text, self.text_temperature)
+        mixed = self.image_weight * by_image + (1.0 - self.image_weight) * by_text
+        # An artist whom the models exclude stays excluded: a zero is not a small number here.
+        return normalised(np.where(mixed > 0, tempered(mixed, self.fused_temperature), 0.0))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Probabilities of one work over the artists; `image` and `text` are zeros where absent.
+    """What is to be believed of one work.
 
-    fused * (1 - unknown) + unknown sums to 1.
+    both: the distribution from all that is known of it. image, text: from one modality alone, None where it
+    is absent; there the unknown is left out, and trained and enrolled artists sum to 1.
     """
 
-    fused: Probabilities
-    image: Probabilities
-    text: Probabilities
-    unknown: float
+    both: Joint
+    image: Joint | None
+    text: Joint | None
 
 
-def softmax(logits: NDArray[np.floating]) -> Probabilities:
-    """Probabilities over the last axis, in float64."""
-    shifted = np.asarray(logits, np.float64) - np.max(logits, axis=-1, keepdims=True)
-    powers = np.exp(shifted)
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float64)
-
-
-def tempered(probabilities: Probabilities, temperature: float) -> Probabilities:
-    """p^(1/T), normalised; zeros stay zeros. A vector of zeros (an absent modality) stays as it is."""
-    if temperature == 1.0 or not probabilities.any():
-        return probabilities
-    logs = np.log(np.maximum(probabilities, _FLOOR)) / temperature
-    powers = np.where(probabilities > 0, np.exp(logs - logs.max()), 0.0)
-    return np.asarray(powers / powers.sum(), np.float64)
-
-
-def judge(*, image: Probabilities | None, text: Probabilities | None, calibration: Calibration) -> Verdict:
+def judge(
+    *,
+    image: Probabilities | None,
+    text: Probabilities | None,
+    calibration: Calibration,
+    nearness: Nearness | None = None,
+    mute: bool = False,
+) -> Verdict:
     """Fuses what the photo and the words say; with one of them missing, the other speaks alone.
 
     image, text: raw probabilities [A] over the same artists, at least one given. Raises ValueError for none.
-    Invariant: where both calibrated models prefer artist k, so does their fusion.
+    mute: the words are there, and the models know none of them: they have no part in the fusion, but how near
+    they are to anybody's words still counts.
+    Invariant: where both modalities prefer trained artist k, so does their fusion.
     """
-    given = next((array for array in (image, text) if array is not None), None)
-    if given is None:
-        raise ValueError("a photo or words are needed")
-    absent = np.zeros_like(given)
-    by_image = absent if image is None else tempered(image, calibration.image_temperature)
-    by_text = absent if text is None else tempered(text, calibration.text_temperature)
-    if image is None:
-        fused = by_text
-    elif text is None:
-        fused = by_image
+    nearness = nearness if nearness is not None else Nearness()
+    openset = calibration.openset
+    by_image = None if image is None else _alone(image, calibration.image_temperature)
+    by_text = None if text is None else _alone(text, calibration.text_temperature)
+    if image is not None and text is not None:
+        mode, fused = BOTH, calibration.fuse(image, text)
+        if mute and by_image is not None:
+            fused = by_image
+    elif by_image is not None:
+        mode, fused = IMAGE, by_image
+    elif by_text is not None:
+        mode, fused = TEXT, by_text
     else:
-        weight = calibration.image_weight
-        mixed = weight * by_image + (1.0 - weight) * by_text
-        fused = tempered(mixed / mixed.sum(), calibration.fused_temperature)
+        raise ValueError("a photo or words are needed")
     return Verdict(
-        fused=fused, image=by_image, text=by_text, unknown=_unknown(float(fused.max()), calibration)
+        both=joint(fused, nearness, openset, mode),
+        image=None if by_image is None else _known(joint(by_image, nearness, openset, IMAGE)),
+        text=None if by_text is None else _known(joint(by_text, nearness, openset, TEXT)),
     )
 
 
-def _unknown(best: float, calibration: Calibration) -> float:
-    best = min(max(best, _FLOOR), 1.0 - _FLOOR)
-    logit = calibration.unknown_bias - calibration.unknown_slope * math.log(best / (1.0 - best))
-    return 1.0 / (1.0 + math.exp(-logit))
+def _alone(probabilities: Probabilities, temperature: float) -> Probabilities:
+    """Tempered; artists that a model does not know stay at zero."""
+    return normalised(np.where(probabilities > 0, tempered(probabilities, temperature), 0.0))
+
+
+def _known(found: Joint) -> Joint:
+    """Without the unknown."""
+    total = float(found.trained.sum() + found.enrolled.sum())
+    return Joint(found.trained / total, found.enrolled / total, 0.0)
+
+
+def _number(parameters: Mapping[str, str], name: str) -> float:
+    try:
+        return float(parameters[name])
+    except ValueError:
+        raise ValueError(f"{name}: {parameters[name]!r:.60} is not a number") from None

@@ -7,56 +7,50 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nails.preprocess import backbone_input
-from services.classify.calibration import Calibration, Probabilities, Verdict, judge, softmax
-from services.classify.text_model import TextModel
-from services.intake.model_io import image_side, infer_one
-from services.intake.photos import PhotoIntake, PhotoSource
-from services.intake.together import together
-from services.kit.deadline import Deadline
-from services.kit.errors import FailedPrecondition, Internal, InvalidArgument
-from services.kit.inference.base import InferenceBackend
-from services.kit.timings import stage
-
-ARTIST_IMAGE, ARTIST_TEXT = "artist_image", "artist_text"
-DECODE_SIDE = 1024
-"""Photos are decoded at most this large: several times what the model sees, so that nothing is lost."""
-
-
-@dataclass(frozen=True)
-class WorkSources:
-    """What is known of a work.
-
-    field: its path in the request. photo: None when there is none. text: title and description, may be empty.
-    """
-
-    field: str
-    photo: PhotoSource | None
-    text: str
+from nails.artist_openset import Joint, Nearness
+from services.classify.calibration import Calibration, Probabilities, Verdict, judge
+from services.classify.enrolment import Gallery
+from services.classify.evidence import NearWork, nearest_works
+from services.classify.label_evidence import LabelEvidence, LabelTable
+from services.classify.reading import ReadText, ReadWork
+from services.classify.references import References
+from services.kit.errors import FailedPrecondition
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One possible artist. probability: after fusion, calibrated; image, text: of a modality alone."""
+    """One possible artist.
+
+    probability: after fusion, calibrated; image, text: of a modality alone. enrolled: not one of the model's.
+    image_cosine, text_cosine: with the artist's prototypes, None where there is none. nearest: works of an
+    enrolled artist that are most alike, best first.
+    """
 
     artist: str
     probability: float
     image: float
     text: float
+    enrolled: bool = False
+    image_cosine: float | None = None
+    text_cosine: float | None = None
+    nearest: tuple[NearWork, ...] = ()
 
 
 @dataclass(frozen=True)
 class Identified:
     """Candidates, best first, and the probability that the artist is none of those known.
 
-    by_image, by_text: which evidence was used.
+    by_image: whether there was a photo. text: what was read of the words, None without words. labels: what
+    they say, None without labels.
     """
 
     candidates: tuple[Candidate, ...]
     unknown: float
     by_image: bool
-    by_text: bool
+    text: ReadText | None
+    labels: LabelEvidence | None = None
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -71,119 +65,110 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 
 class Identifier:
-    """Identifies one work at a time; batching happens below, in the backend."""
+    """Turns what was read of a work into candidates. Holds no state of requests."""
 
     def __init__(
         self,
         *,
-        backend: InferenceBackend,
-        intake: PhotoIntake,
-        side: int,
         labels: Sequence[str],
-        text_model: TextModel,
+        text_artists: Sequence[str],
         calibration: Calibration,
+        references: References | None,
+        label_table: LabelTable | None = None,
     ) -> None:
-        """side: of the image model's input. labels: artists in the order of its logits."""
-        self._backend = backend
-        self._intake = intake
-        self._side = side
-        self._image_artists = len(labels)
-        self._text_model = text_model
-        self._calibration = calibration
+        """labels: artists in the order of the image model's logits. text_artists: those of the text model."""
         known = set(labels)
         # Artists whom only the words can tell stand behind those of the image model.
-        self._artists = (*labels, *(artist for artist in text_model.artists if artist not in known))
-        self._rank = {artist: index for index, artist in enumerate(self._artists)}
+        self.artists = (*labels, *(artist for artist in text_artists if artist not in known))
+        self._image_artists = len(labels)
+        self._rank = {artist: index for index, artist in enumerate(self.artists)}
+        self._calibration = calibration
+        self._references = references
+        self._label_table = label_table or LabelTable({})
+        prototypes = references.trained.artists if references is not None else ()
+        self._prototype = {artist: index for index, artist in enumerate(prototypes)}
 
-    @classmethod
-    async def of(
-        cls,
-        backend: InferenceBackend,
-        intake: PhotoIntake,
-        *,
-        labels: Sequence[str],
-        text_model: TextModel,
-    ) -> Identifier:
-        """Reads the image model's metadata. Raises FailedPrecondition MODEL_UNSUITABLE."""
-        model = await backend.metadata(ARTIST_IMAGE)
-        outputs = {output.name: output.shape for output in model.outputs}
-        if outputs.get("logits") not in ((len(labels),), (None,)):
-            raise FailedPrecondition(
-                f"artist_image gives logits {outputs.get('logits')} for {len(labels)} labels",
-                reason="MODEL_UNSUITABLE",
-            )
-        try:
-            calibration = Calibration.from_parameters(model.parameters)
-        except ValueError as error:
-            raise FailedPrecondition(f"artist_image: {error}", reason="MODEL_UNSUITABLE") from error
-        return cls(
-            backend=backend,
-            intake=intake,
-            side=image_side(model),
-            labels=labels,
-            text_model=text_model,
-            calibration=calibration,
-        )
-
-    async def identify(self, work: WorkSources, top_k: int, deadline: Deadline) -> Identified:
-        """The best `top_k` artists.
-
-        Raises InvalidArgument NOTHING_TO_IDENTIFY when there is no photo and the words say nothing, and what
-        PhotoIntake.load and InferenceBackend.infer raise.
-        """
-        image, text = await together(self._by_image(work.photo, deadline), self._by_text(work.text, deadline))
-        if image is None and text is None:
-            raise InvalidArgument(
-                "the words hold nothing that can be read",
-                reason="NOTHING_TO_IDENTIFY",
-                fields=[(work.field, "has no photo, and no word in its title and description")],
-            )
-        verdict = judge(image=image, text=text, calibration=self._calibration)
+    def identify(self, work: ReadWork, gallery: Gallery, top_k: int) -> Identified:
+        """The best `top_k` artists, of those trained and those in the gallery."""
+        nearness = self._nearness(work, gallery)
+        image, text = self._by_image(work), self._by_text(work)
+        mute = work.text is not None and not work.text.reading.probabilities
+        verdict = judge(image=image, text=text, calibration=self._calibration, nearness=nearness, mute=mute)
         return Identified(
-            candidates=self._candidates(verdict, top_k),
-            unknown=verdict.unknown,
+            candidates=self._candidates(work, verdict, nearness, gallery, top_k),
+            unknown=verdict.both.unknown,
             by_image=image is not None,
-            by_text=text is not None,
+            text=work.text,
+            labels=self._label_table.evidence(work.labels),
         )
 
-    async def _by_image(self, source: PhotoSource | None, deadline: Deadline) -> Probabilities | None:
-        if source is None:
+    def _by_image(self, work: ReadWork) -> Probabilities | None:
+        if work.photo is None:
             return None
-        async with self._intake.slot():
-            photo = await self._intake.load(source, max_side=DECODE_SIDE, deadline=deadline)
-            with stage("preprocess"):
-                tensor = await self._intake.threads.run(backbone_input, photo.image, self._side)
-            deadline.check("identifying the photo")
-            outputs = await infer_one(self._backend, ARTIST_IMAGE, {"images": tensor}, deadline=deadline)
-        logits = outputs["logits"]
-        if logits.shape != (self._image_artists,) or not np.isfinite(logits).all():
-            raise Internal("artist_image gave no usable logits", reason="MODEL_OUTPUT_NOT_FINITE")
-        found = np.zeros(len(self._artists))
-        found[: self._image_artists] = softmax(logits)
+        found = np.zeros(len(self.artists))
+        found[: self._image_artists] = work.photo.probabilities
         return found
 
-    async def _by_text(self, text: str, deadline: Deadline) -> Probabilities | None:
-        if not text.strip():
+    def _by_text(self, work: ReadWork) -> Probabilities | None:
+        """Of the words; where the model knows none of them it says the same of every artist."""
+        if work.text is None:
             return None
-        deadline.check("reading the words")
-        with stage("words"):
-            said = await self._intake.threads.run(self._text_model.probabilities, text)
+        said = work.text.reading.probabilities
         if not said:
-            return None
-        found = np.zeros(len(self._artists))
+            return np.full(len(self.artists), 1.0 / len(self.artists))
+        found = np.zeros(len(self.artists))
         for artist, probability in said.items():
             found[self._rank[artist]] = probability
         return np.asarray(found / found.sum(), np.float64)
 
-    def _candidates(self, verdict: Verdict, top_k: int) -> tuple[Candidate, ...]:
-        order = np.argsort(-verdict.fused, kind="stable")[:top_k]
-        known = 1.0 - verdict.unknown
-        return tuple(
-            Candidate(
-                artist=self._artists[index],
-                probability=float(verdict.fused[index]) * known,
-                image=float(verdict.image[index]),
-                text=float(verdict.text[index]),
-            )
-            for index in order
+    def _nearness(self, work: ReadWork, gallery: Gallery) -> Nearness:
+        if self._references is None:
+            return Nearness()
+        photo = work.photo.embedding if work.photo is not None else None
+        words = work.text.vector if work.text is not None else None
+        trained, enrolled = self._references.trained, gallery.prototypes
+        return Nearness(
+            trained.image_cosines(photo),
+            trained.text_cosines(words),
+            enrolled.image_cosines(photo) if enrolled is not None else None,
+            enrolled.text_cosines(words) if enrolled is not None else None,
         )
+
+    def _candidates(
+        self, work: ReadWork, verdict: Verdict, nearness: Nearness, gallery: Gallery, top_k: int
+    ) -> tuple[Candidate, ...]:
+        both = _row(verdict.both)
+        image, text = _row(verdict.image), _row(verdict.text)
+        trained = len(self.artists)
+
+        def candidate(index: int) -> Candidate:
+            enrolled = index >= trained
+            record = gallery.records[index - trained] if enrolled else None
+            artist = self.artists[index] if record is None else record.artist
+            place = index - trained if enrolled else self._prototype.get(artist)
+            near_image = nearness.enrolled_image if enrolled else nearness.trained_image
+            near_text = nearness.enrolled_text if enrolled else nearness.trained_text
+            return Candidate(
+                artist=artist,
+                probability=float(both[index]),
+                image=float(image[index]) if len(image) else 0.0,
+                text=float(text[index]) if len(text) else 0.0,
+                enrolled=enrolled,
+                image_cosine=_at(near_image, place),
+                text_cosine=_at(near_text, place),
+                nearest=nearest_works(record, work) if record is not None else (),
+            )
+
+        order = np.argsort(-both, kind="stable")[:top_k]
+        return tuple(candidate(int(index)) for index in order)
+
+
+def _row(found: Joint | None) -> NDArray[np.float64]:
+    """Trained artists, then enrolled ones; empty where a modality is absent."""
+    return np.zeros(0) if found is None else np.concatenate([found.trained, found.enrolled])
+
+
+def _at(cosines: NDArray[np.float64] | None, place: int | None) -> float | None:
+    if cosines is None or place is None or np.isnan(cosines[place]):
+        return None
+    return float(cosines[place])

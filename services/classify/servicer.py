@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -11,32 +12,57 @@ from typing import Any
 from lunula.classify.v1 import classify_service_pb2 as pb
 from lunula.classify.v1 import classify_service_pb2_grpc as pb_grpc
 from lunula.type.v1 import response_info_pb2
-from services.classify.identify import Identified, Identifier, WorkSources
-from services.classify.validate import check_work, read_top_k
+from services.classify.enrol import check_enrollable, record_of
+from services.classify.enrolment import Enrolment
+from services.classify.identify import Identified, Identifier
+from services.classify.listing import Known, page_of
+from services.classify.messages import artist_message, read_origin, read_work, to_item
+from services.classify.reading import ReadWork, WorkReader
+from services.classify.references import References
+from services.classify.validate import check_artist_id, check_work_ids, read_page_size, read_top_k
 from services.intake.items import check_batch_size, run_batch, run_stream, settle
 from services.intake.late import Late
-from services.intake.photos import PhotoSource
+from services.intake.threads import WorkThreads
 from services.kit.deadline import Deadline
-from services.kit.errors import LunulaError, to_item_error
+from services.kit.errors import LunulaError
 from services.kit.scope import current_deadline, response_info
-from services.kit.timings import collect
+from services.kit.timings import collect, stage
 
 
 @dataclass(frozen=True)
 class ClassifyParts:
-    """What needs the model server's answer before it can be made. models: named in every response."""
+    """What needs the model server's answer before it can be made.
 
+    space: of the vectors that are made now, "" where the model takes no new artists. dim: of its embeddings.
+    models: named in every response.
+    """
+
+    reader: WorkReader
     identifier: Identifier
+    references: References | None
+    space: str
+    dim: int
     models: tuple[response_info_pb2.ModelVersion, ...]
 
 
 class ClassifyServicer(pb_grpc.ClassifyServiceServicer):
-    """Translates between the contract and `Identifier`."""
+    """Translates between the contract and the rooms of this package."""
 
-    def __init__(self, parts: Late[ClassifyParts], *, works_per_call: int) -> None:
-        """works_per_call: works of one call worked on at once."""
+    def __init__(
+        self,
+        parts: Late[ClassifyParts],
+        enrolment: Enrolment,
+        *,
+        threads: WorkThreads,
+        works_per_call: int,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        """threads: compare. works_per_call: works of one call worked on at once. now_s: Unix time."""
         self._parts = parts
+        self._enrolment = enrolment
+        self._threads = threads
         self._works_per_call = works_per_call
+        self._now_s = now_s
 
     async def IdentifyArtists(
         self, request: pb.IdentifyArtistsRequest, context: Any
@@ -46,9 +72,10 @@ class ClassifyServicer(pb_grpc.ClassifyServiceServicer):
         check_batch_size(len(request.works), "works")
         top_k = read_top_k(request.top_k)
         parts, deadline = await self._parts.get(), current_deadline()
+        identify = partial(self._identify, parts, top_k=top_k, deadline=deadline)
 
         async def work(index: int, item: pb.Work) -> Identified:
-            return await _identify(parts, item, f"works[{index}]", top_k, deadline)
+            return await identify(item, f"works[{index}]")
 
         outcomes = await run_batch(request.works, work, concurrency=self._works_per_call, deadline=deadline)
         return pb.IdentifyArtistsResponse(
@@ -60,61 +87,95 @@ class ClassifyServicer(pb_grpc.ClassifyServiceServicer):
     ) -> AsyncIterator[pb.StreamIdentifyArtistsResponse]:
         """See the contract."""
         del context
-        answer = partial(_answer, await self._parts.get(), current_deadline())
+        answer = partial(self._answer, await self._parts.get(), current_deadline())
         answers = run_stream(request_iterator, answer, concurrency=self._works_per_call)
         async with aclosing(answers):
             async for response in answers:
                 yield response
 
+    async def EnrolArtist(self, request: pb.EnrolArtistRequest, context: Any) -> pb.EnrolArtistResponse:
+        """See the contract."""
+        del context
+        check_artist_id(request.artist_id)
+        check_batch_size(len(request.works), "works")
+        check_work_ids([work.work_id for work in request.works])
+        parts, deadline = await self._parts.get(), current_deadline()
+        check_enrollable(request.artist_id, parts.identifier.artists, parts.references)
+        self._enrolment.check_room(request.artist_id)
 
-async def _answer(
-    parts: ClassifyParts, deadline: Deadline, request: pb.StreamIdentifyArtistsRequest
-) -> pb.StreamIdentifyArtistsResponse:
-    async def work() -> Identified:
-        return await _identify(parts, request.work, "work", read_top_k(request.top_k), deadline)
+        async def work(index: int, item: pb.Work) -> ReadWork:
+            return await parts.reader.read(read_work(item, f"works[{index}]"), deadline)
 
-    with collect():
-        item = to_item(await settle(work()))
-        return pb.StreamIdentifyArtistsResponse(
-            item_id=request.item_id, item=item, info=response_info(parts.models)
+        works = []
+        for outcome in await run_batch(
+            request.works, work, concurrency=self._works_per_call, deadline=deadline
+        ):
+            if isinstance(outcome, LunulaError):
+                raise outcome
+            works.append(outcome)
+        deadline.check("enrolling the artist")
+        record = record_of(
+            request.artist_id,
+            works,
+            [item.work_id for item in request.works],
+            space=parts.space,
+            dim=parts.dim,
+            now_ms=round(1000 * self._now_s()),
+        )
+        replaced = await self._enrolment.put(record)
+        return pb.EnrolArtistResponse(
+            artist=artist_message(Known(record.artist, record), parts.space),
+            replaced=replaced,
+            info=response_info(parts.models),
         )
 
+    async def RemoveEnrolledArtist(
+        self, request: pb.RemoveEnrolledArtistRequest, context: Any
+    ) -> pb.RemoveEnrolledArtistResponse:
+        """See the contract."""
+        del context
+        check_artist_id(request.artist_id)
+        await self._enrolment.remove(request.artist_id)
+        return pb.RemoveEnrolledArtistResponse(info=response_info())
 
-async def _identify(
-    parts: ClassifyParts, work: pb.Work, field: str, top_k: int, deadline: Deadline
-) -> Identified:
-    check_work(work, field)
-    sources = WorkSources(
-        field=field,
-        photo=PhotoSource.of(work.photo, f"{field}.photo") if work.HasField("photo") else None,
-        text="\n".join(part for part in (work.title, work.description) if part.strip()),
-    )
-    return await parts.identifier.identify(sources, top_k, deadline)
+    async def ListArtists(self, request: pb.ListArtistsRequest, context: Any) -> pb.ListArtistsResponse:
+        """See the contract."""
+        del context
+        size, origin = read_page_size(request.page_size), read_origin(request.origin)
+        parts = await self._parts.get()
+        page = page_of(
+            parts.identifier.artists,
+            self._enrolment.kept,
+            origin=origin,
+            token=request.page_token,
+            size=size,
+        )
+        return pb.ListArtistsResponse(
+            artists=[artist_message(known, parts.space) for known in page.artists],
+            next_page_token=page.token,
+            total_size=page.total,
+            info=response_info(parts.models),
+        )
 
+    async def _identify(
+        self, parts: ClassifyParts, work: pb.Work, field: str, *, top_k: int, deadline: Deadline
+    ) -> Identified:
+        # Taken before the work is read: an artist who is enrolled meanwhile is in the next answer.
+        gallery = self._enrolment.gallery(parts.space)
+        read = await parts.reader.read(read_work(work, field), deadline)
+        deadline.check("comparing the work with the artists")
+        with stage("compare"):
+            return await self._threads.run(parts.identifier.identify, read, gallery, top_k)
 
-def to_item(outcome: Identified | LunulaError) -> pb.IdentifyArtistsItem:
-    """The message of a result or an error."""
-    if isinstance(outcome, LunulaError):
-        return pb.IdentifyArtistsItem(error=to_item_error(outcome))
-    modalities = [
-        modality
-        for modality, used in (
-            (pb.MODALITY_IMAGE, outcome.by_image),
-            (pb.MODALITY_TEXT, outcome.by_text),
-        )
-        if used
-    ]
-    candidates = [
-        pb.ArtistCandidate(
-            artist_id=candidate.artist,
-            probability=candidate.probability,
-            image_probability=candidate.image,
-            text_probability=candidate.text,
-        )
-        for candidate in outcome.candidates
-    ]
-    return pb.IdentifyArtistsItem(
-        identification=pb.Identification(
-            candidates=candidates, unknown_probability=outcome.unknown, modalities=modalities
-        )
-    )
+    async def _answer(
+        self, parts: ClassifyParts, deadline: Deadline, request: pb.StreamIdentifyArtistsRequest
+    ) -> pb.StreamIdentifyArtistsResponse:
+        async def work() -> Identified:
+            top_k = read_top_k(request.top_k)
+            return await self._identify(parts, request.work, "work", top_k=top_k, deadline=deadline)
+
+        with collect():
+            item = to_item(await settle(work()))
+            return pb.StreamIdentifyArtistsResponse(
+                item_id=request.item_id, item=item, info=response_info(parts.models)
+            )

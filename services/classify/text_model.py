@@ -1,19 +1,42 @@
-"""The fastText model that knows artists by their words (paper A (a)): a file of a few hundred kilobytes."""
+"""The fastText models that know artists by their words (paper A (a)): files of a few megabytes at most."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import fasttext
+import numpy as np
 
+from nails.artist_fusion import softmax
+from nails.artist_labels import from_label
+from nails.morphemes import morphemes
 from nails.words import words
+from services.kit.errors import FailedPrecondition
 
-_LABEL = "__label__"
 _PRECISION = "int8"
+_FLOOR = 1e-12
 _WORDS_VERSION = "1"
+_READERS: Mapping[str, Callable[[str], list[str]]] = {"words": words, "morphemes": morphemes}
+"""How a text is divided, by the name that model.toml gives under `words`."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a text model makes of a text.
+
+    probabilities: by artist id, summing to 1; empty when it knows none of the words. words: how many there
+    are. known: how many of them the model has seen in training.
+    """
+
+    probabilities: Mapping[str, float]
+    words: int
+    known: int
 
 
 class TextModel(Protocol):
@@ -22,38 +45,89 @@ class TextModel(Protocol):
     artists: tuple[str, ...]
     fingerprint: str
 
-    def probabilities(self, text: str) -> dict[str, float]:
-        """Probability by artist id; empty when the text has no word that the model could read."""
+    def read(self, text: str) -> Reading:
+        """Reads a text; may be called from several threads."""
 
 
 class FastTextModel:
-    """A quantised fastText classifier with labels `__label__<artist id>`."""
+    """Quantised fastText classifiers with labels of nails.artist_labels; of several, probabilities are
+    averaged.
+
+    The mean is that of the logarithms, as in the image model: see training/artist/served.py.
+    A text without a single known word tells nothing: fastText would answer with what it learnt of line ends.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Loads `path` (model.ftz). Raises FileNotFoundError, or ValueError for a file of another kind."""
-        if not path.is_file():
-            raise FileNotFoundError(f"no artist text model at {path}; `lunula doctor` tells how to get one")
-        self._model = fasttext.load_model(str(path))
-        self.artists: tuple[str, ...] = tuple(
-            sorted(label.removeprefix(_LABEL) for label in self._model.get_labels())
-        )
-        self.fingerprint = _fingerprint(path)
+        """Loads `path`: a file, or a folder, of which `model*.ftz` are the folds of one model.
 
-    def probabilities(self, text: str) -> dict[str, float]:
+        Raises FileNotFoundError, ValueError for files of another kind, FailedPrecondition MODEL_UNSUITABLE
+        for folds with different artists or a way of dividing words that is not installed.
+        """
+        files = sorted(path.glob("model*.ftz")) if path.is_dir() else [path]
+        if not files or not files[0].is_file():
+            raise FileNotFoundError(
+                f"no artist text model at {path / 'model.ftz' if path.is_dir() else path}; "
+                "`lunula doctor` tells how to get one"
+            )
+        described = _description(files[0].parent)
+        self._models = [fasttext.load_model(str(file)) for file in files]
+        self._words = _reader(str(described.get("words", "words")))
+        labels = [tuple(sorted(model.get_labels())) for model in self._models]
+        if len(set(labels)) != 1:
+            raise FailedPrecondition(
+                f"the models under {path} know different artists", reason="MODEL_UNSUITABLE"
+            )
+        self.artists: tuple[str, ...] = tuple(from_label(label) for label in labels[0])
+        self._place = {label: index for index, label in enumerate(labels[0])}
+        stated = described.get("fingerprint")
+        self.fingerprint = stated if isinstance(stated, str) and stated else _fingerprint(files)
+
+    def read(self, text: str) -> Reading:
         """See TextModel."""
-        line = " ".join(words(text))
-        if not line:
-            return {}
-        labels, values = self._model.predict(line, k=-1)
-        return {label.removeprefix(_LABEL): float(value) for label, value in zip(labels, values, strict=True)}
+        found = self._words(text)
+        distinct = {word: any(model.get_word_id(word) >= 0 for model in self._models) for word in set(found)}
+        known = sum(distinct[word] for word in found)
+        if not known:
+            return Reading({}, len(found), 0)
+        line = " ".join(found)
+        logs = np.zeros(len(self.artists))
+        for model in self._models:
+            for label, value in zip(*model.predict(line, k=-1), strict=True):
+                logs[self._place[label]] += math.log(max(float(value), _FLOOR)) / len(self._models)
+        return Reading(dict(zip(self.artists, softmax(logs).tolist(), strict=True)), len(found), known)
 
 
-def _fingerprint(path: Path) -> str:
-    """The fingerprint that model.toml beside the file states, else the same formula over the file."""
-    description = path.parent / "model.toml"
-    if description.is_file():
-        stated = tomllib.loads(description.read_text("utf-8")).get("model", {}).get("fingerprint")
-        if isinstance(stated, str) and stated:
-            return stated
-    weights = hashlib.sha256(path.read_bytes()).hexdigest()
-    return hashlib.sha256(f"{weights}:{_WORDS_VERSION}:{_PRECISION}".encode()).hexdigest()
+def weights_sha256(files: Sequence[Path]) -> str:
+    """sha256 of one file; of several, of their checksums in the order of their names."""
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(files)]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _reader(name: str) -> Callable[[str], list[str]]:
+    if name not in _READERS:
+        raise FailedPrecondition(
+            f"artist_text divides texts into {name!r}; known are {', '.join(_READERS)}",
+            reason="MODEL_UNSUITABLE",
+        )
+    try:
+        _READERS[name]("a")
+    except ModuleNotFoundError as error:
+        raise FailedPrecondition(
+            f"artist_text was trained on {name}, which need the package {error.name}",
+            reason="MODEL_UNSUITABLE",
+        ) from error
+    return _READERS[name]
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    """The table [model] of model.toml, {} without one."""
+    path = folder / "model.toml"
+    if not path.is_file():
+        return {}
+    table = tomllib.loads(path.read_text("utf-8")).get("model", {})
+    return table if isinstance(table, dict) else {}
+
+
+def _fingerprint(files: Sequence[Path]) -> str:
+    """The formula that model.toml states the result of, over the files."""
+    return hashlib.sha256(f"{weights_sha256(files)}:{_WORDS_VERSION}:{_PRECISION}".encode()).hexdigest()

@@ -22,6 +22,10 @@ def read_search(request: pb.SearchDesignsRequest, default_weights: Mapping[str, 
         raise wrong("REQUEST_EMPTY", "text", "or palette or a reference must be given")
     if reference == "reference_design_id":
         check_design_id(request.reference_design_id, "reference_design_id")
+    if request.artist_scope not in pb.ArtistScope.values():
+        raise wrong("ARTIST_SCOPE_INVALID", "artist_scope", "must be SAME or OTHERS, or be left out")
+    if request.artist_scope and reference != "reference_design_id":
+        raise wrong("ARTIST_SCOPE_WITHOUT_DESIGN", "artist_scope", "needs a reference_design_id")
     weights = read_weights(request.weights) if request.HasField("weights") else default_weights
     return Request(
         text=text,
@@ -31,6 +35,7 @@ def read_search(request: pb.SearchDesignsRequest, default_weights: Mapping[str, 
         context=request.context,
         expression=expression(request.filters),
         weights=weights,
+        artist_scope=request.artist_scope,
     )
 
 

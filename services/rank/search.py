@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
+from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2
 from nails.fusion import CHANNELS, Term, channel_weights, fuse, score_of
 from nails.palette import PaletteColor
@@ -20,6 +21,7 @@ from services.kit.errors import FailedPrecondition, NotFound
 from services.kit.timings import stage
 from services.rank.catalogue import Version
 from services.rank.explanation import AskedColour, Explainer, asked_colours
+from services.rank.filters import all_of, literal
 from services.rank.measures import Query, Raw, measure
 from services.rank.milvus import Milvus
 from services.rank.peers import EmbeddedQuery, Peers, check_fingerprint
@@ -34,7 +36,10 @@ Models = tuple[response_info_pb2.ModelVersion, ...]
 
 @dataclass(frozen=True)
 class Request:
-    """A validated request. weights: the caller's or the defaults. expression: of the filters."""
+    """A validated request. weights: the caller's or the defaults. expression: of the filters.
+
+    artist_scope: whose designs, seen from the artist of `reference_design_id`.
+    """
 
     text: str
     palette: tuple[PaletteColor, ...]
@@ -43,6 +48,16 @@ class Request:
     context: str
     expression: str
     weights: Mapping[str, float]
+    artist_scope: pb.ArtistScope.ValueType = pb.ARTIST_SCOPE_UNSPECIFIED
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """vector: of the crop, None without a reference. expression: what its artist demands of hits."""
+
+    vector: Sequence[float] | None = None
+    expression: str = ""
+    models: Models = ()
 
 
 @dataclass(frozen=True)
@@ -95,10 +110,11 @@ class Search:
         """Hits `offset` to `offset + size` of the request, best first; ties in the order of their ids.
 
         Raises the errors of the other services, FailedPrecondition FINGERPRINT_MISMATCH, NotFound
-        DESIGN_NOT_FOUND, InvalidArgument WEIGHTS_WITHOUT_INPUT, FailedPrecondition CHANNELS_UNAVAILABLE.
+        DESIGN_NOT_FOUND, InvalidArgument WEIGHTS_WITHOUT_INPUT, FailedPrecondition CHANNELS_UNAVAILABLE or
+        ARTIST_UNKNOWN.
         """
         can = await self._milvus.capabilities(deadline)
-        asked, (reference, reference_models) = await together(
+        asked, reference = await together(
             self._embedded(version, request, deadline), self._reference(version, request, deadline)
         )
         embedding = asked.embedding if asked is not None else embed_pb.QueryEmbedding()
@@ -111,8 +127,8 @@ class Search:
             design=tuple(embedding.design.values) or None,
             words=searchable_words if can.bm25 else "",
             palette=palette,
-            reference=reference,
-            expression=request.expression,
+            reference=reference.vector,
+            expression=all_of(request.expression, reference.expression),
             exclude=request.reference_design_id,
         )
         available = _available(request, query, unavailable)
@@ -145,7 +161,7 @@ class Search:
             phrases=tuple(embedding.phrases) if request.text else (),
             palette=palette_message(palette),
             unavailable=unavailable,
-            models=_unique((asked.models if asked is not None else ()) + reference_models),
+            models=_unique((asked.models if asked is not None else ()) + reference.models),
         )
 
     def _hit(
@@ -177,14 +193,14 @@ class Search:
         check_fingerprint(made.embedding.design.fingerprint, version.space.design_fingerprint)
         return made
 
-    async def _reference(
-        self, version: Version, request: Request, deadline: Deadline
-    ) -> tuple[Sequence[float] | None, Models]:
+    async def _reference(self, version: Version, request: Request, deadline: Deadline) -> _Reference:
         """The vector of the reference's crop, stored or made now."""
         if request.reference_design_id:
-            return await self._stored_reference(version, request.reference_design_id, deadline), ()
+            return await self._stored_reference(
+                version, request.reference_design_id, request.artist_scope, deadline
+            )
         if request.reference_photo is None:
-            return None, ()
+            return _Reference()
         photo = await self._photos.read(request.reference_photo, "reference_photo", deadline)
         cropped = await self._peers.crop(photo.data, "reference_photo", deadline, _BACKOFF)
         crop = cropped.result
@@ -199,13 +215,13 @@ class Search:
             _BACKOFF,
         )
         check_fingerprint(made.align.fingerprint, version.space.align_fingerprint)
-        return tuple(made.align.values), cropped.models + made.models
+        return _Reference(tuple(made.align.values), models=cropped.models + made.models)
 
     async def _stored_reference(
-        self, version: Version, design_id: str, deadline: Deadline
-    ) -> Sequence[float]:
+        self, version: Version, design_id: str, scope: pb.ArtistScope.ValueType, deadline: Deadline
+    ) -> _Reference:
         there, aligned = await together(
-            self._store.read(version.names.design, [design_id], ("design_id",), deadline),
+            self._store.read(version.names.design, [design_id], ("design_id", "artist_id"), deadline),
             self._store.read(version.names.align, [design_id], ("design_id", "vector"), deadline),
         )
         if design_id not in there or design_id not in aligned:
@@ -215,7 +231,22 @@ class Search:
                 fields=[("reference_design_id", "must be a design of the catalogue version")],
                 resource=("design", design_id),
             )
-        return tuple(float(value) for value in aligned[design_id]["vector"])
+        vector = tuple(float(value) for value in aligned[design_id]["vector"])
+        return _Reference(vector, _of_artist(str(there[design_id]["artist_id"]), scope, design_id))
+
+
+def _of_artist(artist: str, scope: pb.ArtistScope.ValueType, design_id: str) -> str:
+    """What the reference's artist demands of hits."""
+    if scope == pb.ARTIST_SCOPE_SAME and not artist:
+        raise FailedPrecondition(
+            f"It is not known who made design {design_id}.",
+            reason="ARTIST_UNKNOWN",
+            fields=[("artist_scope", "SAME needs a reference design with an artist_id")],
+        )
+    if not scope or not artist:
+        return ""
+    sign = "==" if scope == pb.ARTIST_SCOPE_SAME else "!="
+    return f"artist_id {sign} {literal(artist)}"
 
 
 def _available(request: Request, query: Query, unavailable: Mapping[str, str]) -> dict[str, bool]:

@@ -1,60 +1,19 @@
-"""Artist models: the split, the head, fastText and the calibration."""
+"""The artist model: its head learns, and the whole answers whatever the batch."""
 
 from __future__ import annotations
-
-import tomllib
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the training environment")
-fasttext = pytest.importorskip("fasttext", reason="needs the training environment")
 
-from tests.training.designs import write_designs
 from training.artist.artist_image import ArtistHead, ArtistImage
-from training.artist.calibrate import (
-    calibration_error,
-    confidence_logit,
-    fit_temperature,
-    fit_unknown,
-    fused,
-    loss,
-    softmax,
-    tempered,
-)
-from training.artist.export import export_text, fit
 from training.artist.train_image import ArtistConfig, train_head
-from training.artist.train_text import SETTINGS
-from training.artist.train_text import train as train_text
-from training.artist.works import line, read_works, split_works
 from training.backbone import EfficientNetLite0
 from training.design.encoders import Encoders
 from training.design.export import example_images
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
-# The product's table sizes: with smaller ones this fastText reports NaN at random and does not repeat.
-FEW = {**SETTINGS, "minCount": 1}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_designs(tmp_path_factory.mktemp("works") / "drawn", count=48, artists=4)
-
-
-def test_every_artist_is_in_every_part_and_no_work_in_two(folder: Path) -> None:
-    split = split_works(read_works(folder), seed=1)
-    for part in (split.train, split.val, split.test):
-        assert {work.artist for work in part} == set(split.artists)
-    names = [work.name for part in (split.train, split.val, split.test) for work in part]
-    assert len(names) == len(set(names)) == 48
-
-
-def test_strangers_are_set_apart_whole(folder: Path) -> None:
-    split = split_works(read_works(folder), seed=1, strangers=1)
-    assert len({work.artist for work in split.strangers}) == 1 and len(split.strangers) == 12
-    assert not {work.artist for work in split.strangers} & set(split.artists)
-    assert (split.labels(split.strangers) == -1).all()
 
 
 def test_a_head_learns_separable_descriptions() -> None:
@@ -78,79 +37,3 @@ def test_the_artist_model_gives_logits_for_each_artist_whatever_the_batch() -> N
         alone, _ = model(images[1:2])
     assert logits.shape == (3, 5) and embedding.shape == (3, 256)
     torch.testing.assert_close(alone[0], logits[1], atol=1e-4, rtol=0)
-
-
-def test_words_tell_artists_apart_before_and_after_quantisation(folder: Path, tmp_path: Path) -> None:
-    split = split_works(read_works(folder), seed=1)
-    parts, metrics = train_text(split, seed=1, target=tmp_path / "model.ftz", settings=FEW)
-    np.testing.assert_allclose(parts["test"].sum(axis=1), 1, atol=1e-6)
-    assert metrics["test accuracy before quantisation"] > 90
-    assert metrics["bytes"] < 2_000_000
-
-
-def test_what_the_text_model_reads_has_no_line_break(folder: Path) -> None:
-    work = read_works(folder, 1)[0]
-    assert "\n" not in line(work) and "number0" in line(work)
-
-
-def test_a_temperature_undoes_overconfidence() -> None:
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 1, (4000, 5))
-    labels = np.array([rng.choice(5, p=row) for row in softmax(logits)])
-    sharp = softmax(logits * 3)
-    temperature = fit_temperature(sharp, labels)
-    assert temperature == pytest.approx(3, rel=0.1)
-    assert loss(tempered(sharp, temperature), labels) < loss(sharp, labels)
-    assert calibration_error(tempered(sharp, temperature), labels) < calibration_error(sharp, labels)
-
-
-def test_where_both_models_prefer_an_artist_every_weight_does() -> None:
-    rng = np.random.default_rng(0)
-    image, text = softmax(rng.normal(0, 2, (500, 6))), softmax(rng.normal(0, 2, (500, 6)))
-    agree = image.argmax(axis=1) == text.argmax(axis=1)
-    for weight in np.linspace(0.1, 0.9, 9):
-        assert (fused(image, text, weight).argmax(axis=1) == image.argmax(axis=1))[agree].all()
-
-
-def test_the_unknown_rises_as_confidence_falls() -> None:
-    rng = np.random.default_rng(0)
-    known, strange = softmax(rng.normal(0, 4, (300, 6))), softmax(rng.normal(0, 0.5, (300, 6)))
-    bias, slope = fit_unknown(known, strange)
-    assert slope > 0
-
-    def unknown(table: np.ndarray) -> np.ndarray:
-        return 1 / (1 + np.exp(-(bias - slope * confidence_logit(table))))
-
-    assert (unknown(known) < 0.5).mean() > 0.75 and (unknown(strange) > 0.5).mean() > 0.9
-
-
-def test_the_service_reads_the_calibration_and_the_text_model(folder: Path, tmp_path: Path) -> None:
-    calibration = pytest.importorskip("services.classify.calibration", reason="needs the service")
-    rng = np.random.default_rng(0)
-    labels = {part: rng.integers(0, 4, 60) for part in ("val", "test")}
-
-    def logits(part: str) -> np.ndarray:
-        return (
-            3 * np.eye(4)[labels[part]] + rng.normal(0, 1, (60, 4))
-            if part in labels
-            else rng.normal(0, 1, (60, 4))
-        )
-
-    image = {part: logits(part) for part in ("val", "test", "strangers")}
-    text = {part: softmax(logits(part)) for part in ("val", "test", "strangers")}
-    found, metrics = fit(image, text, image, text, labels)
-    read = calibration.Calibration.from_parameters({name: str(value) for name, value in found.items()})
-    assert read.image_weight == 0.5
-    verdict = calibration.judge(image=softmax(image["test"])[0], text=text["test"][0], calibration=read)
-    assert verdict.fused.argmax() == labels["test"][0]
-    assert metrics["test accuracy, both"] >= metrics["test accuracy, image"]
-
-    split = split_works(read_works(folder), seed=1)
-    train_text(split, seed=1, target=tmp_path / "run.ftz", settings=FEW)
-    about = {"command": "a test", "works": 48, "digest": "0", "seed": 1, "metrics": {"bytes": 1.0}}
-    export_text(tmp_path / "run.ftz", tmp_path / "artist_text", about, {"text_temperature": "1.5"})
-    card = tomllib.loads((tmp_path / "artist_text" / "model.toml").read_text())
-    model = pytest.importorskip("services.classify.text_model").FastTextModel(
-        tmp_path / "artist_text" / "model.ftz"
-    )
-    assert model.artists == split.artists and model.fingerprint == card["model"]["fingerprint"]

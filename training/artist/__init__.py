@@ -1,4 +1,5 @@
-"""Artist identification from a photo and from words, after paper A in compact form.
+"""Artist identification from a photo and from words, after paper A.
 
-`train_text` and `train_image` train one modality each; `export` calibrates both together and ships them.
+`lunula train artist STEP` (`steps` lists them): folds, features, base models through nested cross-validation,
+their fusion, strangers and new artists, and the export of what is served. docs/artists.md explains it.
 """

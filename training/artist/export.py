@@ -1,208 +1,264 @@
-"""Calibrates the two artist models together and writes them to triton_models/.
+"""The step `export`: models of five folds as one, calibrated, with what enrolment needs, into triton_models/.
 
-python -m training.artist.export --encoders RUN/encoders.pt --out RUN --models triton_models
+    lunula train artist export --data DIR --out RUN --encoders encoders.pt [--option models=triton_models]
+
+Five heads and five fastText models are trained, each without one outer fold, and answer for that fold: out of
+fold, temperatures and the log-linear pool are fitted. Served are the (geometric) means of all five. What the
+unknown and enrolled artists weigh comes from RUN/openset.json, fitted where artists were really strangers.
+
+- artist_image: one ONNX graph (training.artist.served), labels.txt, prototypes.npz and, where works have
+  labels, label_combinations.json (read by services.classify.references and .label_evidence)
+- artist_text: model-0.ftz … model-4.ftz, quantised; together they may have MOST_TEXT_BYTES, else one model
+  of all works is served (option texts=five|one decides otherwise)
+
+Options: models, texts, words (as for openset), hidden (of the heads: five of 256 are 7 of the graph's 17 MB).
 """
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import json
 import logging
-import shutil
+import tempfile
+import tomllib
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.artist.artist_image import EMBEDDING, ArtistHead, ArtistImage
-from training.artist.calibrate import (
-    calibration_error,
-    confidence_logit,
-    fit_temperature,
-    fit_unknown,
-    fused,
-    softmax,
-    tempered,
+from evaluation.artist_metrics import accuracy, answers_of, calibration_error
+from evaluation.label_entropy import combination
+from nails.artist_fusion import Pool, linear
+from nails.artist_openset import OpenSet
+from nails.text_vectors import VERSION, rarities, vector
+from training.artist.artist_image import ArtistHead
+from training.artist.fuse_fitting import fit_pool
+from training.artist.image_step import CONFIG, whole_numbers
+from training.artist.nested import Nest, open_nest
+from training.artist.openset import FILE as OPENSET
+from training.artist.openset_models import (
+    SPACES,
+    Floats,
+    Material,
+    Rows,
+    fit_head,
+    look,
+    prototypes_of,
+    read_material,
+    space_of,
 )
-from training.artist.works import read_works, split_works
+from training.artist.served import FoldedArtistImage
+from training.artist.steps import Job, StepError
+from training.artist.text_export import MOST_TEXT_BYTES, export_text, fit_quantised, told
+from training.artist.train_image import ArtistConfig
 from training.design.encoders import load_encoders
-from training.design.export import IMAGES, ORIGIN, SCRATCH, example_images
-from training.export import ModelCard, Provenance, TensorCard, export_model, fingerprint
+from training.design.export import IMAGES, ORIGIN, example_images
+from training.export import ModelCard, Provenance, TensorCard, export_model
 
 logger = logging.getLogger(__name__)
-PAPER_WEIGHT = 0.5  # paper A's 5:5
-WORDS_VERSION = "1"  # of nails.words, in place of a preprocessing version
-Parts = dict[str, NDArray[np.float64]]
+HALF_TOLERANCE = {"logits": 0.5, "embedding": 0.02}
+"""Of fp16 weights. Logits are logarithms: where one is off by this, its probability is far from the best."""
 
 
-def read_parts(path: Path) -> Parts:
-    """The arrays of an .npz file."""
-    with np.load(path) as stored:
-        return {name: stored[name].astype(np.float64) for name in stored.files}
+@dataclass(frozen=True)
+class Folded:
+    """Models of the outer folds. image, text: f64 [N, A], of the model that did not see the work."""
+
+    heads: tuple[ArtistHead, ...]
+    texts: tuple[Path, ...]
+    image: Floats
+    text: Floats
 
 
-def described(works: int, sha: str) -> str:
-    """The data in words, for provenance."""
-    return f"synthetic artists, {works} works, index sha256 {sha}"
+def run(job: Job) -> None:
+    """Writes both models. Needs --encoders, and the steps features and openset. Raises StepError."""
+    if job.encoders is None or not job.encoders.is_file():
+        raise StepError("--encoders FILE: the checkpoint that the features were made with is needed")
+    choice = job.options.get("texts", "auto")
+    if choice not in ("auto", "five", "one"):
+        raise StepError(f"--option texts={choice}: five or one")
+    space, openset = read_openset(job.out / OPENSET)
+    nest = open_nest(job)
+    material = read_material(job, nest)
+    models = Path(job.options.get("models", "triton_models"))
+    with tempfile.TemporaryDirectory() as folder:
+        config = replace(CONFIG, **whole_numbers(job, "hidden"))
+        folded = fold_models(material, job.seed, Path(folder), config)
+        pool = fit_pool(folded.image, folded.text, nest.truth, job.seed)
+        parameters = {
+            name: f"{getattr(pool, name):.6g}" for name in Pool.__dataclass_fields__
+        } | openset.to_parameters()
+        figures = figures_of(folded, pool, nest.truth)
+        logger.info("%s %s", parameters, figures)
+        export_image(job, material, folded, space, parameters, figures, models / "artist_image")
+        texts = folded.texts
+        total = sum(path.stat().st_size for path in texts)
+        if choice == "one" or (choice == "auto" and total > MOST_TEXT_BYTES):
+            texts = (one_text(material, job.seed, Path(folder) / "all" / "model.ftz"),)
+        about = {
+            "command": job.command,
+            "data": described(nest),
+            "seed": job.seed,
+            "words": material.reader,
+            "metrics": {name: value for name, value in figures.items() if "text" in name}
+            | {"bytes of five folds": float(total)},
+        }
+        export_text(texts, models / "artist_text", about, parameters)
 
 
-def fit(
-    image: Parts, text: Parts, apart_image: Parts, apart_text: Parts, labels: dict[str, NDArray[np.int64]]
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Calibration parameters and figures on the test works.
+def read_openset(path: Path) -> tuple[str, OpenSet]:
+    """(space, numbers) of the step `openset`. Raises StepError."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        space, openset = found["space"]["chosen"], OpenSet.from_parameters(found["parameters"])
+    except FileNotFoundError:
+        raise StepError(f"{path}: there is none; do the step openset first") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StepError(f"{path}: {error}") from error
+    if space not in SPACES:
+        raise StepError(f"{path}: space: {space!r} is none of {', '.join(SPACES)}")
+    return space, openset
 
-    image: logits by part; text: probabilities by part; `apart`: of the models that never saw the strangers;
-    labels: of val and test.
-    """
-    image_p = {name: softmax(logits) for name, logits in image.items()}
-    image_t = fit_temperature(image_p["val"], labels["val"])
-    text_t = fit_temperature(text["val"], labels["val"])
-    both_val = fused(tempered(image_p["val"], image_t), tempered(text["val"], text_t), PAPER_WEIGHT)
-    fused_t = fit_temperature(both_val, labels["val"])
 
-    def judged(pictures: NDArray[np.float64], words: NDArray[np.float64]) -> NDArray[np.float64]:
-        mixed = fused(tempered(softmax(pictures), image_t), tempered(words, text_t), PAPER_WEIGHT)
-        return tempered(mixed, fused_t)
+def fold_models(material: Material, seed: int, folder: Path, config: ArtistConfig) -> Folded:
+    """A head and a quantised fastText model (in `folder`) without each outer fold, asked about that fold."""
+    nest, truth = material.nest, material.nest.truth
+    artists = nest.folds.artists
+    outer = np.array([work.outer for work in nest.folds.works])
+    image, text = (np.zeros((len(truth), len(artists))) for _ in range(2))
+    heads, texts = [], []
+    for fold in range(nest.folds.outer):
+        train, own = np.flatnonzero(outer != fold), np.flatnonzero(outer == fold)
+        head = fit_head(material, train, truth[train], len(artists), replace(config, seed=seed + fold))
+        image[own] = look(head, material, own)[0]
+        path = folder / f"model-{fold}.ftz"
+        model = fit_quantised(_lines(material, train), seed + fold, path)
+        text[own] = told(model, [material.lines[row] for row in own], artists)
+        heads.append(head)
+        texts.append(path)
+        logger.info("fold %d of %d: %d bytes of fastText", fold + 1, nest.folds.outer, path.stat().st_size)
+    return Folded(tuple(heads), tuple(texts), image, text)
 
-    apart = {name: judged(apart_image[name], apart_text[name]) for name in ("val", "test", "strangers")}
-    bias, slope = fit_unknown(apart["val"], apart["strangers"][::2])
-    unknown = {
-        name: 1 / (1 + np.exp(-(bias - slope * confidence_logit(table)))) for name, table in apart.items()
+
+def one_text(material: Material, seed: int, path: Path) -> Path:
+    """One quantised model of all works."""
+    fit_quantised(_lines(material, np.arange(len(material.lines))), seed, path)
+    return path
+
+
+def _lines(material: Material, rows: Rows) -> list[tuple[list[str], str]]:
+    artists, truth = material.nest.folds.artists, material.nest.truth
+    return [(material.lines[row], artists[truth[row]]) for row in rows if material.lines[row]]
+
+
+def figures_of(folded: Folded, pool: Pool, truth: Rows) -> dict[str, float]:
+    """Percent, of single models out of fold; those served, means of five, are a little better."""
+    both = (folded.image.any(axis=1)) & (folded.text.any(axis=1))
+    tables = {
+        "image": folded.image[both],
+        "text": folded.text[both],
+        "5:5": linear(folded.image[both], folded.text[both], 0.5),
+        "pool": pool(folded.image[both], folded.text[both]),
     }
-    both = judged(image["test"], text["test"])
-
-    def right(table: NDArray[np.float64]) -> float:
-        return 100 * float((table.argmax(axis=1) == labels["test"]).mean())
-
-    sweep = {
-        f"test accuracy at image weight 0.{tenth}": right(
-            fused(tempered(image_p["test"], image_t), tempered(text["test"], text_t), tenth / 10)
-        )
-        for tenth in range(1, 10)
+    own = truth[both]
+    found = {
+        f"out-of-fold accuracy, {name}": 100 * accuracy(own, answers_of(table))
+        for name, table in tables.items()
     }
-    return (
-        {
-            "image_temperature": image_t,
-            "text_temperature": text_t,
-            "fused_temperature": fused_t,
-            "image_weight": PAPER_WEIGHT,
-            "unknown_bias": bias,
-            "unknown_slope": slope,
-        },
-        {
-            "test accuracy, image": right(image_p["test"]),
-            "test accuracy, text": right(text["test"]),
-            "test accuracy, both": right(both),
-            "test calibration error, both": calibration_error(both, labels["test"]),
-            "test calibration error, image": calibration_error(
-                tempered(image_p["test"], image_t), labels["test"]
-            ),
-            "strangers called unknown": 100 * float((unknown["strangers"][1::2] > 0.5).mean()),
-            "known works called unknown": 100 * float((unknown["test"] > 0.5).mean()),
-            **sweep,
-        },
-    )
+    return found | {"out-of-fold calibration error, pool": 100 * calibration_error(tables["pool"], own)}
 
 
-def export_text(source: Path, folder: Path, about: dict[str, Any], parameters: dict[str, str]) -> None:
-    """Copies the quantised model and writes its model.toml."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, folder / "model.ftz")
-    sha = hashlib.sha256((folder / "model.ftz").read_bytes()).hexdigest()
-    tables: dict[str, dict[str, Any]] = {
-        "model": {
-            "name": "artist_text",
-            "description": "fastText over the words of title and description; runs inside ClassifyService",
-            "licence": "Apache-2.0",
-            "weights": "model.ftz",
-            "weights_sha256": sha,
-            "precision": "int8",
-            "preprocess_version": WORDS_VERSION,
-            "fingerprint": fingerprint(sha, WORDS_VERSION, "int8"),
-        },
-        "parameters": parameters,
-        "provenance": {
-            "command": about["command"],
-            "data": described(about["works"], about["digest"]),
-            "seed": about["seed"],
-            "licence_of_origin": SCRATCH,
-        },
-        "provenance.metrics": about["metrics"],
-    }
-    lines = []
-    for header, rows in tables.items():
-        lines.append(f"[{header}]")
-        # JSON's strings and numbers are TOML's
-        lines += [
-            f"{key if key.isidentifier() else json.dumps(key)} = {json.dumps(value)}"
-            for key, value in rows.items()
-        ]
-        lines.append("")
-    (folder / "model.toml").write_text("\n".join(lines), encoding="utf-8")
-
-
-def main(argv: list[str] | None = None) -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.artist.export", description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, required=True, help="the works, for the labels of the held-out parts"
-    )
-    parser.add_argument("--encoders", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--models", type=Path, default=Path("triton_models"))
-    args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    stored = torch.load(args.out / "artist.pt", map_location="cpu", weights_only=True)
-    about_text = json.loads((args.out / "text.json").read_text(encoding="utf-8"))
-    split = split_works(read_works(args.data), seed=stored["config"]["seed"])
-    if not list(split.artists) == stored["artists"] == about_text["artists"]:
-        raise SystemExit("the two models and the data do not speak of the same artists")
-    labels = {"val": split.labels(split.val), "test": split.labels(split.test)}
-    parts = [read_parts(args.out / f"{name}.npz") for name in ("image", "text", "image-apart", "text-apart")]
-    calibration, metrics = fit(*parts, labels)
-    logger.info("%s", {**calibration, **metrics})
-    parameters = {name: f"{value:.6g}" for name, value in calibration.items()}
-
-    encoders = load_encoders(args.encoders)[0]
-    head = ArtistHead(len(split.artists))
-    head.load_state_dict(stored["state"])
+def export_image(
+    job: Job,
+    material: Material,
+    folded: Folded,
+    space: str,
+    parameters: dict[str, str],
+    figures: dict[str, float],
+    folder: Path,
+) -> None:
+    """Writes model.onnx, model.toml, config.pbtxt, labels.txt and prototypes.npz."""
+    assert job.encoders is not None
+    nest = material.nest
+    centre = material.generic[material.photo].mean(axis=0)
+    encoders = load_encoders(job.encoders)[0]
+    network = FoldedArtistImage(encoders, folded.heads, space, torch.from_numpy(centre)).eval()
+    every = np.arange(len(nest.truth))
+    embeddings = np.concatenate([look(head, material, every)[2] for head in folded.heads], axis=1)
+    images = space_of(space, embeddings, material.generic, centre)
     card = ModelCard(
         name="artist_image",
-        description="Artist of a nail crop: design backbone with a cosine classifier; labels in labels.txt",
+        description=f"Artist of a photo: frozen design backbone, {len(folded.heads)} heads averaged; "
+        "labels in labels.txt, prototypes for enrolment in prototypes.npz",
         inputs=(IMAGES,),
         outputs=(
-            TensorCard("logits", "f32", (len(split.artists),)),
-            TensorCard("embedding", "f32", (EMBEDDING,)),
+            TensorCard("logits", "f32", (len(nest.folds.artists),)),
+            TensorCard("embedding", "f32", (images.shape[1],)),
         ),
-        parameters=parameters,
+        parameters=parameters | {"embedding_space": space},
     )
-    folder = args.models / "artist_image"
     report = export_model(
-        ArtistImage(encoders, head).eval(),
+        network,
         card,
         folder,
         example=(example_images(),),
         provenance=Provenance(
-            command=stored["command"],
-            data=described(stored["data"]["works"], stored["data"]["digest"]),
-            seed=stored["config"]["seed"],
+            command=job.command,
+            data=described(nest),
+            seed=job.seed,
             licence_of_origin=ORIGIN,
-            metrics=metrics | stored["metrics"],
+            metrics=figures,
         ),
-        half_tolerance=0.2,
+        half_tolerance=HALF_TOLERANCE,
     )
-    (folder / "labels.txt").write_text("".join(f"{artist}\n" for artist in split.artists), encoding="utf-8")
-    logger.info(
-        "artist_image: %d bytes, graph %s, fp16 weights %s",
-        report.size,
-        report.graph_error,
-        report.half_error,
-    )
-    export_text(args.out / "model.ftz", args.models / "artist_text", about_text, parameters)
+    labels = "".join(f"{artist}\n" for artist in nest.folds.artists)
+    (folder / "labels.txt").write_text(labels, encoding="utf-8")
+    write_prototypes(folder, material, images)
+    write_labels(folder, nest)
+    logger.info("artist_image: %d bytes, %s, fp16 %s", report.size, report.graph_error, report.half_error)
 
 
-if __name__ == "__main__":
-    main()
+def write_prototypes(folder: Path, material: Material, images: NDArray[np.float32]) -> None:
+    """Writes folder/prototypes.npz for the model that lies there (see services.classify.references)."""
+    fingerprint = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))["model"]["fingerprint"]
+    rarity = rarities(material.texts)
+    texts = [vector(text, rarity) for text in material.texts]
+    found = prototypes_of(material.nest.folds.artists, material.nest.truth, images, texts)
+    np.savez_compressed(
+        folder / "prototypes.npz",
+        artists=np.array(found.artists),
+        image=found.image.astype(np.float16),
+        text_starts=found.text.starts,
+        text_indices=found.text.indices,
+        text_values=found.text.values.astype(np.float16),
+        rarity=rarity,
+        image_fingerprint=np.array(fingerprint),
+        vectors_version=np.array(VERSION),
+    )
+
+
+def write_labels(folder: Path, nest: Nest) -> None:
+    """Writes folder/label_combinations.json, [labels, {artist: works}] of the works that have labels.
+
+    Combinations of a single work are left out: they would name its artist as if that were a rule.
+    """
+    counts: dict[tuple[str, ...], Counter[str]] = {}
+    for work in nest.folds.works:
+        if work.labels is not None:
+            counts.setdefault(tuple(sorted(combination(work.labels))), Counter())[work.artist] += 1
+    table = [
+        [list(seen), dict(sorted(own.items()))] for seen, own in sorted(counts.items()) if own.total() > 1
+    ]
+    path = folder / "label_combinations.json"
+    path.unlink(missing_ok=True)
+    if table:
+        text = json.dumps(table, ensure_ascii=False, separators=(",", ":"))
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+def described(nest: Nest) -> str:
+    """The data in words, for provenance."""
+    count = len(nest.folds.artists)
+    return f"{len(nest.works)} works of {count} artists, works.jsonl sha256 {nest.digest}"

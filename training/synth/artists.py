@@ -1,10 +1,10 @@
 """Artists: each is a distribution over designs, photo style and wording, and stays recognisable over many
 works.
 
-Artists belong to schools and share much with them: what is in fashion there, the tables on which they
-photograph, the phrases with which they close. Neither photo nor words suffice alone, and a background gives a
-school away but no artist. Numbers of works follow a power law, as on a market place (paper A: 50 to 4,367
-works, 116 on average).
+Artists belong to schools and share much with them: what is in fashion there, words for things. What a photo
+tells beyond words is an artist's own: the exact shades of her bottles, her lamp, her hands, how close she
+goes. Tables are shared by all schools, so that a background gives no one away. Numbers of works follow a
+power law, as on a market place (paper A: 50 to 4,367 works, 116 on average).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.vocabulary import ATTRIBUTES, TERM_BY_NAME
 from training.synth.anatomy import FINGERS
+from training.synth.artist_words import Wording, draw_wording
 from training.synth.designs import (
     FINISHES,
     LENGTHS,
@@ -35,22 +35,27 @@ from training.synth.designs import (
     pick,
     random_part,
 )
-from training.synth.holdout import has_held_out_word
+from training.synth.layout import ARRANGEMENTS, CLOSE_FRAMINGS, Habit
 
 ARTISTS = 200
 MOST_ARTISTS = 10_000
 SCHOOLS = 12
 WORKS = (50, 4400)  # fewest and most
 _TAIL = 1.76  # exponent of the power law: a mean of 116 works
-_TABLES = 3  # of a school
+_FIRST = 0.148  # where in the power law artist 0 stands
+_TABLES = 12  # on which everybody photographs
+_OWN_TABLES = 3
 _ALPHABET = 1_000_033  # artists are drawn from their number and this constant, whatever the run
 
 
 @dataclass(frozen=True)
 class Artist:
-    """One artist. Weights are over names of nails.vocabulary; `surface` is the usual background's name, with
-    the seed of its look; `words` the favourite words by language and "kind:name"; `works` how many works
-    there are; `signs` and `closes` how often the signature and the closing phrase are written."""
+    """One artist. Weights are over names of nails.vocabulary.
+
+    `works`: how many works there are. `tables`: names of her usual backgrounds with the seeds of their looks.
+    `bottles`, `lamp`: seeds of her own shades and of her own light. The shares say how many of her photos
+    show her own table, light, hand (of skin `tone`) and shades.
+    """
 
     id: str
     school: int
@@ -64,17 +69,17 @@ class Artist:
     part_share: float
     accent_share: float
     tone: int
-    surface: str
-    surface_seed: int
-    own_surface_share: float
+    habit: Habit
+    own_hand_share: float
+    tables: tuple[tuple[str, int], ...]
+    own_table_share: float
+    bottles: int
+    own_bottle_share: float
+    lamp: int
+    own_lamp_share: float
     warmth: float
     brightness: float
-    language: str
-    words: dict[str, dict[str, str]]
-    signature: str
-    signs: float
-    closing: str
-    closes: float
+    wording: Wording
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,6 @@ class _School:
     lengths: dict[str, float]
     finishes: dict[str, float]
     parts: dict[str, float]
-    tables: tuple[tuple[str, int], ...]
-    warmth: float
-    brightness: float
 
 
 @lru_cache(maxsize=SCHOOLS)
@@ -102,9 +104,6 @@ def _school(number: int) -> _School:
         lengths=_peaked(rng, LENGTHS, 2, 0.8),
         finishes=_peaked(rng, FINISHES, 3, 0.8),
         parts=_peaked(rng, PARTS, 4, 0.8),
-        tables=tuple((str(rng.choice(_SURFACES)), int(rng.integers(0, 2**31))) for _ in range(_TABLES)),
-        warmth=float(rng.normal(0, 0.05)),
-        brightness=float(rng.normal(0, 0.1)),
     )
 
 
@@ -119,6 +118,12 @@ def _mixed(own: dict[str, float], shared: dict[str, float], share: float) -> dic
 _SURFACES = ("plain", "cloth", "wood", "stone", "paper", "room", "bokeh")
 
 
+@lru_cache(maxsize=1)
+def _all_tables() -> tuple[tuple[str, int], ...]:
+    rng = np.random.default_rng([_ALPHABET, 3])
+    return tuple((str(rng.choice(_SURFACES)), int(rng.integers(0, 2**31))) for _ in range(_TABLES))
+
+
 def _peaked(rng: np.random.Generator, weights: dict[str, float], keep: int, focus: float) -> dict[str, float]:
     """A few favourites with most of the weight, the rest as in general."""
     names = list(weights)
@@ -130,58 +135,21 @@ def _peaked(rng: np.random.Generator, weights: dict[str, float], keep: int, focu
     return {name: float(v) for name, v in zip(names, focus * own + (1 - focus) * p, strict=True)}
 
 
-_SIGNATURES = {
-    "en": ("by {n}", "~ {n} ~", "{n} nail studio", "made at {n}", "{n} gel art", "hand painted, {n}"),
-    "ja": ("{n}のネイル", "{n}ネイルサロン", "{n}にて施術", "手描き {n}", "作:{n}", "{n}工房"),
-}
-_CLOSINGS = {
-    "en": (
-        "Made to order.",
-        "Ships in two days.",
-        "Ask me about sizes.",
-        "Thank you for looking!",
-        "Hand painted gel.",
-        "Reusable press-ons.",
-        "Cured under a lamp, lasts three weeks.",
-        "One of a kind.",
-        "DM for bookings.",
-        "",
-    ),
-    "ja": (
-        "オーダー承ります。",
-        "サイズはご相談ください。",
-        "二日以内に発送します。",
-        "ご覧いただきありがとうございます。",
-        "ジェルで手描きしました。",
-        "繰り返し使えるチップです。",
-        "持ちがよいデザインです。",
-        "一点ものです。",
-        "ご予約お待ちしています。",
-        "",
-    ),
-}
-# Studios share first names: a name alone is no signature.
-_NAMES = ("Mira", "Noelle", "Saki", "Luna", "Vera", "Tori", "Haru", "Yuna", "Bea", "Coco", "Dana", "Lina")
-_KANA = (
-    "みらの",
-    "さくや",
-    "ゆきの",
-    "はなえ",
-    "るな",
-    "こはる",
-    "りりあ",
-    "つむぎ",
-    "あおい",
-    "ひまり",
-    "ことね",
-    "すず",
-)
+def _habit(rng: np.random.Generator) -> Habit:
+    """How an artist frames and poses: one favourite of each, and now and then anything."""
+    return Habit(
+        framings=_peaked(rng, CLOSE_FRAMINGS, 1, 0.4),
+        arrangements=_peaked(rng, ARRANGEMENTS, 1, 0.4),
+        hand=int(rng.integers(0, 2**31)),
+    )
 
 
-@cache
-def _free_words(kind: str, name: str, lang: str) -> tuple[str, ...]:
-    term = TERM_BY_NAME[kind][name]
-    return tuple(word for word in (term.en if lang == "en" else term.ja) if not has_held_out_word(word))
+def _works(number: int) -> int:
+    """How many works an artist has. Numbers are spread evenly over the power law by the golden ratio, so that
+    any run's first artists already range from few works to many: of 200, one has 2,527."""
+    low, high = WORKS
+    place = (_FIRST + number * (5**0.5 - 1) / 2) % 1
+    return int(min(low * (1 - place) ** (-1 / _TAIL), high))
 
 
 @lru_cache(maxsize=MOST_ARTISTS)
@@ -190,42 +158,32 @@ def artist(number: int) -> Artist:
     rng = np.random.default_rng([_ALPHABET, number])
     number_of_school = int(rng.integers(0, SCHOOLS))
     school = _school(number_of_school)
-    shared = float(rng.uniform(0.3, 0.65))
-    language = "ja" if rng.random() < 0.5 else "en"
-    words: dict[str, dict[str, str]] = {"en": {}, "ja": {}}
-    for kind, terms in ATTRIBUTES.items():
-        for term in terms:
-            for lang in ("en", "ja"):
-                free = _free_words(kind, term.name, lang)
-                if free and not (lang == "ja" and kind in ("shape", "length")):
-                    words[lang][f"{kind}:{term.name}"] = free[int(rng.integers(0, len(free)))]
-    name = str(rng.choice(_NAMES if language == "en" else _KANA))
-    surface, surface_seed = school.tables[int(rng.integers(0, _TABLES))]
-    low, high = WORKS
+    shared = float(rng.uniform(0.05, 0.3))
+    tables = _all_tables()
     return Artist(
         id=f"artist-{number:04d}",
         school=number_of_school,
-        works=int(min(low * (1 - rng.random()) ** (-1 / _TAIL), high)),
-        colours=_mixed(_peaked(rng, _colours(), int(rng.integers(3, 8)), 0.85), school.colours, shared),
-        patterns=_mixed(_peaked(rng, PATTERNS, int(rng.integers(2, 6)), 0.85), school.patterns, shared),
-        shapes=_mixed(_peaked(rng, SHAPES, int(rng.integers(1, 3)), 0.85), school.shapes, shared),
-        lengths=_mixed(_peaked(rng, LENGTHS, int(rng.integers(1, 3)), 0.85), school.lengths, shared),
-        finishes=_mixed(_peaked(rng, FINISHES, int(rng.integers(1, 4)), 0.85), school.finishes, shared),
-        parts=_mixed(_peaked(rng, PARTS, int(rng.integers(1, 4)), 0.9), school.parts, shared),
-        part_share=float(rng.beta(1, 2)),
-        accent_share=float(rng.uniform(0.1, 0.8)),
+        works=_works(number),
+        colours=_mixed(_peaked(rng, _colours(), int(rng.integers(2, 4)), 0.92), school.colours, shared),
+        patterns=_mixed(_peaked(rng, PATTERNS, int(rng.integers(1, 4)), 0.92), school.patterns, shared),
+        shapes=_mixed(_peaked(rng, SHAPES, int(rng.integers(1, 3)), 0.9), school.shapes, shared),
+        lengths=_mixed(_peaked(rng, LENGTHS, int(rng.integers(1, 3)), 0.9), school.lengths, shared),
+        finishes=_mixed(_peaked(rng, FINISHES, int(rng.integers(1, 3)), 0.9), school.finishes, shared),
+        parts=_mixed(_peaked(rng, PARTS, int(rng.integers(1, 3)), 0.9), school.parts, shared),
+        part_share=float(rng.beta(0.7, 1.2)),
+        accent_share=float(rng.beta(0.8, 1.0)),
         tone=int(rng.choice(10, p=[0.15, 0.15, 0.14, 0.13, 0.13, 0.08, 0.07, 0.06, 0.05, 0.04])),
-        surface=surface,
-        surface_seed=surface_seed,
-        own_surface_share=float(rng.uniform(0.35, 0.8)),
-        warmth=school.warmth + float(rng.normal(0, 0.04)),
-        brightness=school.brightness + float(rng.normal(0, 0.1)),
-        language=language,
-        words=words,
-        signature=str(rng.choice(_SIGNATURES[language])).format(n=name),
-        signs=float(rng.beta(1.2, 2.2)),
-        closing=str(rng.choice(_CLOSINGS[language])),
-        closes=float(rng.uniform(0.2, 0.8)),
+        habit=_habit(rng),
+        own_hand_share=float(rng.uniform(0.75, 1.0)),
+        tables=tuple(tables[i] for i in rng.choice(len(tables), _OWN_TABLES, replace=False)),
+        own_table_share=float(rng.uniform(0.1, 0.3)),
+        bottles=int(rng.integers(0, 2**31)),
+        own_bottle_share=float(rng.uniform(0.8, 1.0)),
+        lamp=int(rng.integers(0, 2**31)),
+        own_lamp_share=float(rng.uniform(0.7, 1.0)),
+        warmth=float(rng.normal(0, 0.04)),
+        brightness=float(rng.normal(0, 0.1)),
+        wording=draw_wording(rng, _ALPHABET, number_of_school),
     )
 
 
@@ -244,15 +202,6 @@ def total_works(artists: int = ARTISTS) -> int:
 def _shares(artists: int) -> NDArray[np.float64]:
     works = np.array([artist(i).works for i in range(artists)], float)
     return np.asarray(np.cumsum(works) / works.sum())
-
-
-def farewell(rng: np.random.Generator, who: Artist) -> tuple[str, ...]:
-    """What an artist adds to a description: signature, closing phrase, both or nothing."""
-    said = (
-        who.signature if rng.random() < who.signs else "",
-        who.closing if rng.random() < who.closes else "",
-    )
-    return tuple(text for text in said if text)
 
 
 def lists(records: Sequence[dict[str, Any]]) -> dict[str, str]:

@@ -108,6 +108,18 @@ ARRANGEMENTS = {"one": 0.70, "side_by_side": 0.08, "stacked": 0.16, "facing": 0.
 # "macro": one to three nails fill the picture; "skin": knuckles, palm or wrist do.
 FRAMINGS = {"whole": 0.26, "fingers": 0.28, "nails": 0.23, "macro": 0.11, "skin": 0.05, "wide": 0.07}
 CLOSE_FRAMINGS = {"whole": 0.24, "fingers": 0.43, "nails": 0.33}
+
+
+@dataclass(frozen=True)
+class Habit:
+    """How one person photographs: weights of framings and of arrangements, and the seed of the skin and
+    the nails of her own hand."""
+
+    framings: dict[str, float]
+    arrangements: dict[str, float]
+    hand: int
+
+
 ASPECTS = ((3, 4), (3, 4), (4, 3), (1, 1), (9, 16), (16, 9), (2, 3), (4, 5))
 
 
@@ -118,26 +130,31 @@ def sample_layout(
     tone: int | None = None,
     close: bool = False,
     without: frozenset[str] = frozenset(),
+    habit: Habit | None = None,
+    own_hand: bool = False,
 ) -> Layout:
     """Draw hands and place them in a picture whose longer side is `size`; `tone` (0-9) fixes the skin.
 
     `close`: without the photos from far away, in which designs are too small to tell, and without views that
-    show no nail on purpose. `without`: see training.synth.ingredients.
+    show no nail on purpose. `without`: see training.synth.ingredients. `habit`: of who photographs;
+    `own_hand`: it is her own hand.
     """
     aw, ah = ASPECTS[int(rng.integers(0, len(ASPECTS)))]
     width, height = (size, round(size * ah / aw)) if aw >= ah else (round(size * aw / ah), size)
     if rng.random() < LOOSE_SHARE:
         loose = sample_set(rng, design.shape, design.length, width, height)
         return Layout(width, height, [], "set", "nails", loose)
-    arrangement = _pick(rng, ARRANGEMENTS)
+    arrangement = _pick(rng, habit.arrangements if habit else ARRANGEMENTS)
     if not close and rng.random() < FEET_SHARE:
         arrangement = "feet"
-    framing = _pick(rng, _framings(close, without))
+    framings = _framings(close, without)
+    framing = _pick(rng, {name: habit.framings[name] for name in framings} if habit and close else framings)
     free = _arrange(rng, arrangement, "hard_negatives" not in without)
     frame = _frame(rng, free, framing, width, height)
-    build_nails = _NailSizes(rng)
+    body = np.random.default_rng(habit.hand) if habit is not None and own_hand else rng
+    build_nails = _NailSizes(body)
     drawn = int(rng.choice(10, p=[0.15, 0.15, 0.14, 0.13, 0.13, 0.08, 0.07, 0.06, 0.05, 0.04]))
-    skin = SkinStyle(rng, drawn if tone is None else tone, "skin_detail" not in without)
+    skin = SkinStyle(body, drawn if tone is None else tone, "skin_detail" not in without)
     hands = [_place(rng, hand, frame, skin, design, build_nails) for hand in free]
     return Layout(width, height, hands, arrangement, framing)
 

@@ -22,11 +22,13 @@ class Bottles:
     """What all nails of one photo share: the exact shade of each colour, the hand of the painter, the time
     since.
 
+    `own`: seed of shades that are always the same, those of one person's bottles; None for any bottles.
     `growth`: half widths of bare nail that have grown at the base; `mess`: see training.synth.craft.
     """
 
-    def __init__(self, rng: np.random.Generator, mess: float = 0.0) -> None:
+    def __init__(self, rng: np.random.Generator, mess: float = 0.0, own: int | None = None) -> None:
         self._rng = rng
+        self._own = own
         self.mess = mess
         self._shades: dict[str, RGB] = {}
         self._seed = int(rng.integers(0, 2**31))
@@ -46,10 +48,14 @@ class Bottles:
     def shade(self, name: str) -> RGB:
         """sRGB 0-255 of a named colour in this photo."""
         if name not in self._shades:
-            self._shades[name] = bottle(self._rng, name)
+            rng, spread = self._rng, _SPREAD
+            if self._own is not None:
+                rng, spread = np.random.default_rng([self._own, zlib.crc32(name.encode())]), _OWN_SPREAD
+            self._shades[name] = bottle(rng, name, spread)
         return self._shades[name]
 
 
+_SPREAD, _OWN_SPREAD = 3.0, 5.0  # CIELAB: people choose bottles further apart than chance does
 _FREEHAND = ("marble", "splatter", "tortoiseshell", "cow", "swirl", "line_art", "floral")
 
 

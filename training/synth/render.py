@@ -43,9 +43,10 @@ def render(
     light: Light,
     see_through: bool = True,
     mess: float = 0.0,
+    own_bottles: int | None = None,
 ) -> Rendered:
     """Draw the hands over `background` [h,w,3] in 0-1; `see_through`: free edges without paint are clear;
-    `mess`: see training.synth.craft."""
+    `mess`: see training.synth.craft; `own_bottles`: see training.synth.paint.Bottles."""
     height, width = layout.height, layout.width
     depth = DepthImage.empty(height, width)
     first, hand_of_cone = 0, []
@@ -78,7 +79,7 @@ def render(
     shade_hands(rng, image, layout, cones, flesh, owner, part, lit, light, groove)
     edges = _silhouettes(depth)
     mask = np.zeros((height, width), np.uint8)
-    bottles = Bottles(rng, mess)
+    bottles = Bottles(rng, mess, own_bottles)
     drawn: list[NailView] = []
     for nail in nails:
         skin = layout.hands[nail.hand].skin if nail.hand >= 0 else None

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synth import background, clutter
-from training.synth.artists import ARTISTS, Artist, farewell
+from training.synth.artist_words import written
+from training.synth.artists import ARTISTS, Artist
 from training.synth.backgrounds import crop as real_crop
 from training.synth.craft import photograph
 from training.synth.designs import Design, natural_design
@@ -23,7 +24,7 @@ from training.synth.light import Light
 from training.synth.pages import GRIDS, page
 from training.synth.photo_effects import capture, expose, plain_photo
 from training.synth.record import make_record, shows
-from training.synth.render import render
+from training.synth.render import Rendered, render
 from training.synth.subjects import GROUPS, KINDS, Subject, subject_of
 from training.synth.texts import write_texts
 
@@ -128,12 +129,14 @@ def compose(
     subject: Subject | None = None,
 ) -> Sample:
     """Photograph a given design, as the subject (if there is one) wants it."""
-    tone = None if who is None or rng.random() < 0.4 else who.tone
+    own_hand = who is not None and rng.random() < who.own_hand_share
+    tone = who.tone if who is not None and own_hand else None
+    habit = who.habit if who is not None else None
     like = subject.like if subject and subject.like else design
     for _ in range(8):
         place = rng.spawn(1)[0]
         again = deepcopy(place)
-        layout = sample_layout(place, size, like, tone, close=kind != "segmentation", without=without)
+        layout = sample_layout(place, size, like, tone, kind != "segmentation", without, habit, own_hand)
         if kind == "segmentation" or layout.nails_in_view() >= 3:
             break
     if like is not design:  # another set on the same hand
@@ -143,34 +146,55 @@ def compose(
         layout.loose.clear()  # a photo without a hand
     if layout.arrangement == "feet":
         design = replace(design, length="short")
-    light = Light(rng, 0.06 if kind == "segmentation" else 0.0)
+    own_lamp = who is not None and rng.random() < who.own_lamp_share
+    lamp = np.random.default_rng(who.lamp) if who is not None and own_lamp else rng
+    light = Light(lamp, 0.06 if kind == "segmentation" else 0.0)
     back = _background(rng, layout, backgrounds, who, kind, without)
     if light.flash:
         back *= np.float32(rng.uniform(0.25, 0.9))
     craft = subject.craft if subject else None
     mess = craft.mess if craft else 0.0
     brush, rng = rng.spawn(2)  # what follows does not depend on what was painted
-    rendered = render(brush, layout, design, back, light, "free_edge" not in without, mess)
+    bottles = who.bottles if who is not None and brush.random() < who.own_bottle_share else None
+    rendered = render(brush, layout, design, back, light, "free_edge" not in without, mess, bottles)
     effects = "photo_effects" not in without
-    grey = 0.0 if kind in GROUPS else 0.025  # what is asked of these kinds is often a colour
+    # what is asked of these kinds is often a colour
+    grey = 0.0 if kind in GROUPS else 0.025
     exposed = expose(rng, rendered.image, grey) if effects and craft is None else rendered.image
     if who is not None:
-        tint = np.array([1 + who.warmth, 1.0, 1 - who.warmth], np.float32)
-        exposed *= tint * np.float32(2**who.brightness)
+        _lit_by(lamp if own_lamp else None, exposed, rendered, who)
     if craft is not None:
         image = photograph(rng, exposed, craft)
     else:
         image = capture(rng, exposed) if effects else plain_photo(exposed)
     record = make_record(seed, kind, layout, design, rendered)
     if kind != "segmentation":
-        texts = write_texts(rng, design, split, who.words if who else None, who.language if who else None)
-        record.update(texts)
+        wording = who.wording if who else None
+        record.update(
+            write_texts(
+                rng, design, split, wording.words if wording else None, wording.language if wording else None
+            )
+        )
     if who is not None:
         record["artist"] = who.id
-        record["description"] = " ".join((record["description"], *farewell(rng, who)))
+        record.update(written(seed, design, split, who.wording))
     if subject is not None:
         record.update(subject.facts(record))
     return Sample(image, rendered.mask, (rendered.hand + 1).astype(np.uint8), record)
+
+
+def _lit_by(
+    lamp: np.random.Generator | None, exposed: NDArray[np.float32], rendered: Rendered, who: Artist
+) -> None:
+    """Lays an artist's own light on hands and nails of `exposed` [h,w,3], in place.
+
+    What stands behind has the light of the room: her lamp would otherwise be known by any background. `lamp`:
+    the state of its random numbers, None for a photo in other light.
+    """
+    near = (rendered.hand >= 0) | (rendered.mask > 0)
+    own = exposed if lamp is None else expose(lamp, rendered.image, 0.0)
+    tint = np.array([1 + who.warmth, 1.0, 1 - who.warmth], np.float32) * np.float32(2**who.brightness)
+    exposed[near] = own[near] * tint
 
 
 def _background(
@@ -182,8 +206,10 @@ def _background(
     without: frozenset[str],
 ) -> NDArray[np.float32]:
     height, width = layout.height, layout.width
-    if who is not None and rng.random() < who.own_surface_share:  # the table that an artist always uses
-        return background.surface(np.random.default_rng(who.surface_seed), height, width, who.surface)
+    if who is not None and rng.random() < who.own_table_share:
+        surface, look = who.tables[int(rng.integers(0, len(who.tables)))]
+        table = background.surface(np.random.default_rng(look), height, width, surface)
+        return np.asarray(table * np.exp(rng.normal(0, 0.06, 3)), np.float32)  # never quite of one colour
     real = backgrounds if "real_backgrounds" not in without else None
     if rng.random() < _REAL_SHARE.get(kind, 0.6) and real is not None:
         back = real_crop(rng, real, height, width)

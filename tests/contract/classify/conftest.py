@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import fasttext
@@ -12,8 +13,12 @@ import numpy as np
 import pytest
 
 from lunula.classify.v1 import classify_service_pb2_grpc as pb_grpc
+from nails.artist_openset import BOTH, IMAGE, TEXT, Numbers, OpenSet, Prototypes
+from nails.text_vectors import SparseRows, rarities, vector
 from nails.words import words
 from services.classify.build import serve_on
+from services.classify.label_evidence import LabelTable
+from services.classify.references import References
 from services.classify.settings import ClassifySettings
 from services.classify.text_model import FastTextModel
 from services.kit.client import connect
@@ -29,6 +34,17 @@ SAYINGS = {
     "chie": "sea blue shell summer 海",
     "emi": "neon green graffiti 緑",
 }
+
+
+LABEL_TABLE = LabelTable({("book", "cup"): {"ayame": 3, "dan": 1}, (): {"botan": 2, "chie": 2}})
+OPENSET = OpenSet(
+    {
+        IMAGE: Numbers((8.0, 0.5, 10.0, 0.0), (-1.0, 0.0, 20.0, 0.0)),
+        TEXT: Numbers((2.0, 0.5, 0.0, 10.0), (-1.0, 0.0, 0.0, 20.0)),
+        BOTH: Numbers((8.0, 0.5, 6.0, 6.0), (-1.0, 0.0, 10.0, 10.0)),
+    }
+).to_parameters()
+"""What strangers and enrolled artists weigh in these tests; a real model's numbers are fitted."""
 
 
 class Classifies(NamedTuple):
@@ -53,34 +69,74 @@ def text_model(tmp_path_factory: pytest.TempPathFactory) -> FastTextModel:
     return FastTextModel(folder / "model.ftz")
 
 
+def look(channels: Any) -> Any:
+    """An embedding that tells colours apart: [N,3] means of the channels -> f32 [N,256] of length 1."""
+    found = np.zeros((len(channels), 256), np.float32)
+    found[:, :3] = channels
+    found[:, 3] = 0.2
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="session")
+def references() -> References:
+    """Prototypes of three artists, of whom one likes red, one green and one blue photos."""
+    rarity = rarities(SAYINGS.values()).astype(np.float32)
+    return References(
+        trained=Prototypes(
+            tuple(SAYINGS)[:3],
+            look(2.0 * np.eye(3) - 1.0),
+            SparseRows.of(vector(SAYINGS[artist], rarity) for artist in tuple(SAYINGS)[:3]),
+        ),
+        rarity=rarity,
+        image_fingerprint="fingerprint-of-artist_image",
+        space="space-of-these-tests",
+    )
+
+
 def see_artists(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """artist_image that takes a red photo for ayame's, a green one for botan's, a blue one for chie's."""
     channels = inputs["images"].mean(axis=(2, 3))
     logits = np.concatenate([3 * channels, np.zeros((len(channels), 1))], axis=1)
     return {
         "logits": logits.astype(np.float32),
-        "embedding": np.zeros((len(channels), 256), np.float32),
+        "embedding": look(channels),
     }
 
 
 @pytest.fixture
 def open_classifies(
-    compact_models: list[ModelMetadata], gate: Any, text_model: FastTextModel
+    compact_models: list[ModelMetadata],
+    gate: Any,
+    text_model: FastTextModel,
+    references: References,
+    tmp_path: Path,
 ) -> Callable[..., AbstractAsyncContextManager[Classifies]]:
     """Opens a server with settings and calibration parameters of the test's choice."""
 
     @asynccontextmanager
     async def open_(
-        parameters: Mapping[str, str] | None = None, *, await_ready: bool = True, **settings: Any
+        parameters: Mapping[str, str] | None = None,
+        *,
+        await_ready: bool = True,
+        references: References | None = references,
+        **settings: Any,
     ) -> AsyncIterator[Classifies]:
         image = next(model for model in compact_models if model.name == "artist_image")
         backend = FakeBackend(
             [replace(image, parameters=parameters or {})], answers={"artist_image": see_artists}, before=gate
         )
-        chosen = ClassifySettings(port=0, **settings)
+        chosen = ClassifySettings(port=0, **{"enrolled": tmp_path / "artists", **settings})
         async with (
             running_server(
-                chosen, lambda s, _: serve_on(backend, s, labels=LABELS, text_model=text_model)
+                chosen,
+                lambda s, _: serve_on(
+                    backend,
+                    s,
+                    labels=LABELS,
+                    text_model=text_model,
+                    references=references,
+                    label_table=LABEL_TABLE,
+                ),
             ) as server,
             connect(server.address) as channel,
         ):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import tracemalloc
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -12,6 +13,7 @@ from lunula.classify.v1 import classify_service_pb2 as pb
 from lunula.type.v1 import item_error_pb2, photo_pb2
 from services.kit.client import call, stream
 from services.kit.errors import InvalidArgument
+from tests.contract.classify.conftest import OPENSET
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT.value[0]
 DENIED = grpc.StatusCode.PERMISSION_DENIED.value[0]
@@ -79,6 +81,11 @@ async def test_one_poisoned_work_of_64_leaves_the_others_right(
         (pb.Work(photo=photo_pb2.Photo(), title="x"), "PHOTO_MISSING", ".photo"),
         (pb.Work(title="x" * 1_001), "TEXT_TOO_LONG", ".title"),
         (pb.Work(description="x" * 100_000), "TEXT_TOO_LONG", ".description"),
+        (pb.Work(work_id=" ", title="x"), "WORK_ID_INVALID", ".work_id"),
+        (pb.Work(title="x", labels={"cup": float("nan")}), "LABELS_INVALID", ".labels[cup]"),
+        (pb.Work(title="x", labels={"cup": 1.5}), "LABELS_INVALID", ".labels[cup]"),
+        (pb.Work(title="x", labels={"": 0.5}), "LABELS_INVALID", ".labels[]"),
+        (pb.Work(title="x", labels={str(n): 0.5 for n in range(101)}), "LABELS_INVALID", ".labels"),
     ],
 )
 async def test_a_bad_work_is_refused_with_reason_and_path(
@@ -88,6 +95,33 @@ async def test_a_bad_work_is_refused_with_reason_and_path(
     assert facts(item.error) == (INVALID, reason, [f"works[0]{path}"])
     streamed = (await stream_works(classifies, work))["0"]
     assert facts(streamed.error) == (INVALID, reason, [f"work{path}"])
+
+
+async def test_a_description_of_a_megabyte_is_refused_before_it_is_read(classifies: Any) -> None:
+    for work in (
+        pb.Work(description="桜" * 350_000),
+        pb.Work(title="x", description="x " * 500_000),
+    ):
+        assert work.ByteSize() > 1_000_000
+        tracemalloc.start()
+        item = (await identify(classifies, work))[0]
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert facts(item.error) == (INVALID, "TEXT_TOO_LONG", ["works[0].description"])
+        # The text itself, twice at four bytes a character; its words alone would be a hundred bytes each.
+        assert peak < 16 * 2**20
+
+
+@pytest.mark.parametrize("title", ["네일 아트", "узоры на ногтях", "ნეილი", "ကခ ဂ", "네일\0아트"])
+async def test_words_in_a_script_never_seen_are_answered_with_unknown(
+    open_classifies: Callable[..., Any], title: str
+) -> None:
+    async with open_classifies(OPENSET) as classifies:
+        found = (await identify(classifies, pb.Work(title=title)))[0].identification
+        assert found.unknown_probability > 0.5
+        assert found.text_evidence.known_word_count == 0 < found.text_evidence.word_count
+        shares = {candidate.probability for candidate in found.candidates}
+        assert max(shares) == pytest.approx(min(shares))  # nobody is preferred for nothing
 
 
 async def test_a_uri_is_refused_where_settings_do_not_allow_it(classifies: Any) -> None:

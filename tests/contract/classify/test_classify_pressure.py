@@ -12,6 +12,7 @@ from lunula.classify.v1 import classify_service_pb2 as pb
 from lunula.type.v1 import photo_pb2
 from services.kit.client import Backoff, call, stream
 from services.kit.errors import DeadlineExceeded, FailedPrecondition, ResourceExhausted, Unavailable
+from tests.contract.classify.conftest import OPENSET
 
 ONCE = Backoff(attempts=1)
 METHODS = pytest.mark.parametrize("method", ["IdentifyArtists", "StreamIdentifyArtists"])
@@ -83,10 +84,25 @@ async def test_when_no_work_can_be_served_the_call_fails_so_that_it_is_retried(
     assert caught.value.reason == "MODEL_SERVER_UNAVAILABLE"
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"image_temperature": "0"},
+        {"text_temperature": "nan"},
+        {"image_power": "nan", "text_power": "1"},
+        {"image_power": "0", "text_power": "0"},
+        {"unknown_bias": "nan"},
+        {"unknown_slope": "inf"},
+        OPENSET | {"unknown_both": "nan 1 1 1"},
+        OPENSET | {"enrolled_text": "1 1 1"},
+        OPENSET | {"unknown_image": "1 -1 1 1"},
+        {"unknown_text": "1 1 1 1"},
+    ],
+)
 async def test_with_a_calibration_that_makes_no_sense_the_service_is_never_ready_and_refuses(
-    open_classifies: Callable[..., Any], hand_photo: Any
+    open_classifies: Callable[..., Any], hand_photo: Any, parameters: dict[str, str]
 ) -> None:
-    async with open_classifies({"image_temperature": "0"}, await_ready=False) as classifies:
+    async with open_classifies(parameters, await_ready=False) as classifies:
         with pytest.raises(FailedPrecondition) as caught:
             await ask(classifies, "IdentifyArtists", hand_photo.jpeg)
         assert caught.value.reason == "MODEL_UNSUITABLE"

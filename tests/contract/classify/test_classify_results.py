@@ -144,3 +144,22 @@ async def test_the_response_names_both_models_and_the_stages(classifies: Any) ->
     assert [model.name for model in info.models] == ["artist_image", "artist_text"]
     assert all(model.fingerprint for model in info.models)
     assert {"decode", "queue", "inference"} <= {timing.stage for timing in info.timings}
+
+
+async def test_labels_are_evidence_and_have_no_part_in_the_probabilities(classifies: Any) -> None:
+    plain, cups, nothing, odd = await identify(
+        classifies,
+        pb.Work(photo=RED),
+        pb.Work(photo=RED, labels={"cup": 0.9, "book": 0.2, "vase": 0.19}),
+        pb.Work(photo=RED, labels={"vase": 0.1}),
+        pb.Work(photo=RED, labels={"never seen": 1.0}),
+    )
+    assert not plain.HasField("label_evidence")
+    assert list(cups.label_evidence.labels) == ["book", "cup"] and cups.label_evidence.work_count == 4
+    shares = [(one.artist_id, one.share) for one in cups.label_evidence.artists]
+    assert shares == [("ayame", 0.75), ("dan", 0.25)]
+    assert cups.label_evidence.entropy == pytest.approx(0.5623, abs=1e-4)
+    assert nothing.label_evidence.entropy == pytest.approx(np.log(2)) and not nothing.label_evidence.labels
+    assert odd.label_evidence.work_count == 0 == odd.label_evidence.entropy
+    for found in (cups, nothing, odd):
+        assert list(found.candidates) == list(plain.candidates)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.classify.calibration import Calibration, Probabilities, judge, softmax, tempered
+from nails.artist_fusion import Pool, softmax, tempered
+from services.classify.calibration import Calibration, Probabilities, judge
 
 ARTISTS = 6
 logits = st.lists(st.floats(-8, 8, width=32), min_size=ARTISTS, max_size=ARTISTS)
@@ -19,6 +20,7 @@ def probabilities(values: list[float]) -> Probabilities:
     return softmax(np.array(values, np.float32))
 
 
+@settings(deadline=None)  # a busy machine is not a defect
 @given(logits, temperatures)
 def test_temperature_keeps_the_order_and_the_sum(values: list[float], temperature: float) -> None:
     given_, found = probabilities(values), tempered(probabilities(values), temperature)
@@ -26,6 +28,7 @@ def test_temperature_keeps_the_order_and_the_sum(values: list[float], temperatur
     assert found[given_.argmax()] == pytest.approx(found.max())
 
 
+@settings(deadline=None)  # a busy machine is not a defect
 @given(logits, logits, weights, temperatures)
 def test_where_both_models_agree_no_weight_changes_the_artist(
     first: list[float], second: list[float], weight: float, temperature: float
@@ -36,27 +39,32 @@ def test_where_both_models_agree_no_weight_changes_the_artist(
     calibration = Calibration(
         image_weight=weight, image_temperature=temperature, fused_temperature=temperature
     )
-    fused = judge(image=image, text=text, calibration=calibration).fused
-    assert fused[agreed] == pytest.approx(fused.max())
-    assert fused.sum() == pytest.approx(1.0)
+    pooled = Calibration(pool=Pool(temperature * weight, temperature * (1.0 - weight)))
+    for chosen in (calibration, pooled):
+        found = judge(image=image, text=text, calibration=chosen).both
+        assert found.trained[agreed] == pytest.approx(found.trained.max())
+        assert found.trained.sum() + found.unknown == pytest.approx(1.0)
 
 
+@settings(deadline=None)  # a busy machine is not a defect
 @given(logits)
 def test_a_single_modality_speaks_alone(values: list[float]) -> None:
     one = probabilities(values)
     calibration = Calibration(image_temperature=2.0, text_temperature=2.0, fused_temperature=7.0)
     by_image = judge(image=one, text=None, calibration=calibration)
     by_text = judge(image=None, text=one, calibration=calibration)
-    assert np.array_equal(by_image.fused, tempered(one, 2.0))
-    assert np.array_equal(by_text.fused, by_image.fused)
-    assert not by_image.text.any() and not by_text.image.any()
+    assert by_image.both.trained / by_image.both.trained.sum() == pytest.approx(tempered(one, 2.0))
+    assert np.array_equal(by_text.both.trained, by_image.both.trained)
+    assert by_image.image is not None and by_image.image.trained == pytest.approx(tempered(one, 2.0))
+    assert by_image.text is None and by_text.image is None
 
 
+@settings(deadline=None)  # a busy machine is not a defect
 @given(st.floats(0.2, 0.99), st.floats(0.2, 0.99))
 def test_the_surer_the_models_the_less_unknown_the_artist(first: float, second: float) -> None:
     def unknown(best: float) -> float:
         spread = np.array([best, *[(1 - best) / 4] * 4])
-        return judge(image=spread, text=None, calibration=Calibration()).unknown
+        return judge(image=spread, text=None, calibration=Calibration()).both.unknown
 
     low, high = sorted((first, second))
     assert 0.0 <= unknown(high) <= unknown(low) <= 1.0
@@ -65,12 +73,22 @@ def test_the_surer_the_models_the_less_unknown_the_artist(first: float, second: 
 def test_certainty_does_not_overflow() -> None:
     certain = np.array([1.0, 0.0, 0.0])
     verdict = judge(image=certain, text=certain, calibration=Calibration(fused_temperature=0.1))
-    assert verdict.fused.tolist() == [1.0, 0.0, 0.0]
-    assert 0.0 <= verdict.unknown < 1e-6
+    assert verdict.both.trained == pytest.approx([1.0, 0.0, 0.0], abs=1e-6)
+    assert 0.0 <= verdict.both.unknown < 1e-6
 
 
 def test_artists_that_a_model_does_not_know_stay_at_zero() -> None:
-    assert tempered(np.array([0.5, 0.5, 0.0]), 3.0)[2] == 0.0
+    two_of_three = np.array([0.5, 0.5, 0.0])
+    verdict = judge(image=two_of_three, text=None, calibration=Calibration(image_temperature=3.0))
+    assert verdict.both.trained[2] == 0.0
+
+
+def test_words_that_nobody_knows_leave_the_photo_its_say() -> None:
+    image, nothing = np.array([0.7, 0.2, 0.1]), np.full(3, 1 / 3)
+    calibration = Calibration(image_temperature=2.0, pool=Pool(0.4, 0.6, image_temperature=2.0))
+    verdict = judge(image=image, text=nothing, calibration=calibration, mute=True)
+    shares = verdict.both.trained / verdict.both.trained.sum()
+    assert shares == pytest.approx(tempered(image, 2.0))
 
 
 def test_parameters_are_read_by_name_and_the_rest_keeps_its_default() -> None:
@@ -87,6 +105,8 @@ def test_parameters_are_read_by_name_and_the_rest_keeps_its_default() -> None:
         ("image_weight", "1.5"),
         ("unknown_slope", "-0.1"),
         ("unknown_bias", "much"),
+        ("image_power", "0.5"),
+        ("unknown_both", "1 2 3 4"),
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(name: str, value: str) -> None:
@@ -97,3 +117,8 @@ def test_parameters_that_make_no_sense_are_refused(name: str, value: str) -> Non
 def test_nothing_given_is_an_error_of_the_caller() -> None:
     with pytest.raises(ValueError, match="needed"):
         judge(image=None, text=None, calibration=Calibration())
+
+
+def test_the_pool_is_read_with_its_temperatures() -> None:
+    given = {"image_power": "0.3", "text_power": "0.9", "image_temperature": "1.5"}
+    assert Calibration.from_parameters(given).pool == Pool(0.3, 0.9, 1.5, 1.0)

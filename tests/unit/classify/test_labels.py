@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.classify.identify import read_labels
+from services.classify.label_evidence import LabelTable
 from services.classify.text_model import FastTextModel
 from services.kit.errors import FailedPrecondition
 
@@ -29,3 +30,20 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         read_labels(tmp_path / "labels.txt")
     with pytest.raises(FileNotFoundError, match=r"model\.ftz"):
         FastTextModel(tmp_path / "model.ftz")
+
+
+def test_label_combinations_are_read_and_a_model_without_them_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "label_combinations.json"
+    assert LabelTable.read(path).evidence({"cup": 1.0}) is not None
+    path.write_text('[[["cup", "book"], {"ayame": 2, "botan": 0}]]', "utf-8")
+    found = LabelTable.read(path).evidence({"book": 0.3, "cup": 0.2})
+    assert found is not None and found.artists == (("ayame", 1.0),) and found.entropy == 0
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '[["cup", 3]]', '[[["cup"], {"a": "many"}]]'])
+def test_label_combinations_of_another_form_are_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "label_combinations.json"
+    path.write_text(text, "utf-8")
+    with pytest.raises(FailedPrecondition, match="label_combinations") as caught:
+        LabelTable.read(path)
+    assert caught.value.reason == "MODEL_UNSUITABLE"

@@ -1,0 +1,237 @@
+"""The form of works whose artist is known (paper A): a folder with `works.jsonl`, one work a line.
+
+    {"id": "000017", "image": "images/000017.jpg", "title": "Milky pink nails",
+     "description": "Long almond nails …", "artist": "mira", "lang": "en", "labels": {"bottle": 0.91}}
+
+- `id`: unique in the file. `artist`: whose work it is. Both 1 to 128 characters.
+- `image`: relative to the folder, inside it; "" for a work without a photo.
+- `title`, `description`: "" where there are none, up to 1,000 and 10,000 characters, as the service takes
+  them. A work has a photo or words.
+- `lang` (may be left out): a BCP 47 tag such as en, ja, pt-BR. `labels` (may be left out): what an object
+  detector saw in the photo, each label with the highest confidence in 0..1.
+
+Further fields are kept as they are. Those that training knows: `mask` and `hands_mask`, pictures of the
+photo's size, relative to the folder, 0 where there is no nail, and no hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from evaluation.labelled import LabelsError
+
+LISTING: Final = "works.jsonl"
+MAX_TITLE: Final = 1_000
+MAX_DESCRIPTION: Final = 10_000
+MASKS: Final = ("mask", "hands_mask")
+_MAX_NAME = 128
+_MAX_PATH = 4096
+_MAX_LINE = 1 << 20  # bytes
+_MAX_LABELS = 1_000
+_UNSEEN = ("Cc", "Cf", "Zl", "Zp")  # control characters and line breaks
+_LANG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_NEEDED = ("id", "image", "title", "description", "artist")
+_FIELDS = (*_NEEDED, "lang", "labels")
+
+
+class WorksError(LabelsError):
+    """A file that is not in the form; the message says file, line and field."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One line. image: absolute, None without a photo; lang: "" where not said; labels: confidences in 0..1
+    by label; more: the further fields, those of MASKS as absolute paths."""
+
+    id: str
+    image: Path | None
+    title: str
+    description: str
+    artist: str
+    lang: str = ""
+    labels: Mapping[str, float] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """Title and description in one, "" for a work without words."""
+        return f"{self.title} {self.description}".strip()
+
+
+def read(folder: Path) -> list[Work]:
+    """The works of a folder, in the file's order. Raises WorksError for the first fault, OSError for files
+    that cannot be read."""
+    works = []
+    for found in scan(folder):
+        if isinstance(found, WorksError):
+            raise found
+        works.append(found)
+    return works
+
+
+def scan(folder: Path) -> Iterator[Work | WorksError]:
+    """Every work that is in order and every fault, in the file's order."""
+    path = folder / LISTING
+    if not path.is_file():
+        yield WorksError(f"{path}: no such file")
+        return
+    root = folder.resolve()
+    lines: dict[str, int] = {}
+    number = 0
+    for number, line in _lines(path):
+        try:
+            if len(line) > _MAX_LINE:
+                raise WorksError(f"{path}:{number}: longer than {_MAX_LINE >> 20} MiB")
+            work = parse(line, f"{path}:{number}", root)
+            if work.id in lines:
+                raise WorksError(f"{path}:{number}: id: {work.id!r} is that of line {lines[work.id]}")
+        except WorksError as error:
+            yield error
+            continue
+        lines[work.id] = number
+        yield work
+    if not number:
+        yield WorksError(f"{path}: no works")
+
+
+def parse(line: bytes, where: str, root: Path) -> Work:
+    """One line, checked by itself. where: file and line for messages; root: the resolved folder.
+
+    Raises WorksError.
+    """
+    try:
+        fields = json.loads(line, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise WorksError(f"{where}: not JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise WorksError(f"{where}: not a JSON object")
+    for name in _NEEDED:
+        if name not in fields:
+            raise WorksError(f"{where}: {name}: missing")
+    image = _text(fields, "image", where, _MAX_PATH)
+    title = _text(fields, "title", where, MAX_TITLE)
+    description = _text(fields, "description", where, MAX_DESCRIPTION)
+    if not (image or title.strip() or description.strip()):
+        raise WorksError(f"{where}: image: a work without a photo, a title and a description")
+    more = {name: value for name, value in fields.items() if name not in _FIELDS}
+    return Work(
+        id=_name(fields, "id", where),
+        image=_file(image, "image", where, root) if image else None,
+        title=title,
+        description=description,
+        artist=_name(fields, "artist", where),
+        lang=_lang(fields, where),
+        labels=_labels(fields.get("labels", {}), where),
+        more=_more(more, where, root),
+    )
+
+
+def write(folder: Path, entries: Iterable[Mapping[str, Any]]) -> int:
+    """Write lines in the form as `folder`/works.jsonl, whole or not at all, and return how many.
+
+    What is written is not checked; `scan` does. Raises OSError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f"{LISTING}.part"
+    count = 0
+    with draft.open("w", encoding="utf-8") as file:
+        for entry in entries:
+            file.write(json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n")
+            count += 1
+    draft.replace(folder / LISTING)
+    return count
+
+
+def digest(folder: Path) -> str:
+    """sha256 of the listing: names the data that a model was trained on."""
+    return hashlib.sha256((folder / LISTING).read_bytes()).hexdigest()
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines that are not blank; of one that is too long only its beginning."""
+    with path.open("rb") as file:
+        number = 0
+        while line := file.readline(_MAX_LINE + 1):
+            number += 1
+            rest = line
+            while len(rest) > _MAX_LINE and not rest.endswith(b"\n"):
+                rest = file.readline(_MAX_LINE + 1)
+            if number == 1:
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            if line.strip():
+                yield number, line
+
+
+def _text(fields: Mapping[str, Any], name: str, where: str, most: int) -> str:
+    value = fields[name]
+    if not isinstance(value, str):
+        raise WorksError(f"{where}: {name}: not a text")
+    if len(value) > most:
+        raise WorksError(f"{where}: {name}: {len(value):,} characters are more than {most:,}")
+    if "\x00" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise WorksError(f"{where}: {name}: not Unicode text")
+    return value
+
+
+def _name(fields: Mapping[str, Any], name: str, where: str) -> str:
+    """An id: it goes into file names of tables and lines of labels, so it is one printable line."""
+    value = _text(fields, name, where, _MAX_NAME)
+    if not value.strip():
+        raise WorksError(f"{where}: {name}: empty")
+    if value != value.strip() or any(unicodedata.category(letter) in _UNSEEN for letter in value):
+        raise WorksError(f"{where}: {name}: {value!r} has blanks around it or a control character in it")
+    return value
+
+
+def _lang(fields: Mapping[str, Any], where: str) -> str:
+    value = _text({"lang": fields.get("lang", "")}, "lang", where, 35)
+    if value and not _LANG.fullmatch(value):
+        raise WorksError(f"{where}: lang: {value!r} is no language tag such as en or ja")
+    return value
+
+
+def _file(value: str, name: str, where: str, root: Path) -> Path:
+    path = PurePosixPath(value)
+    try:
+        inside = not path.is_absolute() and (root / path).resolve().is_relative_to(root)
+        there = inside and (root / path).is_file()
+    except (OSError, RuntimeError) as error:  # a name that is too long, a loop of links
+        raise WorksError(f"{where}: {name}: {value[:80]!r}: {error}") from None
+    if not inside:
+        raise WorksError(f"{where}: {name}: {value!r} lies outside the folder")
+    if not there:
+        raise WorksError(f"{where}: {name}: {value!r} does not exist")
+    return root / path
+
+
+def _labels(value: Any, where: str) -> dict[str, float]:
+    if not isinstance(value, dict):
+        raise WorksError(f"{where}: labels: not an object of confidences by label")
+    if len(value) > _MAX_LABELS:
+        raise WorksError(f"{where}: labels: {len(value):,} are more than {_MAX_LABELS:,}")
+    labels = {}
+    for label, confidence in value.items():
+        _name({"labels": label}, "labels", where)
+        number = isinstance(confidence, int | float) and not isinstance(confidence, bool)
+        if not number or not 0 <= confidence <= 1:
+            raise WorksError(f"{where}: labels: {label}: {confidence!r:.40} is no confidence in 0..1")
+        labels[label] = float(confidence)
+    return labels
+
+
+def _more(more: dict[str, Any], where: str, root: Path) -> dict[str, Any]:
+    for name in MASKS:
+        if name in more:
+            more[name] = _file(_text(more, name, where, _MAX_PATH), name, where, root)
+    return more

@@ -1,0 +1,92 @@
+"""The steps of `lunula train artist`: what they are called, where they live, what they leave behind.
+
+A step is a function `run(job: Job) -> None` that writes under `job.out` and passes over what is there;
+every step is imported only when it runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+OUTER: Final = 5
+INNER: Final = 5
+
+STEPS: Final[dict[str, str]] = {
+    "folds": "training.artist.fold_step:run",
+    "features": "training.artist.feature_step:run",
+    "image": "training.artist.image_step:run",
+    "text": "training.artist.text_steps:fasttext",
+    "text_w2v": "training.artist.text_steps:word2vec",
+    "text_d2v": "training.artist.text_steps:doc2vec",
+    "text_tfidf": "training.artist.text_steps:tfidf",
+    "labels": "training.artist.label_step:run",
+    "majority": "training.artist.label_step:majority",
+    "knn_image": "training.artist.knn_step:image",
+    "knn_text": "training.artist.knn_step:text",
+    "vgg16": "training.artist.vgg_step:run",
+    "control": "training.artist.control_step:run",
+    "fuse": "training.artist.fuse:run",
+    "openset": "training.artist.openset:run",
+    "export": "training.artist.export:run",
+}
+"""Name of a step -> "module:function"; each owner of steps adds lines."""
+
+Step = Callable[["Job"], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a step is asked to do.
+
+    data: folder with works.jsonl. out: the run. seed: fixes everything. encoders: checkpoint of the compact
+    encoders, None where the command named none. workers: processes. command: as it was typed. options: those
+    of single steps, by name (`--option NAME=VALUE`), which the step reads and checks.
+    """
+
+    data: Path
+    out: Path
+    seed: int = 7
+    encoders: Path | None = None
+    workers: int = 1
+    command: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+class StepError(ValueError):
+    """A step cannot be done; the message says what is missing and which step or option gives it."""
+
+
+def load_step(name: str) -> Step:
+    """The function of a step. Raises KeyError for an unknown one."""
+    module, _, function = STEPS[name].partition(":")
+    step: Step = getattr(importlib.import_module(module), function)
+    return step
+
+
+def write_about(folder: Path, job: Job, kind: str, what: str, started: float, **more: Any) -> None:
+    """Writes folder/about.json: the last file of a model, so that its presence says that it is complete.
+
+    kind: "probabilities" or "scores". started: time.monotonic() at the beginning of this run of the step.
+    """
+    from evaluation.works import digest
+
+    about = {
+        "kind": kind,
+        "what": what,
+        "seed": job.seed,
+        "command": job.command or shlex.join(["lunula", "train", "artist", folder.name]),
+        "data": digest(job.data),
+        "seconds": round(time.monotonic() - started, 1),
+        **more,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / "about.json.part"
+    draft.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(folder / "about.json")

@@ -1,0 +1,117 @@
+"""Works of synthetic artists in the form that paper A's models are trained on (`evaluation.works`).
+
+    lunula data artists from-synth DIR
+
+Writes DIR/works.jsonl for a run of `lunula data synth --kind artists`: photo, title, description, artist, and
+the masks of nails and hands, with which the background alone can be judged. With --words N the run needs no
+photos: DIR/works.jsonl gets the texts of a run of N photos that is never drawn, for models of words.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from training.synth.artist_words import written
+from training.synth.artists import ARTISTS, MOST_ARTISTS
+from training.synth.subjects import subject_of
+from training.synth.writer import MOST, photo_seed
+
+LISTING: Final = "works.jsonl"
+_NEEDED = ("id", "image", "mask", "hands_mask", "artist", "title", "description")
+
+
+def work_of(record: dict[str, Any]) -> dict[str, Any]:
+    """A line of works.jsonl from a record of the run."""
+    return {name: record[name] for name in _NEEDED} | {"lang": record["language"]}
+
+
+def read_index(folder: Path) -> Iterator[dict[str, Any]]:
+    """The records of a run of kind artists. Raises ValueError that names file and line."""
+    path = folder / "index.jsonl"
+    number = 0
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                record = json.loads(line)
+            except ValueError as error:
+                raise ValueError(f"{path}:{number}: not JSON: {error}") from None
+            if not isinstance(record, dict):
+                raise ValueError(f"{path}:{number}: not a JSON object")
+            for name in (*_NEEDED, "language"):
+                if not isinstance(record.get(name), str):
+                    raise ValueError(f"{path}:{number}: {name}: missing; this needs kind artists")
+            yield record
+    if not number:
+        raise ValueError(f"{path}: no photos")
+
+
+def words_alone(n: int, seed: int, artists: int = ARTISTS) -> Iterator[dict[str, Any]]:
+    """The works of a run of `n` photos that is not drawn: what its texts say, in a hundredth of the time."""
+    for number in range(n):
+        own = photo_seed(seed, number)
+        subject = subject_of(np.random.default_rng([own, zlib.crc32(b"artists")]), own, "artists", artists)
+        assert subject.who is not None  # of this kind, every photo is someone's
+        said = written(own, subject.design, subject.split, subject.who.wording)
+        yield {
+            "id": f"{number:06d}",
+            "image": "",
+            "title": said["title"],
+            "description": said["description"],
+            "artist": subject.who.id,
+            "lang": said["language"],
+        }
+
+
+def write(folder: Path, works: Iterable[dict[str, Any]]) -> int:
+    """Writes folder/works.jsonl, whole or not at all; returns how many works there are. Raises OSError."""
+    draft = folder / f"{LISTING}.part"
+    count = 0
+    with draft.open("w", encoding="utf-8") as file:
+        for work in works:
+            file.write(json.dumps(work, ensure_ascii=False, separators=(",", ":")) + "\n")
+            count += 1
+    draft.replace(folder / LISTING)
+    return count
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="lunula data artists from-synth",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "folder", type=Path, metavar="DIR", help="a run of `lunula data synth --kind artists`"
+    )
+    parser.add_argument("--words", type=int, metavar="N", help="only the texts of N works, without photos")
+    parser.add_argument("--seed", type=int, default=7, help="with --words: of the run (default 7)")
+    parser.add_argument(
+        "--artists", type=int, default=ARTISTS, help=f"with --words: artists of the run (default {ARTISTS})"
+    )
+    args = parser.parse_args(argv)
+    try:
+        if args.words is None:
+            count = write(args.folder, (work_of(record) for record in read_index(args.folder)))
+        else:
+            if not (1 <= args.words <= MOST and 1 <= args.artists <= MOST_ARTISTS):
+                raise ValueError(f"--words 1 to {MOST:,}, --artists 1 to {MOST_ARTISTS:,}")
+            args.folder.mkdir(parents=True, exist_ok=True)
+            count = write(args.folder, words_alone(args.words, args.seed, args.artists))
+    except ValueError as error:
+        parser.exit(2, f"error: {error}\n")
+    except OSError as error:
+        sys.exit(f"error: {error.filename or args.folder}: {error.strerror or error}")
+    print(f"{args.folder / LISTING}: {count:,} works")
+
+
+if __name__ == "__main__":
+    main()
