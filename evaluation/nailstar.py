@@ -21,11 +21,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from evaluation.json_lines import file_of, numbered_lines, object_of, text_of
 from evaluation.labelled import LabelsError
 from nails.color import srgb_to_lab
 from nails.palette import PaletteError, validate
@@ -94,7 +95,7 @@ def scan(folder: Path) -> Iterator[Entry | NailStarError]:
     lines: dict[str, int] = {}
     splits: dict[str, str] = {}
     entries: list[Entry] = []
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path, _MAX_LINE):
         try:
             if len(line) > _MAX_LINE:
                 raise NailStarError(f"{path}:{number}: longer than {_MAX_LINE >> 20} MiB")
@@ -123,15 +124,7 @@ def parse(line: bytes, where: str, folder: Path) -> Entry:
 
     Raises NailStarError.
     """
-    try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise NailStarError(f"{where}: not JSON: {error}") from None
-    if not isinstance(fields, dict):
-        raise NailStarError(f"{where}: not a JSON object")
-    for name in _FIELDS:
-        if name not in fields:
-            raise NailStarError(f"{where}: {name}: missing")
+    fields = object_of(line, where, _FIELDS, NailStarError)
     own = _text(fields, "id", where, _MAX_ID)
     targets = _targets(fields["targets"], own, where)
     subset = _one_of(fields, "subset", SUBSETS, where)
@@ -140,9 +133,11 @@ def parse(line: bytes, where: str, folder: Path) -> Entry:
     lang = _text(fields, "lang", where, 35)
     if not _LANG.fullmatch(lang):
         raise NailStarError(f"{where}: lang: {lang!r} is no language tag such as en or ja")
+    image = _text(fields, "image", where, 4096)
+    file_of(image, "image", where, folder.resolve(), NailStarError)
     return Entry(
         id=own,
-        image=_image(_text(fields, "image", where, 4096), where, folder),
+        image=image,
         split=_one_of(fields, "split", SPLITS, where),
         request=_text(fields, "request", where, MAX_REQUEST),
         lang=lang,
@@ -163,31 +158,10 @@ def write(path: Path, entries: Iterable[Entry]) -> None:
     draft.replace(path)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines that are not blank; of one that is too long only its beginning."""
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(_MAX_LINE + 1):
-            number += 1
-            rest = line
-            while len(rest) > _MAX_LINE and not rest.endswith(b"\n"):
-                rest = file.readline(_MAX_LINE + 1)
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
-            if line.strip():
-                yield number, line
-
-
 def _text(fields: Mapping[str, Any], name: str, where: str, most: int) -> str:
-    value = fields[name]
-    if not isinstance(value, str):
-        raise NailStarError(f"{where}: {name}: not a text")
+    value = text_of(fields, name, where, most, NailStarError)
     if not value.strip():
         raise NailStarError(f"{where}: {name}: empty")
-    if len(value) > most:
-        raise NailStarError(f"{where}: {name}: {len(value):,} characters are more than {most:,}")
-    if "\x00" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise NailStarError(f"{where}: {name}: not Unicode text")
     return value
 
 
@@ -196,16 +170,6 @@ def _one_of(fields: Mapping[str, Any], name: str, choices: tuple[str, ...], wher
     if value not in choices:
         raise NailStarError(f"{where}: {name}: {value!r} is not one of {', '.join(choices)}")
     return str(value)
-
-
-def _image(value: str, where: str, folder: Path) -> str:
-    path = PurePosixPath(value)
-    inside = not path.is_absolute() and (folder / path).resolve().is_relative_to(folder.resolve())
-    if not inside:
-        raise NailStarError(f"{where}: image: {value!r} lies outside the folder")
-    if not (folder / path).is_file():
-        raise NailStarError(f"{where}: image: {value!r} does not exist")
-    return value
 
 
 def _targets(value: Any, own: str, where: str) -> tuple[str, ...]:

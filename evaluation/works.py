@@ -22,9 +22,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
+from evaluation.json_lines import file_of, numbered_lines, object_of, text_of
 from evaluation.labelled import LabelsError
 
 LISTING: Final = "works.jsonl"
@@ -85,7 +86,7 @@ def scan(folder: Path) -> Iterator[Work | WorksError]:
     root = folder.resolve()
     lines: dict[str, int] = {}
     number = 0
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path, _MAX_LINE):
         try:
             if len(line) > _MAX_LINE:
                 raise WorksError(f"{path}:{number}: longer than {_MAX_LINE >> 20} MiB")
@@ -106,24 +107,16 @@ def parse(line: bytes, where: str, root: Path) -> Work:
 
     Raises WorksError.
     """
-    try:
-        fields = json.loads(line, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise WorksError(f"{where}: not JSON: {error}") from None
-    if not isinstance(fields, dict):
-        raise WorksError(f"{where}: not a JSON object")
-    for name in _NEEDED:
-        if name not in fields:
-            raise WorksError(f"{where}: {name}: missing")
-    image = _text(fields, "image", where, _MAX_PATH)
-    title = _text(fields, "title", where, MAX_TITLE)
-    description = _text(fields, "description", where, MAX_DESCRIPTION)
+    fields = object_of(line, where, _NEEDED, WorksError, finite=True)
+    image = text_of(fields, "image", where, _MAX_PATH, WorksError)
+    title = text_of(fields, "title", where, MAX_TITLE, WorksError)
+    description = text_of(fields, "description", where, MAX_DESCRIPTION, WorksError)
     if not (image or title.strip() or description.strip()):
         raise WorksError(f"{where}: image: a work without a photo, a title and a description")
     more = {name: value for name, value in fields.items() if name not in _FIELDS}
     return Work(
         id=_name(fields, "id", where),
-        image=_file(image, "image", where, root) if image else None,
+        image=file_of(image, "image", where, root, WorksError) if image else None,
         title=title,
         description=description,
         artist=_name(fields, "artist", where),
@@ -154,39 +147,9 @@ def digest(folder: Path) -> str:
     return hashlib.sha256((folder / LISTING).read_bytes()).hexdigest()
 
 
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number")
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines that are not blank; of one that is too long only its beginning."""
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(_MAX_LINE + 1):
-            number += 1
-            rest = line
-            while len(rest) > _MAX_LINE and not rest.endswith(b"\n"):
-                rest = file.readline(_MAX_LINE + 1)
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
-            if line.strip():
-                yield number, line
-
-
-def _text(fields: Mapping[str, Any], name: str, where: str, most: int) -> str:
-    value = fields[name]
-    if not isinstance(value, str):
-        raise WorksError(f"{where}: {name}: not a text")
-    if len(value) > most:
-        raise WorksError(f"{where}: {name}: {len(value):,} characters are more than {most:,}")
-    if "\x00" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise WorksError(f"{where}: {name}: not Unicode text")
-    return value
-
-
 def _name(fields: Mapping[str, Any], name: str, where: str) -> str:
     """An id: it goes into file names of tables and lines of labels, so it is one printable line."""
-    value = _text(fields, name, where, _MAX_NAME)
+    value = text_of(fields, name, where, _MAX_NAME, WorksError)
     if not value.strip():
         raise WorksError(f"{where}: {name}: empty")
     if value != value.strip() or any(unicodedata.category(letter) in _UNSEEN for letter in value):
@@ -195,24 +158,10 @@ def _name(fields: Mapping[str, Any], name: str, where: str) -> str:
 
 
 def _lang(fields: Mapping[str, Any], where: str) -> str:
-    value = _text({"lang": fields.get("lang", "")}, "lang", where, 35)
+    value = text_of({"lang": fields.get("lang", "")}, "lang", where, 35, WorksError)
     if value and not _LANG.fullmatch(value):
         raise WorksError(f"{where}: lang: {value!r} is no language tag such as en or ja")
     return value
-
-
-def _file(value: str, name: str, where: str, root: Path) -> Path:
-    path = PurePosixPath(value)
-    try:
-        inside = not path.is_absolute() and (root / path).resolve().is_relative_to(root)
-        there = inside and (root / path).is_file()
-    except (OSError, RuntimeError) as error:  # a name that is too long, a loop of links
-        raise WorksError(f"{where}: {name}: {value[:80]!r}: {error}") from None
-    if not inside:
-        raise WorksError(f"{where}: {name}: {value!r} lies outside the folder")
-    if not there:
-        raise WorksError(f"{where}: {name}: {value!r} does not exist")
-    return root / path
 
 
 def _labels(value: Any, where: str) -> dict[str, float]:
@@ -233,5 +182,6 @@ def _labels(value: Any, where: str) -> dict[str, float]:
 def _more(more: dict[str, Any], where: str, root: Path) -> dict[str, Any]:
     for name in MASKS:
         if name in more:
-            more[name] = _file(_text(more, name, where, _MAX_PATH), name, where, root)
+            value = text_of(more, name, where, _MAX_PATH, WorksError)
+            more[name] = file_of(value, name, where, root, WorksError)
     return more

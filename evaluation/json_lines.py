@@ -1,0 +1,77 @@
+"""Reading JSON lines that anybody may have written: lines of bounded length, texts, files of a folder.
+
+Each form has an error of its own; these functions raise the one that they are given, with file, line and
+field in its message.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from evaluation.labelled import LabelsError
+
+
+def numbered_lines(path: Path, most: int) -> Iterator[tuple[int, bytes]]:
+    """Lines that are not blank, numbered from 1; of one that is longer than `most` bytes only its beginning,
+    which is longer too."""
+    with path.open("rb") as file:
+        number = 0
+        while line := file.readline(most + 1):
+            number += 1
+            rest = line
+            while len(rest) > most and not rest.endswith(b"\n"):
+                rest = file.readline(most + 1)
+            if number == 1:
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            if line.strip():
+                yield number, line
+
+
+def object_of(
+    line: bytes, where: str, needed: tuple[str, ...], error: type[LabelsError], *, finite: bool = False
+) -> dict[str, Any]:
+    """The object of a line, with all `needed` fields. finite: NaN and infinities anywhere are no JSON."""
+    try:
+        fields = json.loads(line, parse_constant=_no_constant if finite else None)
+    except (ValueError, RecursionError) as fault:
+        raise error(f"{where}: not JSON: {fault}") from None
+    if not isinstance(fields, dict):
+        raise error(f"{where}: not a JSON object")
+    for name in needed:
+        if name not in fields:
+            raise error(f"{where}: {name}: missing")
+    return fields
+
+
+def text_of(fields: Mapping[str, Any], name: str, where: str, most: int, error: type[LabelsError]) -> str:
+    """A text of at most `most` characters, which may be empty."""
+    value = fields[name]
+    if not isinstance(value, str):
+        raise error(f"{where}: {name}: not a text")
+    if len(value) > most:
+        raise error(f"{where}: {name}: {len(value):,} characters are more than {most:,}")
+    if "\x00" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise error(f"{where}: {name}: not Unicode text")
+    return value
+
+
+def file_of(value: str, name: str, where: str, root: Path, error: type[LabelsError]) -> Path:
+    """The file `value` of the resolved folder `root`; links are followed before it is judged."""
+    path = PurePosixPath(value)
+    try:
+        inside = not path.is_absolute() and (root / path).resolve().is_relative_to(root)
+        there = inside and (root / path).is_file()
+    except (OSError, RuntimeError) as fault:  # a name that is too long, a loop of links
+        raise error(f"{where}: {name}: {value[:80]!r}: {fault}") from None
+    if not inside:
+        raise error(f"{where}: {name}: {value!r} lies outside the folder")
+    if not there:
+        raise error(f"{where}: {name}: {value!r} does not exist")
+    return root / path
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")
