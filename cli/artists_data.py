@@ -11,12 +11,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cli.console import console, errors, errors_as_exit_codes
+from cli.console import console
+from cli.listings import in_order
 from cli.programs import PASS_ON, run_module
-from evaluation.works import LISTING, Work, WorksError, scan
+from evaluation.works import LISTING, Work, scan
 
-_SHOWN = 20  # faults that are printed
-_FAULTY = 2
 _FEW = 10  # works: with fewer, a fold of a fold may hold none of an artist
 
 
@@ -32,20 +31,7 @@ def check(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help=f"A folder with {LISTING} and its photos.")],
 ) -> None:
     """Read every line of a catalogue and say what is wrong with it, by file, line and field; else count."""
-    works: list[Work] = []
-    faults = 0
-    with errors_as_exit_codes():
-        for found in scan(folder):
-            if isinstance(found, WorksError):
-                faults += 1
-                if faults <= _SHOWN:
-                    errors.print(f"[red]error:[/red] {escape(str(found))}", soft_wrap=True)
-            else:
-                works.append(found)
-    if faults:
-        if faults > _SHOWN:
-            errors.print(f"{faults - _SHOWN:,} further faults")
-        raise typer.Exit(_FAULTY)
+    works = in_order(scan(folder))
     console.print(_summary(works))
     few = sum(count < _FEW for count in Counter(work.artist for work in works).values())
     if few:

@@ -8,15 +8,12 @@ from statistics import mean
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from cli.console import console, errors, errors_as_exit_codes
+from cli.console import console
+from cli.listings import in_order
 from cli.programs import PASS_ON, run_module
-from evaluation.nailstar import LISTING, SPLITS, SUBSETS, Entry, NailStarError, scan
-
-_SHOWN = 20  # faults that are printed
-_FAULTY = 2
+from evaluation.nailstar import LISTING, SPLITS, SUBSETS, Entry, scan
 
 
 def register(app: typer.Typer) -> None:
@@ -33,21 +30,7 @@ def check(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help=f"A folder with {LISTING} and its photos.")],
 ) -> None:
     """Read every line of a folder and say what is wrong with it, by file, line and field; else count."""
-    entries: list[Entry] = []
-    faults = 0
-    with errors_as_exit_codes():
-        for found in scan(folder):
-            if isinstance(found, NailStarError):
-                faults += 1
-                if faults <= _SHOWN:
-                    errors.print(f"[red]error:[/red] {escape(str(found))}", soft_wrap=True)
-            else:
-                entries.append(found)
-    if faults:
-        if faults > _SHOWN:
-            errors.print(f"{faults - _SHOWN:,} further faults")
-        raise typer.Exit(_FAULTY)
-    console.print(_summary(entries))
+    console.print(_summary(in_order(scan(folder))))
 
 
 def from_synth(context: typer.Context) -> None:

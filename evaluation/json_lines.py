@@ -7,11 +7,46 @@ field in its message.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from evaluation.labelled import LabelsError
+
+
+class Named(Protocol):
+    """What a line holds."""
+
+    @property
+    def id(self) -> str: ...
+
+
+Item = TypeVar("Item", bound=Named)
+Fault = TypeVar("Fault", bound=LabelsError)
+
+
+def scan_lines(
+    path: Path, most: int, parse: Callable[[bytes, str], Item], error: type[Fault]
+) -> Iterator[tuple[int, Item] | Fault]:
+    """Every line that is in order, with its number, and every fault, in the file's order.
+
+    parse: of a line and where it stands, raises `error`. A line of more than `most` bytes is a fault, so is
+    an id that an earlier line has. Raises OSError where the file cannot be read.
+    """
+    lines: dict[str, int] = {}
+    for number, line in numbered_lines(path, most):
+        where = f"{path}:{number}"
+        try:
+            if len(line) > most:
+                raise error(f"{where}: longer than {most >> 20} MiB")
+            item = parse(line, where)
+            if item.id in lines:
+                raise error(f"{where}: id: {item.id!r} is that of line {lines[item.id]}")
+        except error as fault:
+            yield fault
+            continue
+        lines[item.id] = number
+        yield number, item
 
 
 def numbered_lines(path: Path, most: int) -> Iterator[tuple[int, bytes]]:

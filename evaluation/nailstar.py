@@ -26,7 +26,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from evaluation.json_lines import file_of, numbered_lines, object_of, text_of
+from evaluation.json_lines import file_of, object_of, scan_lines, text_of
 from evaluation.labelled import LabelsError
 from nails.color import srgb_to_lab
 from nails.palette import PaletteError, validate
@@ -95,16 +95,11 @@ def scan(folder: Path) -> Iterator[Entry | NailStarError]:
     lines: dict[str, int] = {}
     splits: dict[str, str] = {}
     entries: list[Entry] = []
-    for number, line in numbered_lines(path, _MAX_LINE):
-        try:
-            if len(line) > _MAX_LINE:
-                raise NailStarError(f"{path}:{number}: longer than {_MAX_LINE >> 20} MiB")
-            entry = parse(line, f"{path}:{number}", folder)
-            if entry.id in lines:
-                raise NailStarError(f"{path}:{number}: id: {entry.id!r} is that of line {lines[entry.id]}")
-        except NailStarError as error:
-            yield error
+    for found in scan_lines(path, _MAX_LINE, lambda line, where: parse(line, where, folder), NailStarError):
+        if isinstance(found, NailStarError):
+            yield found
             continue
+        number, entry = found
         lines[entry.id], splits[entry.id] = number, entry.split
         entries.append(entry)
         yield entry

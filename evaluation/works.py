@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from evaluation.json_lines import file_of, numbered_lines, object_of, text_of
+from evaluation.json_lines import file_of, object_of, scan_lines, text_of
 from evaluation.labelled import LabelsError
 
 LISTING: Final = "works.jsonl"
@@ -84,21 +84,11 @@ def scan(folder: Path) -> Iterator[Work | WorksError]:
         yield WorksError(f"{path}: no such file")
         return
     root = folder.resolve()
-    lines: dict[str, int] = {}
-    number = 0
-    for number, line in numbered_lines(path, _MAX_LINE):
-        try:
-            if len(line) > _MAX_LINE:
-                raise WorksError(f"{path}:{number}: longer than {_MAX_LINE >> 20} MiB")
-            work = parse(line, f"{path}:{number}", root)
-            if work.id in lines:
-                raise WorksError(f"{path}:{number}: id: {work.id!r} is that of line {lines[work.id]}")
-        except WorksError as error:
-            yield error
-            continue
-        lines[work.id] = number
-        yield work
-    if not number:
+    nothing = True
+    for found in scan_lines(path, _MAX_LINE, lambda line, where: parse(line, where, root), WorksError):
+        nothing = False
+        yield found if isinstance(found, WorksError) else found[1]
+    if nothing:
         yield WorksError(f"{path}: no works")
 
 

@@ -27,6 +27,7 @@ import numpy as np
 from nails.color import lab_to_srgb, srgb_to_lab
 from training.synth.brief import brief_requests
 from training.synth.facts import accepted
+from training.synth.index import numbered_records
 from training.synth.picking import pick_paints
 
 Record = Mapping[str, Any]
@@ -236,22 +237,12 @@ def _hash(text: str) -> int:
 
 def read_index(folder: Path) -> list[dict[str, Any]]:
     """The records of a run of kind designs. Raises ValueError that names file and line."""
-    path = folder / "index.jsonl"
     records = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                record = json.loads(line)
-            except ValueError as error:
-                raise ValueError(f"{path}:{number}: not JSON: {error}") from None
-            if not isinstance(record, dict):
-                raise ValueError(f"{path}:{number}: not a JSON object")
-            for name in ("id", "image", "split", "texts", "palette", "attributes", "crop"):
-                if not record.get(name):
-                    raise ValueError(f"{path}:{number}: {name}: missing; NAIL-STAR's form needs kind designs")
-            records.append(record)
-    if not records:
-        raise ValueError(f"{path}: no photos")
+    for where, record in numbered_records(folder):
+        for name in ("id", "image", "split", "texts", "palette", "attributes", "crop"):
+            if not record.get(name):
+                raise ValueError(f"{where}: {name}: missing; NAIL-STAR's form needs kind designs")
+        records.append(record)
     return records
 
 

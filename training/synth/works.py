@@ -10,21 +10,21 @@ photos: DIR/works.jsonl gets the texts of a run of N photos that is never drawn,
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
+from evaluation.works import LISTING, write
 from training.synth.artist_words import written
 from training.synth.artists import ARTISTS, MOST_ARTISTS
+from training.synth.index import numbered_records
 from training.synth.subjects import subject_of
 from training.synth.writer import MOST, photo_seed
 
-LISTING: Final = "works.jsonl"
 _NEEDED = ("id", "image", "mask", "hands_mask", "artist", "title", "description")
 
 
@@ -35,22 +35,11 @@ def work_of(record: dict[str, Any]) -> dict[str, Any]:
 
 def read_index(folder: Path) -> Iterator[dict[str, Any]]:
     """The records of a run of kind artists. Raises ValueError that names file and line."""
-    path = folder / "index.jsonl"
-    number = 0
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                record = json.loads(line)
-            except ValueError as error:
-                raise ValueError(f"{path}:{number}: not JSON: {error}") from None
-            if not isinstance(record, dict):
-                raise ValueError(f"{path}:{number}: not a JSON object")
-            for name in (*_NEEDED, "language"):
-                if not isinstance(record.get(name), str):
-                    raise ValueError(f"{path}:{number}: {name}: missing; this needs kind artists")
-            yield record
-    if not number:
-        raise ValueError(f"{path}: no photos")
+    for where, record in numbered_records(folder):
+        for name in (*_NEEDED, "language"):
+            if not isinstance(record.get(name), str):
+                raise ValueError(f"{where}: {name}: missing; this needs kind artists")
+        yield record
 
 
 def words_alone(n: int, seed: int, artists: int = ARTISTS) -> Iterator[dict[str, Any]]:
@@ -68,18 +57,6 @@ def words_alone(n: int, seed: int, artists: int = ARTISTS) -> Iterator[dict[str,
             "artist": subject.who.id,
             "lang": said["language"],
         }
-
-
-def write(folder: Path, works: Iterable[dict[str, Any]]) -> int:
-    """Writes folder/works.jsonl, whole or not at all; returns how many works there are. Raises OSError."""
-    draft = folder / f"{LISTING}.part"
-    count = 0
-    with draft.open("w", encoding="utf-8") as file:
-        for work in works:
-            file.write(json.dumps(work, ensure_ascii=False, separators=(",", ":")) + "\n")
-            count += 1
-    draft.replace(folder / LISTING)
-    return count
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -104,7 +81,6 @@ def main(argv: list[str] | None = None) -> None:
         else:
             if not (1 <= args.words <= MOST and 1 <= args.artists <= MOST_ARTISTS):
                 raise ValueError(f"--words 1 to {MOST:,}, --artists 1 to {MOST_ARTISTS:,}")
-            args.folder.mkdir(parents=True, exist_ok=True)
             count = write(args.folder, words_alone(args.words, args.seed, args.artists))
     except ValueError as error:
         parser.exit(2, f"error: {error}\n")
