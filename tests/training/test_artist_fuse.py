@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("lightgbm")  # training's environment
+pytest.importorskip("lightgbm", reason="only the training environment has LightGBM")
 
 from evaluation.artist_metrics import (
     accuracy,

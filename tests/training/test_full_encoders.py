@@ -14,7 +14,7 @@ import onnx
 import pytest
 
 torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
-pytest.importorskip("transformers")
+pytest.importorskip("transformers", reason="the hubs' encoders need the training environment")
 
 import training.onnx_files
 from nails.preprocess import backbone_input

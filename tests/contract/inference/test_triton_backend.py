@@ -125,9 +125,9 @@ async def test_a_model_whose_process_died_is_not_ready_until_it_is_loaded_again(
 
 
 async def test_a_dead_server_is_unavailable_and_nothing_of_it_is_left(
-    repository: Path, tmp_path: Path
+    repository: Path, tmp_path: Path, triton_root: Path
 ) -> None:
-    server = ServerProcess(ServerOptions(repository=repository, log=tmp_path / "log"))
+    server = ServerProcess(ServerOptions(repository=repository, log=tmp_path / "log", root=triton_root))
     server.start()
     backend = TritonBackend(server.url)
     try:

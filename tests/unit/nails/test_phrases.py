@@ -196,8 +196,8 @@ class TestLexicon:
 
     @pytest.mark.parametrize("colour", COLOURS, ids=lambda colour: colour.name)
     def test_the_first_name_of_a_colour_is_that_colour(self, colour: object) -> None:
-        for word in (colour.en[0], colour.ja[0]):  # type: ignore[attr-defined]  # the parameter is a union  # a Colour
-            assert [found.name for found in parse(word).colours] == [colour.name]  # type: ignore[attr-defined]  # the parameter is a union
+        for word in (colour.en[0], colour.ja[0]):  # type: ignore[attr-defined]  # a union: here a Colour
+            assert [found.name for found in parse(word).colours] == [colour.name]  # type: ignore[attr-defined]  # a union: here a Colour
 
     @pytest.mark.parametrize(
         "text", ["面白いデザイン", "マスターのおすすめ", "金曜日", "海外旅行の写真", "青春の思い出"]
