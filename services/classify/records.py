@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nails.text_vectors import BUCKETS, SparseRows, SparseVector, mean
+from services.kit.durable import sync_folder, write_durably
 
 _FORM = 1
 _SUFFIX, _PART = ".npz", ".part"
@@ -121,22 +121,8 @@ def write(folder: Path, record: Record) -> None:
         text_indices=record.text.indices,
         text_values=record.text.values,
     )
-    fresh = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / file_name(record.artist)
-    part = path.with_suffix(_PART)
-    try:
-        with part.open("wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    _sync(folder)
-    if fresh:
-        _sync(folder.parent)
+    write_durably(path, buffer.getbuffer(), path.with_suffix(_PART))
 
 
 def remove(folder: Path, artist: str) -> None:
@@ -144,7 +130,7 @@ def remove(folder: Path, artist: str) -> None:
     path = folder / file_name(artist)
     if path.exists():
         path.unlink()
-        _sync(folder)
+        sync_folder(folder)
 
 
 def clear_parts(folder: Path) -> None:
@@ -176,12 +162,3 @@ def _is_sound(record: Record) -> bool:
         and text.values.dtype.kind == "f"
         and np.isfinite(text.values).all()
     )
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

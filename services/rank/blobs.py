@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import time
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from services.kit.durable import write_durably
 from services.kit.errors import NotFound, Unavailable
 
 _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}\.[a-z]{3,4}")
@@ -113,32 +113,8 @@ class FsspecBlobs:
         if not self._local:
             self._fs.pipe_file(self._path(key), data)
             return
-        place = Path(self._path(key))
-        fresh = not place.parent.exists()
-        place.parent.mkdir(parents=True, exist_ok=True)
-        self._parts.mkdir(exist_ok=True)
-        part = self._parts / secrets.token_hex(16)
-        try:
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(place)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        _sync_folder(place.parent)
-        if fresh:
-            _sync_folder(place.parent.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        self._parts.mkdir(parents=True, exist_ok=True)
+        write_durably(Path(self._path(key)), data, self._parts / secrets.token_hex(16))
 
 
 def _unavailable(error: OSError) -> Unavailable:

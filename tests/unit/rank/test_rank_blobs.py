@@ -57,7 +57,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     def full(_: Any) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("services.rank.blobs.os.fsync", full)
+    monkeypatch.setattr("services.kit.durable.os.fsync", full)
     with pytest.raises(Unavailable) as caught:
         blobs.put(KEY, DATA)
     assert caught.value.reason == "BLOB_STORE_UNAVAILABLE"
