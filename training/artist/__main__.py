@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import shlex
 import sys
 from pathlib import Path
 
 from evaluation.works import WorksError
 from training.artist.steps import STEPS, Job, StepError, load_step
+from training.command import shown
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
         seed=args.seed,
         encoders=args.encoders,
         workers=args.workers,
-        command=shlex.join(["lunula", "train", "artist", *arguments]),
+        command=shown("lunula", "train", "artist", arguments=arguments),
         options=options,
     )
     try:
