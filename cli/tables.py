@@ -73,15 +73,24 @@ def timings_line(info: response_info_pb2.ResponseInfo) -> str:
 def artists_table(identification: classify.Identification) -> Group:
     """Candidates with what each modality says, and below them the evidence."""
     table = Table(title="Artists", title_justify="left")
-    for name in ("artist", "probability", "from the photo", "from the words", "photo like theirs", "words"):
+    for name in (
+        "artist",
+        "probability",
+        "from the photo",
+        "from the words",
+        "photo like theirs",
+        "words like theirs",
+    ):
         table.add_column(name, justify="left" if name == "artist" else "right")
+    by_photo = classify.MODALITY_IMAGE in identification.modalities
+    by_words = classify.MODALITY_TEXT in identification.modalities
     for candidate in identification.candidates:
         enrolled = candidate.origin == classify.ARTIST_ORIGIN_ENROLLED
         table.add_row(
             escape(candidate.artist_id) + (" [dim](enrolled)[/dim]" if enrolled else ""),
             f"{candidate.probability:.3f}",
-            f"{candidate.image_probability:.3f}",
-            f"{candidate.text_probability:.3f}",
+            f"{candidate.image_probability:.3f}" if by_photo else "",
+            f"{candidate.text_probability:.3f}" if by_words else "",
             f"{candidate.image_cosine:.2f}" if candidate.HasField("image_cosine") else "",
             f"{candidate.text_cosine:.2f}" if candidate.HasField("text_cosine") else "",
         )
