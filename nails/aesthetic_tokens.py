@@ -1,4 +1,4 @@
-"""The image tokens that a stored design keeps for its aesthetic score: pooled to a smaller grid, in few bytes.
+"""The image tokens that a stored design keeps for its aesthetic score: on a smaller grid, in few bytes.
 
 The tokens of `image_align` are a 7 x 7 map, row by row. Packed bytes have no header: the packing that wrote
 them stands in the parameters of the served model `aesthetic`, and a catalogue keeps to one.
@@ -44,7 +44,7 @@ class Packing:
         return self.grid * self.grid
 
     def size(self, dims: int) -> int:
-        """Bytes of one photo whose tokens have `dims` numbers; 8 bits come with two bytes of scale a token."""
+        """Bytes of one photo with tokens of `dims` numbers; 8 bits come with two bytes of scale a token."""
         return self.tokens * (2 * dims if self.bits == 16 else dims + 2)
 
     @classmethod
@@ -116,7 +116,8 @@ def _scales(exact: NDArray[np.float32]) -> NDArray[np.float16]:
     """Scales as float16, never below the exact ones: codes stay within 127."""
     near = exact.astype("<f2")
     above = np.nextafter(near, np.float16(np.inf)).astype("<f2")
-    return np.asarray(np.where(near.astype(np.float32) < exact, above, near), "<f2")
+    scales: NDArray[np.float16] = np.where(near.astype(np.float32) < exact, above, near).astype("<f2")
+    return scales
 
 
 @cache
