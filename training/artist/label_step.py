@@ -21,7 +21,7 @@ from training.artist import feature_step, features
 from training.artist.image_step import whole_numbers
 from training.artist.nested import Nest, Table, Task, cross_validate, open_nest
 from training.artist.steps import Job
-from training.artist.trees import PAPER, ROUNDS, ask_trees, fit_trees
+from training.artist.trees import PARAMETERS, ROUNDS, ask_trees, fit_trees
 
 THRESHOLD: Final = 0.2  # paper A: below it a label was not seen
 SEEN: Final = ("pattern", "part")
@@ -46,7 +46,7 @@ def run(job: Job) -> None:
         booster = fit_trees(inputs[task.train], nest.truth[task.train], artists, task.seed, rounds)
         return ask_trees(booster, inputs[task.asked])
 
-    settings = {**PAPER, "rounds": rounds, "labels": source}
+    settings = {**PARAMETERS, "rounds": rounds, "labels": source}
     cross_validate(job, nest, "labels", fit, what=f"LightGBM on {source}", settings=settings)
 
 

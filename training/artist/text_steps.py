@@ -23,7 +23,7 @@ from training.artist.image_step import whole_numbers
 from training.artist.nested import Nest, Rows, Table, Task, cross_validate, open_nest
 from training.artist.steps import Job, StepError
 from training.artist.text_data import TfIdf, Words, words_of
-from training.artist.trees import PAPER, ROUNDS, ask_trees, fit_trees
+from training.artist.trees import PARAMETERS, ROUNDS, ask_trees, fit_trees
 
 LABEL: Final = "__label__"
 FASTTEXT: Final[dict[str, Any]] = {
@@ -176,7 +176,7 @@ def _boosted(job: Job, model: str, what: str, vectors: Callable[[Task, list[Word
         booster = fit_trees(inputs[train], nest.truth[train], artists, task.seed, rounds)
         return np.where(said[task.asked, None], ask_trees(booster, inputs[task.asked]), 0)
 
-    settings = {**PAPER, "rounds": rounds, "words": VERSION}
+    settings = {**PARAMETERS, "rounds": rounds, "words": VERSION}
     cross_validate(job, nest, model, fit, what=what, settings=settings)
 
 

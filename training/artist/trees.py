@@ -1,4 +1,10 @@
-"""LightGBM over artists with the parameters of paper A: one core, repeatable."""
+"""LightGBM over artists with the parameters of paper A, and one more: one core, repeatable.
+
+With one work a leaf and some hundred artists of few works, a leaf's value is a sum of gradients near 1 over
+second derivatives near 1/artists: at rate .1 a single work moves its artist's logarithm by tens, the loss
+rises with every round, and the model ends below naming the artist with most works. An L2 term of 1 on leaf
+values keeps that in bounds; 0, LightGBM's default, is what the paper's list of parameters amounts to.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PAPER: Final[dict[str, Any]] = {"learning_rate": 0.1, "num_leaves": 23, "min_data_in_leaf": 1}
+PARAMETERS: Final[dict[str, Any]] = {**PAPER, "lambda_l2": 1.0}
 ROUNDS: Final = 100
 
 
@@ -16,7 +23,7 @@ def fit_trees(inputs: Any, labels: NDArray[np.int64], artists: int, seed: int, r
     import lightgbm
 
     parameters = {
-        **PAPER,
+        **PARAMETERS,
         "objective": "multiclass",
         "num_class": artists,
         "num_threads": 1,
