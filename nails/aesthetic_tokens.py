@@ -109,7 +109,7 @@ def unpack(data: bytes, packing: Packing, dims: int) -> NDArray[np.float16]:
     scales = np.frombuffer(data, "<f2", packing.tokens).astype(np.float32)
     codes = np.frombuffer(data, np.int8, offset=2 * packing.tokens).reshape(packing.tokens, dims)
     values = codes.astype(np.float32) * scales[:, None]
-    return np.clip(values, -_LARGEST, _LARGEST).astype(np.float16)
+    return np.asarray(np.clip(values, -_LARGEST, _LARGEST), np.float16)
 
 
 def _scales(exact: NDArray[np.float32]) -> NDArray[np.float16]:
