@@ -12,6 +12,7 @@ from rich.table import Table
 
 from cli import (
     eval_aesthetic,
+    eval_aesthetic_sweep,
     eval_artist,
     eval_channels,
     eval_design,
@@ -36,6 +37,7 @@ def register(app: typer.Typer) -> None:
     group.command("channels")(eval_channels.channels)
     group.command("artist")(eval_artist.artist)
     group.command("aesthetic")(eval_aesthetic.aesthetic)
+    group.command("aesthetic-sweep")(eval_aesthetic_sweep.aesthetic_sweep)
     group.command("errors")(eval_design.error_counts)
     app.add_typer(group, name="eval")
 

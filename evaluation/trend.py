@@ -61,6 +61,21 @@ def spearman_of(groups: Mapping[float, Floats]) -> float:
     return spearman(*flattened(groups))
 
 
+def spearman_per_seed(scores: Mapping[float, Mapping[str, float]]) -> dict[str, float]:
+    """Spearman's correlation of setting and score of every seed that all settings have, by its name.
+
+    scores: by setting and seed. Raises ValueError for fewer than two settings.
+    """
+    if len(scores) < 2:
+        raise ValueError("a trend needs two settings or more")
+    settings = np.array(sorted(scores))
+    names = set.intersection(*(set(own) for own in scores.values()))
+    return {
+        name: spearman(settings, np.array([scores[setting][name] for setting in settings.tolist()]))
+        for name in sorted(names)
+    }
+
+
 def flattened(groups: Mapping[float, Floats]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Setting and score of every score, settings rising."""
     ordered = sorted(groups)

@@ -6,7 +6,6 @@ import io
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -54,8 +53,9 @@ def test_a_page_comes_with_its_pictures(run: Path, tmp_path: Path) -> None:
     page = (tmp_path / "new" / "a.html").read_text(encoding="utf-8")
     for name in ("histograms", "distributions", "scatter"):
         data = (tmp_path / "new" / f"a-{name}.png").read_bytes()
-        pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-        assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 4
+        colours = Image.open(io.BytesIO(data)).convert("RGB").getcolors(1 << 24)
+        assert colours is not None
+        assert len(colours) > 4
         assert f"a-{name}.png" in said
     assert page.count("data:image/png;base64,") == 3
     assert "made up with noise 0.4" in page
