@@ -115,7 +115,7 @@ async def test_a_stream_gives_tokens_design_by_design(embeds: Any, hand_photo: A
         yield pb.StreamEmbedDesignsRequest(item_id="without", design=one)
         yield pb.StreamEmbedDesignsRequest(item_id="wrong", design=one, token_packing=pb.TokenPacking(grid=6))
 
-    answers = stream(embeds.stub.StreamEmbedDesigns, requests(), timeout=60)
+    answers: Any = stream(embeds.stub.StreamEmbedDesigns, requests(), timeout=60)
     items = {answer.item_id: answer.item async for answer in answers}
     (single,) = await embed(embeds, design(hand_photo.jpeg), token_packing=SMALL)
     assert items["with"].embedding.tokens == single.embedding.tokens
