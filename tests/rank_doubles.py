@@ -298,10 +298,10 @@ def aesthetic_model(
 
 
 def judged(inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """What the double of the model says: the tokens' mean, and more where photo and tags are alike."""
+    """What the double of the model says: the tokens' mean, and more where photo and a tag are much alike."""
     means = inputs["tokens"].astype(np.float32).mean(axis=(1, 2))
     cosines = np.einsum("nkd,nd->nk", inputs["tag"], inputs["align"]) * inputs["tag_mask"]
-    scores = np.clip(means + 4 * np.maximum(cosines, 0).max(axis=1), 1, 10).astype(np.float32)
+    scores = np.clip(means + 9 * np.maximum(cosines - 0.5, 0).max(axis=1), 1, 10).astype(np.float32)
     shares = np.zeros((len(scores), 10), np.float32)
     shares[np.arange(len(scores)), np.rint(scores).astype(int) - 1] = 1.0
     return {"score": scores, "distribution": shares}

@@ -111,7 +111,7 @@ class AestheticModel:
         """why_not: said where there is no backend."""
         self._backend = backend
         self._why_not = why_not
-        self._alive = True  # until a canary says otherwise
+        self._failed: LunulaError | None = None  # what the last canary said
         self._late: Late[Judge] | None = None
         if backend is not None:
             self._late = Late(backend, (AESTHETIC,), self._judge)
@@ -124,10 +124,8 @@ class AestheticModel:
         """
         if self._late is None:
             raise FailedPrecondition(self._why_not, reason="AESTHETIC_MODEL_MISSING")
-        if not self._alive:
-            raise Unavailable(
-                f"model {AESTHETIC} does not answer", reason="MODEL_SERVER_UNAVAILABLE", retry_after_s=1.0
-            )
+        if self._failed is not None:
+            raise self._failed.with_traceback(None)
         return await self._late.get()
 
     async def look(self, timeout_s: float) -> None:
@@ -137,19 +135,19 @@ class AestheticModel:
         """
         if self._late is None:
             return
-        before = self._alive
+        before, self._failed = self._failed, None
         try:
             async with asyncio.timeout(timeout_s):
-                self._alive = await self._late.ready()
-            why = "its canary fails"
+                if not await self._late.ready():
+                    self._failed = _no_answer("its canary fails")
         except TimeoutError:
-            self._alive, why = False, "its canary gives no answer in time"
+            self._failed = _no_answer("its canary gives no answer in time")
         except LunulaError as error:
-            self._alive, why = False, str(error)
-        if before and not self._alive:
-            log.warning("model %s is left out: %s", AESTHETIC, why)
-        elif self._alive and not before:
-            log.info("model %s answers again", AESTHETIC)
+            self._failed = error
+        if self._failed is not None and before is None:
+            log.warning("beauty is not judged: %s", self._failed)
+        elif self._failed is None and before is not None:
+            log.info("beauty is judged again")
 
     async def score(
         self, judge: Judge, tokens: NDArray[np.float16], align: Matrix, tags: Matrix, deadline: Deadline
@@ -184,6 +182,12 @@ class AestheticModel:
     async def _judge(self) -> Judge:
         assert self._backend is not None
         return Judge.of(await self._backend.metadata(AESTHETIC))
+
+
+def _no_answer(why: str) -> Unavailable:
+    return Unavailable(
+        f"model {AESTHETIC} does not answer: {why}", reason="MODEL_SERVER_UNAVAILABLE", retry_after_s=1.0
+    )
 
 
 def tag_matrix(judge: Judge, vectors: Sequence[vector_pb2.Vector]) -> Matrix:

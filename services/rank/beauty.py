@@ -7,6 +7,7 @@ the order of relevance, and why is said.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ from services.rank.measures import Raw
 from services.rank.page_tokens import Pinned
 from services.rank.store import Store
 from services.rank.token_rows import read_batch
+
+log = logging.getLogger(__name__)
 
 _SHARE_OF_TIME = 0.5
 """Beauty takes at most so much of what is left until the caller's deadline: the page is still to be read."""
@@ -148,6 +151,11 @@ class Beauty:
             raise _NotJudged("it gave no answer in time") from None
         except LunulaError as error:
             raise _NotJudged(error.message) from error
+        except _NotJudged:
+            raise
+        except Exception:
+            log.exception("beauty failed in a way that nobody foresaw")
+            raise _NotJudged("unforeseen error") from None
 
     async def _judge(
         self,
