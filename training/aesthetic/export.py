@@ -4,12 +4,15 @@
 
 The model's parameters say how stored tokens are packed (`grid`, `bits`: of the step packing) and how a score
 becomes beauty in 0..1: 1 / (1 + exp(-(score - middle) / width)), fitted so that beauty is about the share of
-the validation photos that score lower.
+the validation photos that score lower; `image_align` and `text_encode` are the fingerprints of the models
+whose outputs it was trained on.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +24,7 @@ from torch import Tensor
 
 from evaluation.aesthetic_metrics import average_ranks
 from nails.aesthetic_tokens import Packing
+from training.aesthetic.features import FOLDER
 from training.aesthetic.fitting import Inputs, figures
 from training.aesthetic.material import NONE, Material, read_material
 from training.aesthetic.networks import ALIGN_DIM, TOKEN_DIM, TagAesthetic
@@ -62,16 +66,17 @@ def export(job: Job, material: Material, trained: Trained, packing: Packing, num
         own = figures(scores[split], material.mos[rows])
         measured |= {f"{split} {name}": value for name, value in own.items()}
     middle, width = beauty(scores["val"])
+    models = Path(job.options.get("models", "triton_models"))
     parameters = {
         "grid": str(packing.grid),
         "bits": str(packing.bits),
         "middle": f"{middle:.4f}",
         "width": f"{width:.4f}",
-    }
+    } | made_with(models, job.out / FOLDER)
     return export_model(
         network,
         card(packing, parameters),
-        Path(job.options.get("models", "triton_models")) / "aesthetic",
+        models / "aesthetic",
         example=example(material, packing),
         provenance=Provenance(
             command=job.command,
@@ -85,6 +90,27 @@ def export(job: Job, material: Material, trained: Trained, packing: Packing, num
     )
 
 
+def made_with(models: Path, features: Path) -> dict[str, str]:
+    """Fingerprints of the models whose outputs it reads, by their names.
+
+    Raises StepError where `image_align` is no longer the one that the features were made with.
+    """
+    found = {}
+    for name in ("image_align", "text_encode"):
+        path = models / name / "model.toml"
+        try:
+            about = tomllib.loads(path.read_text(encoding="utf-8"))["model"]
+            found[name] = str(about["fingerprint"])
+            weights = str(about["weights_sha256"])
+        except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
+            raise StepError(f"{path}: {error}: the fingerprint of {name} is needed") from error
+        if name == "image_align":
+            used = json.loads((features / "settings.json").read_text(encoding="utf-8"))["image_align"]
+            if used != weights:
+                raise StepError(f"{path}: {name} is not the one that {features} was made with")
+    return found
+
+
 def card(packing: Packing, parameters: dict[str, str]) -> ModelCard:
     """The model's contract: as many tokens as the packing keeps, any number of tags."""
     return ModelCard(
@@ -96,7 +122,7 @@ def card(packing: Packing, parameters: dict[str, str]) -> ModelCard:
             TensorCard("tag", "f32", (-1, ALIGN_DIM)),
             TensorCard("tag_mask", "f32", (-1,)),
         ),
-        outputs=(TensorCard("score", "f32", ()), TensorCard("distribution", "f32", (10,))),
+        outputs=(TensorCard("score", "f32", (1,)), TensorCard("distribution", "f32", (10,))),
         max_batch_size=256,
         preferred=(),
         parameters=parameters,

@@ -58,15 +58,18 @@ class Config:
     those of another language, where it has any."""
 
     seed: int = 1
-    epochs: int = 10
+    epochs: int = 5
     groups: int = 16
-    rate: float = 1e-3
+    rate: float = 5e-4
     decay: float = 0.05
     weight: float = 1.0
     emd: float = 5.0
     grid: Grid = 4
     attentive: bool = False
     other: float = 0.3
+    width: int = 128
+    hidden: int = 192
+    drop: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -115,10 +118,11 @@ def build(variant: str, config: Config) -> Network:
     """An untrained network, fixed by the seed."""
     torch.manual_seed(config.seed)
     if variant == "regression":
-        return Regression()
+        return Regression(hidden=config.hidden, drop=config.drop)
+    size = {"width": config.width, "hidden": config.hidden, "drop": config.drop}
     if variant == "literal":
-        return Literal()
-    return TagAesthetic(asks=VARIANTS[variant].asks, attentive=config.attentive)
+        return Literal(**size)
+    return TagAesthetic(**size, asks=VARIANTS[variant].asks, attentive=config.attentive)
 
 
 def fit(

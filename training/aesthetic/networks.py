@@ -1,7 +1,7 @@
 """The models of paper Q's table, read from top to bottom.
 
     tokens f16 [N,T,320], align f32 [N,512], tag f32 [N,K,512], tag_mask f32 [N,K]
-      -> score f32 [N] in 1-10, distribution f32 [N,10]
+      -> score f32 [N,1] in 1-10, distribution f32 [N,10]
 
 `TagAesthetic` asks the photo once for each tag: the tag is the query of a cross-attention over the photo's
 tokens (residual, LayerNorm), and what comes back goes with the whole photo's embedding through an MLP to a
@@ -53,7 +53,7 @@ class TagAesthetic(nn.Module):
 
     def __init__(
         self,
-        width: int = 160,
+        width: int = 128,
         hidden: int = 192,
         drop: float = 0.2,
         *,
@@ -70,7 +70,9 @@ class TagAesthetic(nn.Module):
         self.null = nn.Parameter(torch.randn(width) * 0.1)
         self.attention = Attention(width, HEADS)
         self.norm = nn.LayerNorm(width)
-        self.answers = Answers(2 * width, hidden, drop)
+        self.photo_match, self.tag_match = nn.Linear(ALIGN_DIM, width), nn.Linear(ALIGN_DIM, width)
+        self.tag_match.load_state_dict(self.photo_match.state_dict())
+        self.answers = Answers(3 * width, hidden, drop)
         self.factor = nn.Parameter(torch.zeros(()))
 
     def standardise(self, tokens: Tensor) -> None:
@@ -85,39 +87,48 @@ class TagAesthetic(nn.Module):
         Where no tag is present the first place holds the null token's answer.
         """
         keys = functional.gelu(self.token((tokens.float() - self.mean) / self.spread))  # [N,T,d]
-        queries, present = self._queries(tag, tag_mask)  # [N,K,d], [N,K]
+        queries, present, asked = self._queries(tag, tag_mask)  # [N,K,d], [N,K], [N,K]
         every = torch.ones_like(keys[:, :, 0])  # no token is absent
         found = self.norm(queries + self.attention(queries, keys, every))
         whole = functional.gelu(self.align(align * ALIGN_DIM**0.5)).unsqueeze(1)  # [N,1,d]
-        score, logits = self.answers(torch.cat([found, whole.expand_as(found)], dim=2))
+        match = self.match(align, tag) * asked.unsqueeze(2)  # [N,K,d]
+        score, logits = self.answers(torch.cat([found, whole.expand_as(found), match], dim=2))
         weight = present
         if self.attentive:
             cosine = (tag * align.unsqueeze(1)).sum(dim=2)
             weight = present * (self.factor * cosine).exp()
         return score, logits, weight / weight.sum(dim=1, keepdim=True)
 
-    def _queries(self, tag: Tensor, tag_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Queries f32 [N,K,d] and which are present f32 [N,K]: at least one is."""
+    def match(self, align: Tensor, tag: Tensor) -> Tensor:
+        """How photos and tags agree in each of d directions: f32 [N,K,d]. The sum begins as a cosine."""
+        photo = self.photo_match(align * ALIGN_DIM**0.5).unsqueeze(1)
+        return photo * self.tag_match(tag * ALIGN_DIM**0.5)
+
+    def _queries(self, tag: Tensor, tag_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries f32 [N,K,d]; which are present f32 [N,K], at least one; which of these are tags."""
         present = (tag_mask > 0.5).to(tag.dtype)
         if not self.asks:
             present = torch.zeros_like(present)
         nobody = 1 - present.amax(dim=1, keepdim=True)  # [N,1]
         first = torch.cat([nobody, torch.zeros_like(present[:, 1:])], dim=1)  # [N,K]
         asked = self.query(tag * ALIGN_DIM**0.5)
-        return torch.where(first.unsqueeze(2) > 0.5, self.null, asked), present + first
+        return torch.where(first.unsqueeze(2) > 0.5, self.null, asked), present + first, present
 
     def forward(self, tokens: Tensor, align: Tensor, tag: Tensor, tag_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Score f32 [N] in 1-10 and distribution f32 [N,10] of all tags together: what is served."""
+        """Score f32 [N,1] in 1-10 and distribution f32 [N,10] of all tags together: what is served.
+
+        Triton knows no output that is a single number of each item, hence the last axis of the score.
+        """
         score, logits, weight = self.look(tokens, align, tag, tag_mask)
         distribution = (logits.softmax(dim=2) * weight.unsqueeze(2)).sum(dim=1)
-        return (score * weight).sum(dim=1).clamp(1, MARKS), distribution
+        return (score * weight).sum(dim=1, keepdim=True).clamp(1, MARKS), distribution
 
 
 class Literal(nn.Module):
     """One text vector asks one image vector. The residual is the image's: that of the text would let it in
     by a door that the attention does not know."""
 
-    def __init__(self, width: int = 160, hidden: int = 192, drop: float = 0.2) -> None:
+    def __init__(self, width: int = 128, hidden: int = 192, drop: float = 0.2) -> None:
         super().__init__()
         self.image = nn.Linear(ALIGN_DIM, width)
         self.text = nn.Linear(ALIGN_DIM, width)
