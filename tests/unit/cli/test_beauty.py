@@ -43,7 +43,7 @@ def test_a_score_is_shown_with_its_votes_and_what_it_was_judged_as() -> None:
     text = printed(
         beauty_table(
             ["a.jpg", "b.jpg"],
-            [rank.ScoreAestheticsItem(result=scored), rank.ScoreAestheticsItem(error=wrong)],,
+            [rank.ScoreAestheticsItem(result=scored), rank.ScoreAestheticsItem(error=wrong)],
         )
     )
     for part in ("6.25", "0.80", "wedding", "(found in it)", "0.31", "not a photo [bold]"):
