@@ -17,6 +17,7 @@ from cli import (
     eval_channels,
     eval_design,
     eval_hands,
+    eval_rerank,
     eval_segmentation,
     evaluating,
 )
@@ -38,6 +39,7 @@ def register(app: typer.Typer) -> None:
     group.command("artist")(eval_artist.artist)
     group.command("aesthetic")(eval_aesthetic.aesthetic)
     group.command("aesthetic-sweep")(eval_aesthetic_sweep.aesthetic_sweep)
+    group.command("rerank")(eval_rerank.rerank)
     group.command("errors")(eval_design.error_counts)
     app.add_typer(group, name="eval")
 

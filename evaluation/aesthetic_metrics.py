@@ -194,19 +194,6 @@ def _shares(rows: NDArray[Any], name: str) -> Values:
     return shares
 
 
-def standard_errors(votes: NDArray[np.integer[Any]]) -> Values:
-    """Standard error of the mean vote of each photo, f64 [N], from counts [N,10] (n - 1; 0 for one vote)."""
-    counts = np.asarray(votes, np.float64)
-    values = np.arange(1, 11)
-    raters = counts.sum(axis=1)
-    if counts.ndim != 2 or counts.shape[1] != 10 or (raters < 1).any():
-        raise ValueError("votes: ten counts a photo, one of them positive")
-    mean = counts @ values / raters
-    squares = np.sum(counts * (values - mean[:, None]) ** 2, axis=1)
-    found: Values = np.sqrt(squares / np.maximum(raters - 1, 1) / raters)
-    return found
-
-
 def _paired(first: Floats, second: Floats) -> tuple[Values, Values]:
     a, b = _vector(first), _vector(second)
     if a.shape != b.shape:

@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.aesthetic_metrics import Floats, standard_errors
+from evaluation.aesthetic_metrics import Floats
+from evaluation.rated import standard_errors
 
 _Z: Final = 1.96
 _LEAST: Final = 0.2
@@ -41,7 +42,7 @@ def tag_pairs(truth: Floats, votes: NDArray[np.integer[Any]], tags: Sequence[Seq
     """The pairs of N photos. truth: mean votes [N]; votes: counts [N,10]; tags: names of each photo.
 
     Near-ties are pairs whose truths differ by less than 1.96 standard errors of their difference, as the
-    votes say (0.2 where they are all alike): people do not order them.
+    votes say (0.2 where they are all alike, or one): people do not order them.
     """
     scores, errors = np.asarray(truth, np.float64), standard_errors(votes)
     places: dict[str, list[int]] = {}

@@ -3,9 +3,7 @@ in order."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from cli.aesthetic_sweep import facts_of
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from nails.photo import decode, encode_jpeg
+from tests.rank_server import serving
 
 
 class ByBrightness(rank_grpc.RankServiceServicer):
@@ -37,27 +36,8 @@ class ByBrightness(rank_grpc.RankServiceServicer):
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """A real server on port 0, in a loop of its own."""
-    started, stop, ports = threading.Event(), [], []
-
-    async def serve() -> None:
-        server = grpc.aio.server()
-        rank_grpc.add_RankServiceServicer_to_server(ByBrightness(), server)
-        ports.append(server.add_insecure_port("127.0.0.1:0"))
-        await server.start()
-        ended = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        stop.append(lambda: loop.call_soon_threadsafe(ended.set))
-        started.set()
-        await ended.wait()
-        await server.stop(None)
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    started.wait(10)
-    yield f"127.0.0.1:{ports[0]}"
-    stop[0]()
-    thread.join(10)
+    with serving(ByBrightness()) as address:
+        yield address
 
 
 def photo(level: float) -> bytes:

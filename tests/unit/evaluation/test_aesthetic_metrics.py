@@ -22,7 +22,6 @@ from evaluation.aesthetic_metrics import (
     pearson,
     score_histogram,
     spearman,
-    standard_errors,
     wasserstein,
 )
 from evaluation.aesthetic_pairs import tag_pairs
@@ -178,12 +177,6 @@ def test_partial_correlation_is_that_of_what_a_straight_line_leaves() -> None:
 def test_nothing_is_left_of_a_score_that_is_the_truth() -> None:
     truth = numbers(1, 4, 2, 5)
     assert partial_correlation(truth, numbers(3, 1, 2, 9), truth) == 0
-
-
-def test_standard_errors_are_scipys() -> None:
-    votes = np.array([[0, 1, 2, 0, 4, 0, 0, 0, 1, 0], [0, 0, 0, 0, 3, 0, 0, 0, 0, 0]])
-    listed = np.repeat(np.arange(1, 11), votes[0])
-    assert standard_errors(votes).tolist() == pytest.approx([stats.sem(listed), 0])
 
 
 def test_only_pairs_that_people_order_count_and_equal_scores_count_half() -> None:
