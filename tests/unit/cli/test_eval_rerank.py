@@ -59,7 +59,8 @@ class ByRule(rank_grpc.RankServiceServicer):
         placed = rerank(parts, names, beauty, weight=weight)
         start = int(request.page_token or 0)
         hits = []
-        for one in placed[start : start + PAGE]:
+        end = start + min(PAGE, request.page_size)
+        for one in placed[start:end]:
             terms = [rank.ScoreTerm(channel="design", contribution=one.relevance)]
             if weight and self.judges:
                 found = term(one, 5.0, weight)
@@ -73,7 +74,6 @@ class ByRule(rank_grpc.RankServiceServicer):
                 )
             design = rank.Design(design_id=names[one.index])
             hits.append(rank.Hit(design=design, score=one.score, terms=terms))
-        end = start + PAGE
         return rank.SearchDesignsResponse(hits=hits, next_page_token=str(end) if end < len(placed) else "")
 
 
