@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -295,6 +296,33 @@ def aesthetic_model(
             **parameters,
         },
     )
+
+
+def write_aesthetic_model(repository: Path) -> Path:
+    """A model repository with that config, for servers in processes of their own (backend `fake`)."""
+    model = aesthetic_model()
+    kinds = {np.dtype(np.float16): "TYPE_FP16", np.dtype(np.float32): "TYPE_FP32"}
+
+    def tensors(word: str, specs: Sequence[TensorSpec]) -> str:
+        return "".join(
+            f'{word} {{ name: "{spec.name}" data_type: {kinds[spec.dtype]} '
+            f"dims: [{', '.join('-1' if size is None else str(size) for size in spec.shape)}] }}\n"
+            for spec in specs
+        )
+
+    parameters = {**model.parameters, "fingerprint": model.fingerprint}
+    folder = repository / model.name
+    folder.mkdir(parents=True)
+    (folder / "config.pbtxt").write_text(
+        f'name: "{model.name}"\nmax_batch_size: {model.max_batch_size}\n'
+        + tensors("input", model.inputs)
+        + tensors("output", model.outputs)
+        + "".join(
+            f'parameters {{ key: "{name}" value {{ string_value: "{value}" }} }}\n'
+            for name, value in parameters.items()
+        )
+    )
+    return repository
 
 
 def judged(inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -102,32 +102,34 @@ class Beauty:
         if wanted.weight <= 0 or not measures:
             return Ranking(_by_relevance(measures, shares), 0.0, wanted)
         names = list(measures)
-        left = 1.0 - wanted.weight
-        scaled = {channel: left * share for channel, share in shares.items()}
-        parts = [score_of(measures[name], scaled) for name in names]
-        head = [names[index] for index in in_play(parts, names, head=wanted.head)]
+        with stage("fuse"):
+            left = 1.0 - wanted.weight
+            scaled = {channel: left * share for channel, share in shares.items()}
+            parts = [score_of(measures[name], scaled) for name in names]
+            head = [names[index] for index in in_play(parts, names, head=wanted.head)]
         try:
             judged = await self._judged(version, head, wanted, tags, deadline)
         except _NotJudged as why:
             later = "; this page may repeat designs of earlier ones" if wanted.model else ""
             pinned = wanted if wanted.model else Pinned(0.0, wanted.head)
             return Ranking(_by_relevance(measures, shares), 0.0, pinned, f"{why}{later}")
-        indexes = {name: index for index, name in enumerate(names)}
-        beauties = {indexes[name]: beauty for name, beauty in judged.beauties.items()}
-        before = {index: rank for rank, index in enumerate(order(parts, names))}
-        ranked = [
-            Ranked(
-                names[placed.index],
-                measures[names[placed.index]],
-                placed.relevance,
-                placed,
-                judged.scores.get(names[placed.index]),
-                before[placed.index] - rank,
-            )
-            for rank, placed in enumerate(
-                rerank(parts, names, beauties, weight=wanted.weight, head=wanted.head)
-            )
-        ]
+        with stage("fuse"):
+            indexes = {name: index for index, name in enumerate(names)}
+            beauties = {indexes[name]: beauty for name, beauty in judged.beauties.items()}
+            before = {index: rank for rank, index in enumerate(order(parts, names))}
+            ranked = [
+                Ranked(
+                    names[placed.index],
+                    measures[names[placed.index]],
+                    placed.relevance,
+                    placed,
+                    judged.scores.get(names[placed.index]),
+                    before[placed.index] - rank,
+                )
+                for rank, placed in enumerate(
+                    rerank(parts, names, beauties, weight=wanted.weight, head=wanted.head)
+                )
+            ]
         pinned = Pinned(wanted.weight, wanted.head, _short(judged.model.fingerprint))
         return Ranking(ranked, wanted.weight, pinned, models=(judged.model,))
 
@@ -200,9 +202,10 @@ def said_of(ranked: Ranked) -> str:
 def _by_relevance(measures: Mapping[str, Raw], shares: Mapping[str, float]) -> list[Ranked]:
     """Ordered by the score to six digits and then by id: a model may give the same request a vector that
     differs in the seventh, and pages must not."""
-    names = list(measures)
-    parts = [score_of(measures[name], shares) for name in names]
-    return [Ranked(names[index], measures[names[index]], parts[index]) for index in order(parts, names)]
+    with stage("fuse"):
+        names = list(measures)
+        parts = [score_of(measures[name], shares) for name in names]
+        return [Ranked(names[index], measures[names[index]], parts[index]) for index in order(parts, names)]
 
 
 def _short(fingerprint: str) -> str:

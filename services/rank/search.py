@@ -168,15 +168,14 @@ class Search:
         available = _available(request, query, unavailable)
         with stage("search"):
             measures = await measure(self._store, version, query, limit=self._candidates, deadline=deadline)
-        with stage("fuse"):
-            ranking = await self._beauty.rank(
-                version,
-                measures,
-                channel_weights(request.weights, available),
-                pinned,
-                tags or [tag.vector for tag in embedding.tags],
-                deadline,
-            )
+        ranking = await self._beauty.rank(
+            version,
+            measures,
+            channel_weights(request.weights, available),
+            pinned,
+            tags or [tag.vector for tag in embedding.tags],
+            deadline,
+        )
         if ranking.unavailable:
             unavailable[AESTHETIC] = ranking.unavailable
         shown = ranking.ranked[offset : offset + size]
