@@ -176,8 +176,12 @@ def test_tables_and_a_page(folder: Path, address: str, tmp_path: Path) -> None:
     assert "chosen: " in out
     assert "By the model" in page.read_text(encoding="utf-8")
     assert (tmp_path / "rerank-weights.png").stat().st_size > 5_000
-    _, out, _ = lunula("--data", str(folder), "--rank", address, "--split", "test", "--check", "0")
-    assert "a default is chosen on val" in out
+
+
+def test_no_default_is_chosen_on_test(folder: Path, address: str) -> None:
+    words = ("--data", str(folder), "--rank", address, "--split", "test", "--check", "0")
+    assert "a default is chosen on val" in lunula(*words)[1]
+    assert json.loads(lunula(*words, "--json")[1])["chosen"] is None
 
 
 def test_a_service_without_the_model_is_said(folder: Path, service: ByRule, address: str) -> None:
