@@ -13,9 +13,10 @@ from cli.aesthetic_charts import OURS
 from cli.aesthetic_page import write_with_pictures
 from cli.aesthetic_sweep import Images, Scores, SweepRow, rows_of
 from cli.page import inline_jpeg
-from cli.plotting import FAINT, GRID, Plot, Sheet
+from cli.plotting import FAINT, Plot, Sheet
 
 _SHOWN = 6  # sets on the page
+_SEED = "#c9c9c9"
 
 
 def sweep_table(rows: Sequence[SweepRow], facts: Mapping[str, Any]) -> Table:
@@ -74,7 +75,7 @@ def sweep_png(scores: Scores) -> bytes:
     )
     ordered = [scores[row.scale] for row in rows]
     for name in sorted(set.intersection(*(set(own) for own in ordered))):
-        plot.line([(place, own[name]) for place, own in enumerate(ordered)], GRID, 1)
+        plot.line([(place, own[name]) for place, own in enumerate(ordered)], _SEED, 1)
     for place, own in enumerate(ordered):
         for score in own.values():
             plot.dot(place, score, 2.2, FAINT)

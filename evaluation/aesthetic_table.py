@@ -32,7 +32,7 @@ from evaluation.design_table import BETTER, UNKNOWN, WITHIN, WORSE, Cell
 from evaluation.metrics import PairedDifference, paired_bootstrap
 
 OURS: Final = "ours"
-AGAINST: Final = ("notext", "regression")
+AGAINST: Final = ("notext", "regression", "literal", "ranking", "mse")
 COMPARED: Final = ("LCC", "SRCC", "MAE")
 PAIRS: Final = "pairs"
 """Accuracy of pairs of photos of one tag."""
