@@ -104,11 +104,23 @@ def unpack(data: bytes, packing: Packing, dims: int) -> NDArray[np.float16]:
             f"{len(data)} bytes are no tokens of {dims} numbers in {packing.bits} bits on a grid of"
             f" {packing.grid}: those take {packing.size(dims)}"
         )
+    one: NDArray[np.float16] = unpack_rows(np.frombuffer(data, np.uint8)[None], packing, dims)[0]
+    return one
+
+
+def unpack_rows(rows: NDArray[np.uint8], packing: Packing, dims: int) -> NDArray[np.float16]:
+    """Tokens float16 [n,grid*grid,dims] of n photos at once, from bytes [n,packing.size(dims)].
+
+    Raises ValueError for another shape.
+    """
+    if rows.ndim != 2 or rows.shape[1] != packing.size(dims):
+        raise ValueError(f"bytes have shape {list(rows.shape)}, not [n, {packing.size(dims)}]")
+    shape = (len(rows), packing.tokens, dims)
     if packing.bits == 16:
-        return np.frombuffer(data, "<f2").reshape(packing.tokens, dims).astype(np.float16)
-    scales = np.frombuffer(data, "<f2", packing.tokens).astype(np.float32)
-    codes = np.frombuffer(data, np.int8, offset=2 * packing.tokens).reshape(packing.tokens, dims)
-    values = codes.astype(np.float32) * scales[:, None]
+        return np.ascontiguousarray(rows).view("<f2").reshape(shape).astype(np.float16)
+    scales = np.ascontiguousarray(rows[:, : 2 * packing.tokens]).view("<f2").astype(np.float32)
+    codes = np.ascontiguousarray(rows[:, 2 * packing.tokens :]).view(np.int8).reshape(shape)
+    values = codes * scales[:, :, None]
     return np.asarray(np.clip(values, -_LARGEST, _LARGEST), np.float16)
 
 

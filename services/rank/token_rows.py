@@ -8,7 +8,6 @@ Lite and a server take: Lite has no binary vectors, and a server before 2.4 none
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.aesthetic_tokens import Packing, unpack
+from nails.aesthetic_tokens import Packing, unpack_rows
 from services.kit.errors import Internal
 
 MAX_TEXT_BYTES = 65_535
@@ -93,21 +92,16 @@ class TokenBatch:
 
 def read_batch(rows: Mapping[str, Mapping[str, Any]], space: TokenSpace) -> TokenBatch:
     """The tokens of rows by id, in their order; rows whose text is damaged are left out."""
-    ids, tokens, aligns = [], [], []
     packed = space.packing.size(space.dims)
+    ids, read = [], []
     for design_id, row in rows.items():
         try:
             data = base64.b64decode(row["tokens"], validate=True)
-            unpacked = unpack(data[:packed], space.packing, space.dims)
-        except (ValueError, binascii.Error):
+        except ValueError:
             continue
-        align = np.frombuffer(data, "<f2", offset=packed)
-        if align.size == space.align_dims:
+        if len(data) == space.size:
             ids.append(design_id)
-            tokens.append(unpacked)
-            aligns.append(align)
-    return TokenBatch(
-        tuple(ids),
-        np.stack(tokens) if ids else np.zeros((0, space.packing.tokens, space.dims), np.float16),
-        np.stack(aligns).astype(np.float32) if ids else np.zeros((0, space.align_dims), np.float32),
-    )
+            read.append(data)
+    whole = np.frombuffer(b"".join(read), np.uint8).reshape(len(ids), space.size)
+    align = np.ascontiguousarray(whole[:, packed:]).view("<f2").astype(np.float32)
+    return TokenBatch(tuple(ids), unpack_rows(whole[:, :packed], space.packing, space.dims), align)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nails.aesthetic_tokens import BITS, GRIDS, Packing, pack, pooled, unpack
+from nails.aesthetic_tokens import BITS, GRIDS, Packing, pack, pooled, unpack, unpack_rows
 
 EVERY = [Packing(grid, bits) for grid, bits in product(GRIDS, BITS)]
 
@@ -127,3 +127,15 @@ def test_numbers_that_cannot_be_stored_are_refused(bad: float) -> None:
 def test_bytes_of_another_packing_are_refused(packing: Packing) -> None:
     with pytest.raises(ValueError, match="bytes are no tokens"):
         unpack(pack(tokens(), packing)[:-1], packing, 320)
+
+
+@pytest.mark.parametrize("packing", EVERY, ids=str)
+def test_many_photos_unpack_at_once_as_each_does_alone(packing: Packing) -> None:
+    rng = np.random.default_rng(5)
+    packed = [pack(rng.standard_normal((49, 6)).astype(np.float16), packing) for _ in range(3)]
+    rows = np.frombuffer(b"".join(packed), np.uint8).reshape(3, -1)
+    expected = np.stack([unpack(data, packing, 6) for data in packed])
+    assert np.array_equal(unpack_rows(rows, packing, 6), expected)
+    assert unpack_rows(rows[:0], packing, 6).shape == (0, packing.tokens, 6)
+    with pytest.raises(ValueError, match="not \\[n"):
+        unpack_rows(rows[:, :-1], packing, 6)
