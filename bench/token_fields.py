@@ -1,6 +1,6 @@
 """In what kind of field Milvus gives back bytes soonest: for the image tokens of a catalogue.
 
-    python -m bench.token_fields [--size 6176] [--rows 2000] [--milvus lite|server]
+    python -m bench.token_fields [--size 2312] [--rows 2000] [--milvus lite|server]
 
 Rows of random bytes in every kind of field that can hold them, 200 of them read by id at a time, before and
 after a flush. A kind that this Milvus does not take is told with its reason.
@@ -109,7 +109,7 @@ def _read_ms(client: Any, name: str, count: int, seed: int) -> float:
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.token_fields", description=__doc__.split("\n")[0])
-    parser.add_argument("--size", type=int, default=6176, help="bytes of a row")
+    parser.add_argument("--size", type=int, default=2312, help="bytes of a row")
     parser.add_argument("--rows", type=int, default=2000, help="rows of a collection")
     parser.add_argument("--milvus", choices=("lite", "server"), default="lite")
     options = parser.parse_args()

@@ -82,7 +82,10 @@ class Judge:
     def why_not(self, tokens: TokenSpace) -> str:
         """Why it cannot judge such tokens; "" where it can."""
         if (tokens.packing, tokens.dims, tokens.align_dims) != (self.packing, self.dims, self.align_dims):
-            return "the stored image tokens are of another form than the model reads"
+            return (
+                "the stored image tokens are of another form than the model reads; index the designs into a "
+                "new version"
+            )
         return ""
 
     def check_made_with(self, name: str, fingerprint: str) -> None:
