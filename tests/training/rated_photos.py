@@ -13,26 +13,31 @@ from training.aesthetic.features import FOLDER, WORDS
 from training.artist.features import CHUNK, chunk_path
 from training.artist.nested import remember
 
-TAGS = ("goth", "office")
+TAGS = ("goth", "office", "plain")
+LIKED = {"goth": -1, "office": 1, "plain": 0}  # -1: dark, 1: bright
+WORDS_JA = {"goth": "ゴシック", "office": "オフィス", "plain": "単色"}
 
 
 def write_rated(folder: Path, count: int = 240, seed: int = 3) -> Path:
-    """Writes index.jsonl, AVA.txt, tags.txt and images. Photos of "goth" are liked dark, of "office" bright;
-    every fifth has both tags, every seventh none. Returns the folder."""
+    """Writes index.jsonl, AVA.txt, tags.txt and images. Photos of "goth" are liked dark, of "office" bright,
+    of "plain" either way; every fifth has two tags, every seventh none. Returns the folder."""
     rng = np.random.default_rng(seed)
     (folder / "images").mkdir(parents=True)
     records, rows = [], []
     for number in range(count):
         bright = float(rng.uniform(-1, 1))
-        tags = [] if number % 7 == 0 else list(TAGS) if number % 5 == 0 else [TAGS[number % 2]]
-        taste = np.mean([{"goth": -1, "office": 1}[tag] for tag in tags]) if tags else 0.0
+        one, other = rng.permutation(3)[:2]
+        tags = [] if number % 7 == 0 else [TAGS[one], TAGS[other]] if number % 5 == 0 else [TAGS[one]]
+        taste = np.mean([LIKED[tag] for tag in tags]) if tags else 0.0
         votes = np.bincount(
             np.clip(np.rint(rng.normal(5.5 + 2 * taste * bright, 1.2, 60)), 1, 10).astype(int), minlength=11
         )[1:].tolist()
         name = f"{number:06d}"
-        cv2.imwrite(str(folder / "images" / f"{name}.jpg"), np.full((8, 8, 3), 128 + 100 * bright, np.uint8))
+        cv2.imwrite(
+            str(folder / "images" / f"{name}.jpg"), np.full((32, 32, 3), 128 + 100 * bright, np.uint8)
+        )
         split = "val" if number % 6 == 4 else "test" if number % 6 == 5 else "train"
-        words = {"en": tags, "ja": [{"goth": "ゴシック", "office": "オフィス"}[tag] for tag in tags]}
+        words = {"en": tags, "ja": [WORDS_JA[tag] for tag in tags]}
         own = {"tags": tags, "words": words, "votes": votes}
         records.append({"id": name, "image": f"images/{name}.jpg", "split": split, "aesthetics": own})
         numbers = [TAGS.index(tag) + 1 for tag in tags] + [0] * (2 - len(tags))
@@ -44,15 +49,16 @@ def write_rated(folder: Path, count: int = 240, seed: int = 3) -> Path:
 
 
 def write_features(data: Path, out: Path, weights: str = "", seed: int = 5) -> Path:
-    """Writes what the step `features` would: of every token, channel 0 is how bright the photo is, all others
-    are noise. weights: sha256 of image_align. Returns `out`."""
+    """Writes what the step `features` would: of every token, 64 channels say how bright the photo is, all
+    others are noise. weights: sha256 of image_align. Returns `out`."""
     rng = np.random.default_rng(seed)
     photos = read(data).photos
     count = len(photos)
     bright = np.array([cv2.imread(str(photo.image)).mean() / 100 - 1.28 for photo in photos])
-    tokens = rng.normal(0, 1, (count, 1, 49, 320)).astype(np.float16)
-    tokens[:, 0, :, 0] = 2 * bright[:, None]
-    align = rng.normal(0, 1, (count, 1, 512))
+    tokens = rng.normal(0, 0.5, (count, 1, 49, 320)).astype(np.float16)
+    tokens[:, 0, :, :64] = 2 * bright[:, None, None]
+    # Photos look alike to it, or it would tell them apart and learn them by heart.
+    align = rng.normal(0, 1, 512) + rng.normal(0, 0.1, (count, 1, 512))
     align /= np.linalg.norm(align, axis=2, keepdims=True)
     pooled = rng.normal(0, 1, (count, 1, 1280)).astype(np.float16)
     remember(out / FOLDER, {"image_align": weights})
@@ -64,8 +70,8 @@ def write_features(data: Path, out: Path, weights: str = "", seed: int = 5) -> P
             tokens=tokens[part],
             pooled=pooled[part],
         )
-    texts = ["goth", "office", "ゴシック", "オフィス"]
-    own = rng.normal(0, 1, (2, 512))
+    texts = [*TAGS, *WORDS_JA.values()]
+    own = rng.normal(0, 1, (3, 512))
     table = np.concatenate([own, own + rng.normal(0, 0.3, own.shape)])  # other words say nearly the same
     table /= np.linalg.norm(table, axis=1, keepdims=True)
     np.savez(out / WORDS, table=table.astype(np.float32), texts=np.array(texts))

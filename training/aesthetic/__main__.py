@@ -24,6 +24,7 @@ _OPTIONS = """options of the steps (--option NAME=VALUE, repeatable):
   of AVA      rule=paper|official, test_list=FILE, least=1000, train=135000, val=1350, test=1350,
               skip_missing=yes
   features    models=triton_models (where image_align is served from)
+  probe       photos=3000 (what linear maps read off the features of drawn photos; needs no training)
   train       variants=regression,notext,literal,ranking,mse,ours   runs=5   epochs=5   grid=4
               weight=.1|.5|1|2|5 (of the squared error; else chosen on validation photos)
               combine=mean|attention (of several tags; else chosen on validation photos)

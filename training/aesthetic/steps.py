@@ -13,6 +13,7 @@ from training.artist.steps import Job, Step, StepError
 
 STEPS: Final[dict[str, str]] = {
     "features": "training.aesthetic.features:run",
+    "probe": "training.aesthetic.probe_step:run",
     "train": "training.aesthetic.train_step:run",
     "packing": "training.aesthetic.packing_step:run",
     "export": "training.aesthetic.export:run",

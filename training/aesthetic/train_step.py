@@ -70,6 +70,7 @@ def run(job: Job) -> None:
         {"data": material.photos.digest, "seed": job.seed, "epochs": config.epochs, "grid": config.grid},
     )
     config = chosen(job, material, Inputs.of(material, "ours", tokens), config)
+    remember(job.out / MODELS / "chosen", {"weight": config.weight, "attentive": config.attentive})
     test = material.rows("test")
     truth = truth_of(material, test)
     wrong = wrong_tags(material, test, job.seed)
@@ -102,21 +103,22 @@ def run(job: Job) -> None:
 
 
 def config_of(job: Job) -> Config:
-    """The configuration that the options name. Raises StepError."""
+    """The configuration that the options name; weight and combine are checked. Raises StepError."""
     config = Config(epochs=whole(job.options, "epochs", Config.epochs))
     grid = whole(job.options, "grid", config.grid)
     if grid not in GRIDS:
         raise StepError(f"--option grid={grid}: one of {', '.join(map(str, GRIDS))}")
+    weight, combine = job.options.get("weight"), job.options.get("combine")
+    if weight is not None and weight not in [f"{value:g}" for value in WEIGHTS]:
+        raise StepError(f"--option weight={weight}: one of {', '.join(f'{value:g}' for value in WEIGHTS)}")
+    if combine is not None and combine not in COMBINES:
+        raise StepError(f"--option combine={combine}: mean or attention")
     return replace(config, grid=cast(Grid, grid))
 
 
 def chosen(job: Job, material: Material, inputs: Inputs, config: Config) -> Config:
     """With weight and averaging: of the options, of RUN/choice.json, or chosen now on validation photos."""
     weight, combine = job.options.get("weight"), job.options.get("combine")
-    if weight is not None and weight not in [f"{value:g}" for value in WEIGHTS]:
-        raise StepError(f"--option weight={weight}: one of {', '.join(f'{value:g}' for value in WEIGHTS)}")
-    if combine is not None and combine not in COMBINES:
-        raise StepError(f"--option combine={combine}: mean or attention")
     path = job.out / CHOICE
     choice: dict[str, Any] = {"weight": {}, "combine": {}}
     if path.exists():
