@@ -74,7 +74,7 @@ def weights_png(
             plot.dot(line.weight, 100 * getattr(line, name), 4.5, OURS)
     for x, words, fill in (
         (60, "the model's beauty", OURS),
-        (250, "people's own beauty: the most that a model could bring", _PEOPLE),
+        (250, "people's own beauty in place of it", _PEOPLE),
     ):
         sheet.text((2 * x, 2 * 362), words, size=11, fill=fill)
     return sheet.png()
