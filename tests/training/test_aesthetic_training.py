@@ -23,6 +23,7 @@ from training.aesthetic.export import beauty
 from training.aesthetic.fitting import VARIANTS, Config, Inputs, answer, fit
 from training.aesthetic.material import NONE, Material, read_material
 from training.aesthetic.packing_step import repacked, smallest
+from training.aesthetic.probe_step import read_off
 from training.artist.steps import Job, StepError
 from training.export import run_onnx
 
@@ -169,6 +170,14 @@ def test_features_are_those_of_the_served_model(tmp_path: Path) -> None:
     assert found.words.shape == (2, 3, 512)
     assert np.nanmax(np.abs(found.likeness)) <= 1
     assert np.array_equal(np.isnan(found.likeness), found.tags == NONE)
+
+
+def test_a_probe_reads_off_what_is_there_and_nothing_else() -> None:
+    rng = np.random.default_rng(2)
+    values = rng.normal(0, 1, (600, 40))
+    rows = [np.arange(0, 400), np.arange(400, 500), np.arange(500, 600)]
+    assert read_off(values, values[:, 3] - 2 * values[:, 7], rows) > 0.99
+    assert abs(read_off(values, rng.normal(0, 1, 600), rows)) < 0.35
 
 
 def test_fewest_bytes_within_what_may_be_lost() -> None:

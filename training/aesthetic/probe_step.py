@@ -43,7 +43,9 @@ def run(job: Job) -> None:
     if material.photos.source != "drawn":
         raise StepError(f"{job.data}: only records of drawn photos say what a probe asks for")
     count = min(whole(job.options, "photos", 3000, 100), len(material.mos))
-    wanted = read_parts(job.data / INDEX, count) | {"mos": material.mos[:count].astype(np.float64)}
+    wanted = read_parts(job.data / INDEX, count)
+    wanted.pop("fit")  # of a tag, which these features have not seen
+    wanted |= {"mos": material.mos[:count].astype(np.float64)}
     style = Path(job.options.get("models", "triton_models")) / "image_style" / "1" / "model.onnx"
     sources = cached(material, count) | looked_at(material, count, style)
     sources["align + tokens"] = np.hstack([sources["align"], sources["tokens"]])
@@ -55,11 +57,36 @@ def run(job: Job) -> None:
         name: {target: round(read_off(values, wanted[target], rows), 4) for target in wanted}
         for name, values in tqdm(sources.items(), desc="ridge")
     }
-    found = {"photos": count, "test": len(rows[2]), "table": table}
+    found = {
+        "photos": count,
+        "test": len(rows[2]),
+        "table": table,
+        "known": known(job.data / INDEX, material),
+    }
     (job.out / FILE).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(f"{'':24}" + "".join(f"{target:>10}" for target in wanted))
     for name, own in table.items():
         print(f"{name:24}" + "".join(f"{value:>10.3f}" for value in own.values()))
+    print("votes, read off the qualities themselves (photos with tags):", found["known"])
+
+
+def known(path: Path, material: Material) -> dict[str, float]:
+    """What the votes of tagged test photos owe to the qualities themselves: all, without fit, without
+    neatness."""
+    parts = read_parts(path, len(material.mos))
+    tagged = np.array([bool(photo.tags) for photo in material.photos.photos])
+    rows = [own[tagged[own]] for own in (material.rows(split) for split in ("train", "val", "test"))]
+    mos = material.mos.astype(np.float64)
+    sets = {"all": (), "without fit": ("fit",), "without neatness": ("neatness",)}
+    return {
+        name: round(
+            read_off(
+                np.stack([parts[part] for part in (*PARTS, "fit") if part not in out], axis=1), mos, rows
+            ),
+            4,
+        )
+        for name, out in sets.items()
+    }
 
 
 def read_parts(path: Path, count: int) -> dict[str, Values]:
@@ -67,6 +94,8 @@ def read_parts(path: Path, count: int) -> dict[str, Values]:
     with path.open(encoding="utf-8") as file:
         own: list[dict[str, Any]] = [json.loads(line)["aesthetics"] for line in islice(file, count)]
     parts = {name: np.array([record["parts"][name] for record in own]) for name in PARTS}
+    # A photo with several tags fits as well as the mean of them; one without has nothing to fit.
+    parts["fit"] = np.array([np.mean([*record["parts"]["fit"].values()] or [0.0]) for record in own])
     return parts | {name: np.array([record["shown"][name] for record in own]) for name in SHOWN}
 
 
