@@ -9,7 +9,7 @@ from typing import Final
 
 from cli.searching import RequestError
 from evaluation.rerank_labels import DEPTH, Pool, Request
-from evaluation.rerank_weights import Asked, order_of
+from evaluation.rerank_weights import Asked, agrees
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from nails.aesthetic_rerank import AESTHETIC, RELEVANT, Standing
@@ -94,7 +94,7 @@ async def disagreements(
             )
             response: rank.SearchDesignsResponse = await call(stub.SearchDesigns, request, timeout=60.0)
             served = [hit.design.design_id for hit in response.hits]
-            if served != order_of(asked, weight)[:DEPTH]:
+            if not agrees(asked, weight, served):
                 found.append(f"{asked.request} at weight {weight:g}: {served}")
             on_checked()
     return found

@@ -25,6 +25,8 @@ from nails.aesthetic_rerank import relevance_part, rerank
 WEIGHTS: Final = (0.0, 0.02, 0.05, 0.1, 0.2)
 COST: Final = 0.005
 """A default may lose less than this of hit@10."""
+ALIKE: Final = 2.5e-6
+"""Scores go by six digits; two that differ by less may change places."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,26 @@ class Line:
 
 def order_of(asked: Asked, weight: float, beauty: Sequence[float | None] | None = None) -> list[str]:
     """Ids of the hits at a weight, best first. beauty: of the hits, in place of what the service said."""
+    return [name for name, _ in _scored(asked, weight, beauty)]
+
+
+def agrees(asked: Asked, weight: float, served: Sequence[str]) -> bool:
+    """Whether the first hits that a service gave are those computed here, up to equals.
+
+    Equal are scores that differ by less than ALIKE: beauties come as float32, which may tip a multiple of
+    2^-20.
+    """
+    computed = _scored(asked, weight)
+    scores = dict(computed)
+    own = [scores.get(name, -1.0) for name in served]
+    best = [score for _, score in computed[: len(served)]]
+    return len(own) == len(best) and all(abs(a - b) < ALIKE for a, b in zip(own, best, strict=True))
+
+
+def _scored(
+    asked: Asked, weight: float, beauty: Sequence[float | None] | None = None
+) -> list[tuple[str, float]]:
+    """Ids of the hits with their scores at a weight, best first."""
     said = asked.beauty if beauty is None else beauty
     known = {
         place: own
@@ -77,7 +99,7 @@ def order_of(asked: Asked, weight: float, beauty: Sequence[float | None] | None 
         if own is not None and judged is not None
     }
     parts = [relevance_part(relevance, weight) for relevance in asked.relevance]
-    return [asked.ids[one.index] for one in rerank(parts, asked.ids, known, weight=weight)]
+    return [(asked.ids[one.index], one.score) for one in rerank(parts, asked.ids, known, weight=weight)]
 
 
 def line_of(labels: Labels, askings: Sequence[Asked], weight: float, *, people: bool = False) -> Line:

@@ -14,6 +14,7 @@ from evaluation.rerank_labels import Labels, Pool, gains, grades, ndcg, percenti
 from evaluation.rerank_weights import (
     Asked,
     Line,
+    agrees,
     choose,
     gain_of,
     line_of,
@@ -128,6 +129,17 @@ def askings(pool: Pool, labels: Labels) -> list[Asked]:
 
 def test_without_weight_the_order_is_that_of_relevance(askings: list[Asked]) -> None:
     assert all(order_of(one, 0.0) == list(one.ids) for one in askings)
+
+
+def test_a_served_order_agrees_up_to_equals(askings: list[Asked]) -> None:
+    one = askings[0]
+    first = order_of(one, 0.05)[:10]
+    assert agrees(one, 0.05, first)
+    assert not agrees(one, 0.05, first[::-1])
+    assert not agrees(one, 0.05, [*first[:9], "nobody"])
+    close = Asked("r", ("a", "b", "c"), (0.5, 0.5 - 2**-20, 0.4), (None, None, None))
+    assert agrees(close, 0.0, ["b", "a", "c"])
+    assert not agrees(close, 0.0, ["a", "c", "b"])
 
 
 def test_beauty_lifts_ndcg_and_peoples_own_lifts_it_more(labels: Labels, askings: list[Asked]) -> None:
