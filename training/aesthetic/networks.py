@@ -4,9 +4,9 @@
       -> score f32 [N,1] in 1-10, distribution f32 [N,10]
 
 `TagAesthetic` asks the photo once for each tag: the tag is the query of a cross-attention over the photo's
-tokens (residual, LayerNorm), and what comes back goes with the whole photo's embedding through an MLP to a
-linear score and ten bins. Without a tag, a learned null token asks. Several tags are asked one by one and
-averaged, evenly or by how well each suits the photo.
+tokens (residual, LayerNorm), and what comes back goes with the whole photo's embedding, and the product of
+photo and tag, through an MLP to a linear score and ten bins. Without a tag, a learned null token asks.
+Several tags are asked one by one and averaged, evenly or by how well each suits the photo.
 
 `Literal` is the paper's text taken at its word: one text vector asks *one* image vector. The softmax over a
 single key is 1, so whatever asks, the answer is the same. A test shows it.
