@@ -103,6 +103,7 @@ def rerank(
             "split": split,
             "photos": len(pool.photos),
             "requests": len(measured.askings),
+            "met by one photo alone": labels.alone,
             "data": pool.digest,
             "default": DEFAULT_WEIGHT,
             "chosen": best.weight if split == "val" else None,
@@ -134,6 +135,7 @@ def rerank(
         said = f"{len(measured.askings):,} requests, {len(pool.photos):,} photos of split {split}"
         console.print(weights_table(lines, gains, f"{said}: by the model's beauty"))
         console.print(weights_table(people, [gain_of(line, people[0]) for line in people], "by people's own"))
+        console.print(f"{labels.alone:,} requests are met in full by one photo alone", highlight=False)
         if measured.checked:
             same = measured.checked - len(measured.wrong)
             console.print(

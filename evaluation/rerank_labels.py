@@ -28,7 +28,8 @@ from evaluation.rated import Rated, RatedError
 
 DEPTH: Final = 10
 LEVELS: Final = ("dense", "plain", "tags", "abstract")
-_SHARES: Final = ((3, 1.0), (2, 0.75), (1, 0.5))
+FULL: Final = 3
+_SHARES: Final = ((FULL, 1.0), (2, 0.75), (1, 0.5))
 _MAX_LINE = 8 << 20  # bytes, as evaluation.aesthetics
 
 
@@ -64,6 +65,11 @@ class Labels:
         self._place = {request.id: place for place, request in enumerate(pool.requests)}
         self.grades = np.stack([grades(self._met(request.claims)) for request in pool.requests])
         self.gains = np.stack([gains(own, pool.beauty) for own in self.grades])
+
+    @property
+    def alone(self) -> int:
+        """Of how many requests the own photo alone meets all."""
+        return int(np.sum((self.grades == FULL).sum(axis=1) == 1))
 
     def row(self, request: str) -> int:
         """The row of a request in `grades` int [r,n] and `gains` f64 [r,n]."""

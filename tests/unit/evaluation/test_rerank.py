@@ -85,6 +85,16 @@ def test_what_is_refused_and_there_is_not_met(pool: Pool) -> None:
         assert grade == (3 if share == 1 else 1 if share == 0.5 else 0)
 
 
+def test_requests_that_one_photo_alone_meets_are_counted(pool: Pool) -> None:
+    own = pool.requests[0]
+    only = tuple((*claim[:2], "own") for claim in own.claims[:1])
+    attributes = [dict(one) for one in pool.attributes]
+    attributes[own.own][only[0][1]] = "own"
+    changed = replace(pool, attributes=tuple(attributes), requests=(replace(own, claims=only), own))
+    assert own.claims[0][0] == "main"
+    assert Labels(changed).alone == 1
+
+
 def test_limits_of_grades() -> None:
     assert grades(numbers(1, 0.99, 0.75, 0.74, 0.5, 0.49, 0)).tolist() == [3, 2, 2, 1, 1, 0, 0]
 
