@@ -35,7 +35,7 @@ from nails.fusion import Term, cut
 AESTHETIC = "aesthetic"
 MAX_WEIGHT = 0.5
 """Beauty never weighs more than all that makes a design fit."""
-# Chosen by `lunula eval rerank --data DIR --split val` (docs/aesthetics.md); to be chosen again with new models.
+# Chosen by `lunula eval rerank --data DIR --split val` (docs/aesthetics.md); again with other models.
 DEFAULT_WEIGHT = 0.05
 DEFAULT_HEAD = 200
 RELEVANT = 0.5
