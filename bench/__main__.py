@@ -8,7 +8,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-BENCHES = ("text_encode", "crop", "synth", "search", "classify")
+BENCHES = ("text_encode", "crop", "synth", "search", "rerank", "classify")
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import artists, catalogue, data, evaluation_commands, models, photos, stack_commands, train
+from cli import artists, beauty, catalogue, data, evaluation_commands, models, photos, stack_commands, train
 
 app = typer.Typer(
     name="lunula",
@@ -16,6 +16,7 @@ app = typer.Typer(
 stack_commands.register(app)
 catalogue.register(app)
 photos.register(app)
+beauty.register(app)
 artists.register(app)
 models.register(app)
 data.register(app)

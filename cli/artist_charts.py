@@ -8,49 +8,12 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from cli.plotting import COLOURS, FAINT, GRID, SCALE, Sheet
 from evaluation.artist_metrics import Bin, curve_error
-from nails.photo import encode_png
 
-_SCALE: Final = 2  # drawn twice as large, for displays of today
 _MEMORY: Final = 0.7  # how much less the confusions with the artist before the last one count
-_INK, _FAINT, _GRID = "#222222", "#777777", "#e2e2e2"
-COLOURS: Final = ("#9e9e9e", "#c2185b", "#00838f", "#f9a825", "#5e35b1", "#2e7d32")
-
-
-class _Sheet:
-    """A white sheet with a plot whose corners are (0, 0) and (1, 1); sizes in pixels before scaling."""
-
-    def __init__(self, width: int, height: int, box: tuple[int, int, int, int]) -> None:
-        self.image = Image.new("RGB", (width * _SCALE, height * _SCALE), "white")
-        self.pen = ImageDraw.Draw(self.image)
-        self.box = box
-
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        """Pixels of a place in the plot, y upwards."""
-        left, top, right, bottom = self.box
-        return (left + x * (right - left)) * _SCALE, (bottom - y * (bottom - top)) * _SCALE
-
-    def text(
-        self, place: tuple[float, float], words: str, *, size: int = 13, fill: str = _INK, anchor: str = "lm"
-    ) -> None:
-        """Words at a place in pixels after scaling."""
-        self.pen.text(place, words, fill, ImageFont.load_default(size * _SCALE), anchor=anchor)
-
-    def line(self, places: Sequence[tuple[float, float]], fill: str, width: float = 1) -> None:
-        """A line through places in the plot."""
-        self.pen.line([self.at(*place) for place in places], fill, round(width * _SCALE), joint="curve")
-
-    def dot(self, x: float, y: float, radius: float, fill: str) -> None:
-        """A disc in the plot."""
-        left, top = self.at(x, y)
-        radius *= _SCALE
-        self.pen.ellipse((left - radius, top - radius, left + radius, top + radius), fill, "white")
-
-    def png(self) -> bytes:
-        """The sheet as a file."""
-        return encode_png(np.asarray(self.image))
 
 
 def reliability_png(curves: Sequence[tuple[str, Sequence[Bin]]]) -> bytes:
@@ -58,21 +21,21 @@ def reliability_png(curves: Sequence[tuple[str, Sequence[Bin]]]) -> bytes:
 
     curves: (name, bins), at most as many as COLOURS.
     """
-    sheet = _Sheet(720, 640, (60, 30, 520, 490))
+    sheet = Sheet(720, 640, (60, 30, 520, 490))
     below = (60, 510, 520, 590)
     for tenth in range(0, 11, 2):
         value = tenth / 10
-        sheet.line([(value, 0), (value, 1)], _GRID)
-        sheet.line([(0, value), (1, value)], _GRID)
+        sheet.line([(value, 0), (value, 1)], GRID)
+        sheet.line([(0, value), (1, value)], GRID)
         x, y = sheet.at(0, value)
-        sheet.text((x - 8 * _SCALE, y), f"{value:.1f}", fill=_FAINT, anchor="rm")
+        sheet.text((x - 8 * SCALE, y), f"{value:.1f}", fill=FAINT, anchor="rm")
         x, _ = sheet.at(value, 0)
-        sheet.text((x, 602 * _SCALE), f"{value:.1f}", fill=_FAINT, anchor="mm")
-    sheet.line([(0, 0), (1, 1)], _FAINT)
+        sheet.text((x, 602 * SCALE), f"{value:.1f}", fill=FAINT, anchor="mm")
+    sheet.line([(0, 0), (1, 1)], FAINT)
     left, top = sheet.at(0, 1)
-    sheet.text((left, top - 14 * _SCALE), "share that is right")
+    sheet.text((left, top - 14 * SCALE), "share that is right")
     sheet.text(
-        ((below[0] + below[2]) / 2 * _SCALE, 624 * _SCALE), "probability of the best artist", anchor="mm"
+        ((below[0] + below[2]) / 2 * SCALE, 624 * SCALE), "probability of the best artist", anchor="mm"
     )
     widest = max(item.count for _, bins in curves for item in bins)
     step = (below[2] - below[0]) / len(curves[0][1])
@@ -87,12 +50,12 @@ def reliability_png(curves: Sequence[tuple[str, Sequence[Bin]]]) -> bytes:
             x = below[0] + item.low * (below[2] - below[0]) + 0.1 * step + number * bar
             height = (below[3] - below[1]) * item.count / widest
             corners = (x, below[3] - height, x + bar, below[3])
-            sheet.pen.rectangle([value * _SCALE for value in corners], colour)
-        y = (44 + 42 * number) * _SCALE
-        sheet.pen.rectangle((540 * _SCALE, y - 6 * _SCALE, 552 * _SCALE, y + 6 * _SCALE), colour)
-        sheet.text((560 * _SCALE, y), name)
-        sheet.text((560 * _SCALE, y + 18 * _SCALE), f"ECE {curve_error(bins):.3f}", fill=_FAINT)
-    sheet.text((540 * _SCALE, 516 * _SCALE), f"works, up to {widest:,}", fill=_FAINT)
+            sheet.pen.rectangle([value * SCALE for value in corners], colour)
+        y = (44 + 42 * number) * SCALE
+        sheet.pen.rectangle((540 * SCALE, y - 6 * SCALE, 552 * SCALE, y + 6 * SCALE), colour)
+        sheet.text((560 * SCALE, y), name)
+        sheet.text((560 * SCALE, y + 18 * SCALE), f"ECE {curve_error(bins):.3f}", fill=FAINT)
+    sheet.text((540 * SCALE, 516 * SCALE), f"works, up to {widest:,}", fill=FAINT)
     return sheet.png()
 
 
@@ -113,23 +76,23 @@ def confusion_png(truth: NDArray[np.int64], answers: NDArray[np.int64], artists:
     ink = np.where(np.eye(artists, dtype=bool)[..., None], green, red)
     cells = (255 - strength * (255 - ink)).astype(np.uint8)
     side = 560
-    sheet = _Sheet(side + 90, side + 90, (60, 40, 60 + side, 40 + side))
-    cell = max(1, side * _SCALE // artists)
+    sheet = Sheet(side + 90, side + 90, (60, 40, 60 + side, 40 + side))
+    cell = max(1, side * SCALE // artists)
     matrix = Image.fromarray(cells).resize((cell * artists,) * 2, Image.Resampling.NEAREST)
-    if cell * artists > side * _SCALE:
-        matrix = matrix.resize((side * _SCALE,) * 2, Image.Resampling.BOX)
-    corner = (60 * _SCALE, 40 * _SCALE)
+    if cell * artists > side * SCALE:
+        matrix = matrix.resize((side * SCALE,) * 2, Image.Resampling.BOX)
+    corner = (60 * SCALE, 40 * SCALE)
     sheet.image.paste(matrix, corner)
     frame = (*corner, corner[0] + matrix.width, corner[1] + matrix.height)
-    sheet.pen.rectangle(frame, outline=_FAINT)
+    sheet.pen.rectangle(frame, outline=FAINT)
     sheet.text(
-        (corner[0], 22 * _SCALE),
+        (corner[0], 22 * SCALE),
         f"whose work it is (down) and whom it is taken for (across); {artists} artists",
     )
     sheet.text(
-        (corner[0], frame[3] + 18 * _SCALE),
+        (corner[0], frame[3] + 18 * SCALE),
         "green: right; red: wrong; the darker, the larger the share of the artist's works",
-        fill=_FAINT,
+        fill=FAINT,
     )
     return sheet.png()
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cli.artist_charts import COLOURS, confusion_png, reliability_png
+from cli.artist_charts import confusion_png, reliability_png
 from cli.page import templates
+from cli.plotting import COLOURS
 from evaluation.artist_metrics import accuracy
 from evaluation.artist_table import FIVE_TO_FIVE, LADDER, ArtistRow, ArtistTable, Gain
 

@@ -16,6 +16,7 @@ from cli.ports import default_addresses
 from cli.records import find
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
+from nails.aesthetic_rerank import MAX_WEIGHT
 from services.kit.client import connect
 
 RankAddress = Annotated[str, typer.Option("--rank", help="Address of RankService.", metavar="HOST:PORT")]
@@ -77,6 +78,18 @@ def search(
         typer.Option(help="With --like ID: more by the same artist, or in this style by others."),
     ] = searching.ArtistScope.ANY,
     weights: Annotated[str, typer.Option(help="Channel weights: design=1,description=0.3")] = "",
+    beauty: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=MAX_WEIGHT,
+            help="How much beauty counts among designs that fit; 0 is off. Left out: the server's default.",
+        ),
+    ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(help="What the photos should be beautiful as, in place of what the text says; repeat."),
+    ] = None,
     context: Annotated[str, typer.Option(help="The occasion or story.")] = "",
     count: Annotated[int, typer.Option("--count", "-k", min=1, max=100, help="Hits a page.")] = 10,
     page_token: Annotated[str, typer.Option(help="Token of the next page, from the last answer.")] = "",
@@ -99,6 +112,8 @@ def search(
             page_token=page_token,
             weights=searching.weights_of(weights) if weights else None,
             artist_scope=searching.SCOPES[artist],
+            aesthetic_weight=beauty,
+            aesthetic_tags=tag or [],
         )
         if photo is not None:
             request.reference_photo.CopyFrom(photo)

@@ -48,15 +48,18 @@ def records_of(folder: Path, entries: Sequence[Entry], described: float) -> list
 
 
 def requests_of(entry: Entry) -> dict[str, rank.SearchDesignsRequest]:
-    """The ways in which the request of an entry is asked, by their kinds."""
-    asked = {KINDS[0]: rank.SearchDesignsRequest(text=entry.request, page_size=_PAGE)}
+    """The ways in which the request of an entry is asked, by their kinds; beauty is no part of what fits."""
+    asked = {KINDS[0]: rank.SearchDesignsRequest(text=entry.request, page_size=_PAGE, aesthetic_weight=0.0)}
     if entry.palette:
         colours = [
             palette_pb2.PaletteColor(color=palette_pb2.LabColor(l=lab[0], a=lab[1], b=lab[2]))
             for lab in entry.palette
         ]
         asked[KINDS[1]] = rank.SearchDesignsRequest(
-            text=entry.request, page_size=_PAGE, palette=palette_pb2.Palette(colors=colours)
+            text=entry.request,
+            page_size=_PAGE,
+            palette=palette_pb2.Palette(colors=colours),
+            aesthetic_weight=0.0,
         )
     return asked
 

@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     group.command("synth", context_settings=PASS_ON)(synth)
     group.command("sheet", context_settings=PASS_ON)(sheet)
     group.command("held-out")(held_out)
+    group.command("degraded", context_settings=PASS_ON)(degraded)
     nailstar_data.register(group)
     artists_data.register(group)
     app.add_typer(group, name="data")
@@ -32,6 +33,11 @@ def sheet(context: typer.Context) -> None:
 def held_out() -> None:
     """Print, as JSON, the words, colour pairs, sentence templates and stories that training never meets."""
     _generator("held-out")
+
+
+def degraded(context: typer.Context) -> None:
+    """Draw sets photographed from bad to good: --n 40 --steps 5 --seed 3 --out DIR; --help lists all."""
+    raise typer.Exit(run_module("training.synth.degradation", *context.args))
 
 
 def _generator(*args: str) -> None:

@@ -106,7 +106,10 @@ async def _ranking(stub: rank_grpc.RankServiceAsyncStub, text: str, target: str)
     ranking: list[str] = []
     token = ""
     while True:
-        request = rank.SearchDesignsRequest(text=text, page_size=_MAX_PAGE, page_token=token)
+        # What fits is measured here, without beauty.
+        request = rank.SearchDesignsRequest(
+            text=text, page_size=_MAX_PAGE, page_token=token, aesthetic_weight=0.0
+        )
         response: rank.SearchDesignsResponse = await call(stub.SearchDesigns, request, timeout=60.0)
         ranking += [hit.design.design_id for hit in response.hits]
         token = response.next_page_token

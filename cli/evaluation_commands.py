@@ -10,7 +10,17 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli import eval_artist, eval_channels, eval_design, eval_hands, eval_segmentation, evaluating
+from cli import (
+    eval_aesthetic,
+    eval_aesthetic_sweep,
+    eval_artist,
+    eval_channels,
+    eval_design,
+    eval_hands,
+    eval_rerank,
+    eval_segmentation,
+    evaluating,
+)
 from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.evaluation_page import render_results
 from cli.own_stack import own_stack
@@ -27,6 +37,9 @@ def register(app: typer.Typer) -> None:
     group.command("design")(eval_design.design)
     group.command("channels")(eval_channels.channels)
     group.command("artist")(eval_artist.artist)
+    group.command("aesthetic")(eval_aesthetic.aesthetic)
+    group.command("aesthetic-sweep")(eval_aesthetic_sweep.aesthetic_sweep)
+    group.command("rerank")(eval_rerank.rerank)
     group.command("errors")(eval_design.error_counts)
     app.add_typer(group, name="eval")
 

@@ -22,6 +22,7 @@ _CHANNEL_COLOURS = {
     "description": "#00838f",
     "palette": "#f9a825",
     "reference": "#5e35b1",
+    "aesthetic": "#2e7d32",
 }
 _PAPER = 244  # grey level behind photos that are not square
 # Templates escape everything: texts come from strangers.
@@ -78,6 +79,7 @@ def render_html(answers: Sequence[Answer], *, title: str = "Lunula") -> str:
         {
             "request": answer.request,
             "note": answer.note,
+            "left_out": sorted(answer.response.unavailable_channels.items()),
             "colours": _colours(answer.response.palette),
             "cards": [
                 {

@@ -145,6 +145,8 @@ def describe(request: rank.SearchDesignsRequest) -> str:
     if request.artist_scope:
         same = request.artist_scope == rank.ARTIST_SCOPE_SAME
         parts.append("by the same artist" if same else "by other artists")
+    if request.aesthetic_tags:
+        parts.append(f"beautiful as {', '.join(request.aesthetic_tags)}")
     for item in request.filters:
         operator = rank.FilterOperator.Name(item.operator).removeprefix("FILTER_OPERATOR_").lower()
         parts.append(f"{item.field} {operator.replace('_', ' ')} {', '.join(item.values)}")

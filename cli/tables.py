@@ -15,6 +15,8 @@ from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.type.v1 import palette_pb2, response_info_pb2
 from nails.color import lab_to_srgb_u8
 
+_BARS = " ▁▂▃▄▅▆▇█"
+
 
 def hex_of(color: palette_pb2.LabColor) -> str:
     """`#rrggbb` of a CIELAB colour, clipped to what a display can show."""
@@ -33,7 +35,8 @@ def swatches(palette: palette_pb2.Palette) -> Text:
 def hits_table(response: rank.SearchDesignsResponse, *, title: str, first_rank: int = 1) -> Group:
     """Hits with the breakdown of each score, and below it why each was found.
 
-    A cell of a channel is "raw → weighted"; the weighted terms of a row add up to its score.
+    A cell of a channel is "raw → weighted"; the weighted terms of a row add up to its score. What a channel
+    did not measure has a dash, and why is said below.
     """
     channels = [term.channel for term in response.hits[0].terms] if response.hits else []
     table = Table(
@@ -53,16 +56,49 @@ def hits_table(response: rank.SearchDesignsResponse, *, title: str, first_rank: 
             str(position),
             hit.design.design_id,
             f"{hit.score:.3f}",
-            *(
-                f"{terms[name].raw:.2f} → {terms[name].contribution:.3f}".replace(" → 0.", " → .")
-                for name in channels
-                if name in terms
-            ),
+            *(_cell(terms[name]) for name in channels if name in terms),
             swatches(hit.design.palette),
             escape(hit.design.artist_id or "-"),
         )
         why.add_row(f"[dim]{position}[/dim]", f"[dim]{escape(hit.explanation)}[/dim]")
+        if notes := sorted({f"{term.channel}: {term.note}" for term in hit.terms if term.note}):
+            why.add_row("", f"[dim]{escape('; '.join(notes))}[/dim]")
     return Group(table, why)
+
+
+def _cell(term: rank.ScoreTerm) -> str:
+    """ "0.71 → .250"."""
+    raw = "–" if term.note else f"{term.raw:.2f}"
+    return f"{raw} → {term.contribution:.3f}".replace(" → 0.", " → .")
+
+
+def beauty_table(names: Iterable[str], items: Iterable[rank.ScoreAestheticsItem]) -> Table:
+    """A row a photo: its score, its votes as bars from 1 to 10, and what it was judged as."""
+    table = Table(title="Beauty", title_justify="left", box=SIMPLE_HEAD, show_edge=False)
+    for name in ("photo", "score", "beauty", "votes 1 to 10", "judged as", "is it?"):
+        table.add_column(name, justify="right" if name in ("score", "beauty", "is it?") else "left")
+    for name, item in zip(names, items, strict=True):
+        if item.WhichOneof("outcome") == "error":
+            table.add_row(escape(name), "–", "", "", f"[red]{escape(item.error.message)}[/red]", "")
+            continue
+        found = item.result
+        judged = ", ".join(found.tags_used) or "nothing in particular"
+        table.add_row(
+            escape(name),
+            f"{found.score:.2f}",
+            f"{found.beauty:.2f}",
+            bars(found.distribution),
+            escape(judged) + (" [dim](found in it)[/dim]" if found.auto_tags else ""),
+            f"{found.tag_alignment:.2f}" if found.HasField("tag_alignment") else "",
+        )
+    return table
+
+
+def bars(shares: Iterable[float]) -> str:
+    """Shares as bars of eight heights, the largest one full."""
+    values = list(shares)
+    largest = max(values, default=0.0) or 1.0
+    return "".join(_BARS[min(8, round(8 * value / largest))] for value in values)
 
 
 def timings_line(info: response_info_pb2.ResponseInfo) -> str:

@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Train models (needs `make train-env`).", no_args_is_help=True)
     group.command("design", context_settings=PASS_ON)(design)
     group.command("artist", context_settings=PASS_ON)(artist)
+    group.command("aesthetic", context_settings=PASS_ON)(aesthetic)
     app.add_typer(group, name="train")
 
 
@@ -30,6 +31,11 @@ def design(context: typer.Context) -> None:
 def artist(context: typer.Context) -> None:
     """Train paper A's models of artists: STEP … --data DIR --out RUN; --help lists the steps."""
     _train("training.artist", *context.args)
+
+
+def aesthetic(context: typer.Context) -> None:
+    """Train paper Q's models of beauty: STEP … --data DIR --out RUN; --help lists the steps."""
+    _train("training.aesthetic", *context.args)
 
 
 def _train(module: str, *args: str) -> None:

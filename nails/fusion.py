@@ -116,7 +116,7 @@ def channel_weights(weights: Mapping[str, float], available: Mapping[str, bool])
 def score_of(raw: Mapping[str, float | None], shares: Mapping[str, float]) -> float:
     """The score of one hit in [0, 1], to the bit the one that `fuse` gives.
 
-    shares: of `channel_weights`, computed once for all hits of a search.
+    shares: of `channel_weights`, computed once for all hits of a search, times the `part` of `fuse`.
     """
     return sum(_contribution(channel, raw.get(channel), share)[1] for channel, share in shares.items())
 
@@ -126,12 +126,14 @@ def fuse(
     weights: Mapping[str, float] | None = None,
     *,
     available: Mapping[str, bool] | None = None,
+    part: float = 1.0,
 ) -> tuple[float, list[Term]]:
-    """The score of one hit in [0, 1] and its terms, in the order of CHANNELS.
+    """The score of one hit in [0, part] and its terms, in the order of CHANNELS.
 
     raw: what each channel measured for this hit; None where it measured nothing. available: the channels that
     the *request* has input for, where that differs: one of those with a raw of None contributes 0 but keeps
     its weight, so that hits of one search are weighed alike. Without it the channels with a raw take part.
+    part: what the weights of these channels sum to where beauty has the rest (nails.aesthetic_rerank).
     """
     weights = DEFAULT_WEIGHTS if weights is None else weights
     taking_part = {name: raw.get(name) is not None for name in CHANNELS} if available is None else available
@@ -140,7 +142,8 @@ def fuse(
         raise ValueError(f"unknown channel {sorted(unknown)[0]!r}")
     terms: list[Term] = []
     score = 0.0
-    for channel, weight in channel_weights(weights, taking_part).items():
+    for channel, share in channel_weights(weights, taking_part).items():
+        weight = part * share
         measured = raw.get(channel)
         normalised, contribution = _contribution(channel, measured, weight)
         score += contribution
@@ -159,7 +162,12 @@ def fuse(
 def _contribution(channel: str, measured: float | None, share: float) -> tuple[float, float]:
     """(normalised, contribution) of a channel's measure."""
     normalised = 0.0 if measured is None else normalise(channel, measured)
-    return normalised, math.floor(normalised * share * _GRID) / _GRID
+    return normalised, cut(normalised * share)
+
+
+def cut(value: float) -> float:
+    """The largest multiple of 2^-20 that is not above `value`."""
+    return math.floor(value * _GRID) / _GRID
 
 
 def _logistic(value: float) -> float:

@@ -1,15 +1,17 @@
 """CropService and EmbedService for RankService's tests: real servers, answers that a test can reason about.
 
 A text is the sum of fixed random directions, one a word, so that texts with common words are near each other.
-A photo is a direction of its own, drawn from its bytes. Palettes are the photo's mean colour.
+A photo is a direction of its own, drawn from its bytes. Palettes are the photo's mean colour. Image tokens
+are all equal to how beautiful a test says that the photo is, and the model's double reads them as the score.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,17 +23,22 @@ from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from lunula.embed.v1 import embed_service_pb2_grpc as embed_grpc
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2, vector_pb2
+from nails.aesthetic_tags import tags_of_request
+from nails.aesthetic_tokens import Packing, pack
 from nails.color import srgb_to_lab
 from nails.palette import nearest_name
 from nails.photo import PhotoError, decode, encode_png
 from nails.phrases import parse
 from nails.words import words
 from services.kit.errors import FailedPrecondition, InvalidArgument, LunulaError, to_item_error
+from services.kit.inference.base import ModelMetadata, TensorSpec
 from services.kit.scope import response_info
 from services.kit.server import RunningServer, Service, running_server
 from services.kit.settings import ServiceSettings
 
-DIMENSIONS, ALIGN_DIMENSIONS = 48, 24
+DIMENSIONS, ALIGN_DIMENSIONS, TOKEN_DIMENSIONS = 48, 24, 8
+PACKING = Packing(4, 8)
+MIDDLE, WIDTH = 5.0, 1.0
 
 
 def direction(key: str | bytes, dimensions: int) -> NDArray[np.float64]:
@@ -47,6 +54,11 @@ def text_vector(text: str) -> NDArray[np.float64]:
     return sum((direction(word, DIMENSIONS) for word in words(text)), np.zeros(DIMENSIONS))
 
 
+def tag_vector(words: str) -> list[float]:
+    """What EmbedService's double makes of a tag."""
+    return unit(direction(words, ALIGN_DIMENSIONS))
+
+
 def unit(vector: NDArray[np.float64]) -> list[float]:
     return (vector / np.linalg.norm(vector)).tolist()
 
@@ -54,13 +66,16 @@ def unit(vector: NDArray[np.float64]) -> list[float]:
 class Doubles:
     """What both servers consult. Tests turn its knobs while the servers run.
 
-    generation: part of every fingerprint, as if the models were exchanged. gate: open unless closed; work
+    generation: part of every fingerprint, as if the models were exchanged. beauties: of photos, 5 for others.
+    tokenless: the models give no image tokens. gate: open unless closed; work
     waits before it. calls: how often each method was called.
     """
 
     def __init__(self) -> None:
         self.generation = "a"
-        self.calls: dict[str, int] = {"crop": 0, "designs": 0, "queries": 0}
+        self.beauties: dict[bytes, float] = {}
+        self.tokenless = False
+        self.calls: dict[str, int] = {"crop": 0, "designs": 0, "queries": 0, "texts": 0}
         self.error: LunulaError | None = None
         self.waiting = asyncio.Event()
         self.cancelled = asyncio.Event()
@@ -142,8 +157,22 @@ class EmbedDouble(embed_grpc.EmbedServiceServicer):
         del context
         await self._doubles.pass_gate("designs")
         self._check(request.expected_fingerprint)
+        packing = None
+        if request.HasField("token_packing"):
+            packing = Packing(request.token_packing.grid, request.token_packing.bits)
+            if self._doubles.tokenless:
+                raise FailedPrecondition("no tokens", reason="MODEL_UNSUITABLE")
         items = []
         for design in request.designs:
+            try:
+                decode(design.photo.data)
+            except PhotoError as error:
+                path = "designs[0].photo.data"
+                wrong = InvalidArgument(
+                    error.description, reason=error.reason, fields=[(path, error.description)]
+                )
+                items.append(embed_pb.EmbedDesignsItem(error=to_item_error(wrong)))
+                continue
             fused = text_vector(design.text) + 0.3 * direction(design.photo.data, DIMENSIONS)
             items.append(
                 embed_pb.EmbedDesignsItem(
@@ -154,6 +183,7 @@ class EmbedDouble(embed_grpc.EmbedServiceServicer):
                             direction(design.photo.data, ALIGN_DIMENSIONS),
                             self._doubles.align_fingerprint,
                         ),
+                        **(self._tokens(design.photo.data, packing) if packing is not None else {}),
                     )
                 )
             )
@@ -190,10 +220,40 @@ class EmbedDouble(embed_grpc.EmbedServiceServicer):
                             for p in reading.phrases
                         ],
                         palette=palette,
+                        tags=[
+                            embed_pb.TagEmbedding(words=words, vector=self._text(words))
+                            for words in tags_of_request(reading.phrases, reading.mdd)
+                            if query.read_tags
+                        ],
                     )
                 )
             )
         return embed_pb.EmbedQueriesResponse(items=items, info=response_info(self._models()))
+
+    async def EmbedTexts(self, request: embed_pb.EmbedTextsRequest, context: Any) -> Any:
+        del context
+        await self._doubles.pass_gate("texts")
+        items = [embed_pb.EmbedTextsItem(vector=self._text(words)) for words in request.texts]
+        return embed_pb.EmbedTextsResponse(items=items, info=response_info(self._models()))
+
+    def _text(self, words: str) -> vector_pb2.Vector:
+        return vector_pb2.Vector(
+            space="text", values=tag_vector(words), fingerprint=f"text-{self._doubles.generation}"
+        )
+
+    def _tokens(self, data: bytes, packing: Packing) -> dict[str, Any]:
+        tokens = np.full((49, TOKEN_DIMENSIONS), self._doubles.beauties.get(data, 5.0), np.float32)
+        return {
+            "tokens": embed_pb.ImageTokens(
+                data=pack(tokens, packing),
+                packing=embed_pb.TokenPacking(grid=packing.grid, bits=packing.bits),
+                dims=TOKEN_DIMENSIONS,
+                fingerprint=f"tokens-{self._doubles.generation}-{packing.grid}-{packing.bits}",
+            ),
+            "photo_align": self._vector(
+                "align", direction(data, ALIGN_DIMENSIONS), self._doubles.align_fingerprint
+            ),
+        }
 
     def _check(self, expected: str) -> None:
         if expected and expected != self._doubles.design_fingerprint:
@@ -209,6 +269,70 @@ class EmbedDouble(embed_grpc.EmbedServiceServicer):
     @staticmethod
     def _vector(space: str, values: NDArray[np.float64], fingerprint: str) -> vector_pb2.Vector:
         return vector_pb2.Vector(space=space, values=unit(values), fingerprint=fingerprint)
+
+
+def aesthetic_model(
+    fingerprint: str = "aesthetic-a", packing: Packing = PACKING, **parameters: str
+) -> ModelMetadata:
+    """The config of the model that judges what the doubles make."""
+    f16, f32 = np.dtype(np.float16), np.dtype(np.float32)
+    return ModelMetadata(
+        name="aesthetic",
+        version="1",
+        fingerprint=fingerprint,
+        max_batch_size=256,
+        inputs=(
+            TensorSpec("tokens", f16, (packing.tokens, TOKEN_DIMENSIONS)),
+            TensorSpec("align", f32, (ALIGN_DIMENSIONS,)),
+            TensorSpec("tag", f32, (None, ALIGN_DIMENSIONS)),
+            TensorSpec("tag_mask", f32, (None,)),
+        ),
+        outputs=(TensorSpec("score", f32, ()), TensorSpec("distribution", f32, (10,))),
+        parameters={
+            "grid": str(packing.grid),
+            "bits": str(packing.bits),
+            "middle": str(MIDDLE),
+            "width": str(WIDTH),
+            **parameters,
+        },
+    )
+
+
+def write_aesthetic_model(repository: Path) -> Path:
+    """A model repository with that config, for servers in processes of their own (backend `fake`)."""
+    model = aesthetic_model()
+    kinds = {np.dtype(np.float16): "TYPE_FP16", np.dtype(np.float32): "TYPE_FP32"}
+
+    def tensors(word: str, specs: Sequence[TensorSpec]) -> str:
+        return "".join(
+            f'{word} {{ name: "{spec.name}" data_type: {kinds[spec.dtype]} '
+            f"dims: [{', '.join('-1' if size is None else str(size) for size in spec.shape)}] }}\n"
+            for spec in specs
+        )
+
+    parameters = {**model.parameters, "fingerprint": model.fingerprint}
+    folder = repository / model.name
+    folder.mkdir(parents=True)
+    (folder / "config.pbtxt").write_text(
+        f'name: "{model.name}"\nmax_batch_size: {model.max_batch_size}\n'
+        + tensors("input", model.inputs)
+        + tensors("output", model.outputs)
+        + "".join(
+            f'parameters {{ key: "{name}" value {{ string_value: "{value}" }} }}\n'
+            for name, value in parameters.items()
+        )
+    )
+    return repository
+
+
+def judged(inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """What the double of the model says: the tokens' mean, and more where photo and a tag are much alike."""
+    means = inputs["tokens"].astype(np.float32).mean(axis=(1, 2))
+    cosines = np.einsum("nkd,nd->nk", inputs["tag"], inputs["align"]) * inputs["tag_mask"]
+    scores = np.clip(means + 9 * np.maximum(cosines - 0.5, 0).max(axis=1), 1, 10).astype(np.float32)
+    shares = np.zeros((len(scores), 10), np.float32)
+    shares[np.arange(len(scores)), np.rint(scores).astype(int) - 1] = 1.0
+    return {"score": scores, "distribution": shares}
 
 
 class Neighbours(NamedTuple):

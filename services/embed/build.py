@@ -57,6 +57,7 @@ async def serve_on(
         return EmbedParts(
             designs=DesignPipeline(backend=backend, intake=intake, spaces=spaces, encoder=encoder),
             queries=queries,
+            encoder=encoder,
             spaces=spaces,
             models=tuple(await model_versions(backend, MODELS)),
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nails.aesthetic_tokens import SIDE, Packing, pack
 from nails.preprocess import backbone_input
 from services.embed.spaces import DESIGN_FUSE, IMAGE_ALIGN, IMAGE_STYLE, Spaces
 from services.embed.text_encoder import TextEncoder
@@ -14,6 +15,7 @@ from services.intake.model_io import image_side, infer_one, vector
 from services.intake.photos import LoadedPhoto, PhotoIntake, PhotoSource
 from services.intake.together import together
 from services.kit.deadline import Deadline
+from services.kit.errors import FailedPrecondition, Internal
 from services.kit.inference.base import InferenceBackend
 from services.kit.timings import stage
 
@@ -25,20 +27,38 @@ Image = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class DesignSources:
-    """What is known of a design. crop: None when the photo stands in for it. text, context: may be empty."""
+    """What is known of a design. crop: None when the photo stands in for it. text, context: may be empty.
+
+    packing: of the image tokens that are wanted beside the vectors; None wants none.
+    """
 
     photo: PhotoSource
     crop: PhotoSource | None
     text: str
     context: str
+    packing: Packing | None = None
+
+
+@dataclass(frozen=True)
+class PackedTokens:
+    """Image tokens of the whole photo, `dims` numbers each, and the packing of their bytes."""
+
+    data: bytes
+    dims: int
+    packing: Packing
 
 
 @dataclass(frozen=True)
 class DesignVectors:
-    """Unit vectors: design [D] of the space "design", align [D_a] of the crop in the space "align"."""
+    """Unit vectors: design [D] of the space "design", align [D_a] of the crop in the space "align".
+
+    tokens, photo_align [D_a]: of the whole photo, where they were asked for.
+    """
 
     design: NDArray[np.float32]
     align: NDArray[np.float32]
+    tokens: PackedTokens | None = None
+    photo_align: NDArray[np.float32] | None = None
 
 
 class DesignPipeline:
@@ -61,12 +81,13 @@ class DesignPipeline:
     async def embed(self, sources: DesignSources, deadline: Deadline) -> DesignVectors:
         """The vectors of a design.
 
-        The context, a story or occasion that the design belongs to, is read as the end of its text.
-        Raises what PhotoIntake.load and InferenceBackend.infer raise.
+        The context, a story or occasion that the design belongs to, is read as the end of its text. Tokens
+        come out of the call that gives the photo's vector. Raises what PhotoIntake.load and
+        InferenceBackend.infer raise, FailedPrecondition MODEL_UNSUITABLE where the model gives no tokens.
         """
         async with self._intake.slot():
-            (style, align), crop, text = await together(
-                self._photo(sources.photo, deadline),
+            (style, (align, tokens)), crop, text = await together(
+                self._photo(sources.photo, sources.packing, deadline),
                 self._crop(sources.crop, deadline),
                 self._text(sources, deadline),
             )
@@ -78,12 +99,17 @@ class DesignPipeline:
             {"style": style, "align": align, "crop": crop_align, "text": text},
             deadline=deadline,
         )
-        return DesignVectors(design=vector(fused, DESIGN_FUSE), align=crop_align)
+        return DesignVectors(
+            design=vector(fused, DESIGN_FUSE),
+            align=crop_align,
+            tokens=tokens,
+            photo_align=align if tokens is not None else None,
+        )
 
     async def _photo(
-        self, source: PhotoSource, deadline: Deadline
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(style [D_s], align [D_a]) of the whole photo."""
+        self, source: PhotoSource, packing: Packing | None, deadline: Deadline
+    ) -> tuple[NDArray[np.float32], tuple[NDArray[np.float32], PackedTokens | None]]:
+        """Of the whole photo: style [D_s], and align [D_a] with the tokens."""
         photo = await self._intake.load(source, max_side=DECODE_SIDE, deadline=deadline)
         align_input = await self._prepared(photo, self._align_side)
         style_input = (
@@ -94,7 +120,7 @@ class DesignPipeline:
         deadline.check("embedding the photo")
         return await together(
             self._encoded(IMAGE_STYLE, style_input, deadline),
-            self._encoded(IMAGE_ALIGN, align_input, deadline),
+            self._aligned(align_input, packing, deadline),
         )
 
     async def _crop(self, source: PhotoSource | None, deadline: Deadline) -> NDArray[np.float32] | None:
@@ -110,6 +136,25 @@ class DesignPipeline:
     async def _encoded(self, model: str, image: Image, deadline: Deadline) -> NDArray[np.float32]:
         outputs = await infer_one(self._backend, model, {"images": image}, deadline=deadline)
         return vector(outputs, model)
+
+    async def _aligned(
+        self, image: Image, packing: Packing | None, deadline: Deadline
+    ) -> tuple[NDArray[np.float32], PackedTokens | None]:
+        """The vector of an image, and its tokens where a packing asks for them: one call gives both."""
+        outputs = await infer_one(self._backend, IMAGE_ALIGN, {"images": image}, deadline=deadline)
+        align = vector(outputs, IMAGE_ALIGN)
+        if packing is None:
+            return align, None
+        tokens = outputs.get("tokens")
+        if tokens is None or tokens.ndim != 2 or len(tokens) != SIDE * SIDE:
+            raise FailedPrecondition(
+                f"model {IMAGE_ALIGN} gives no {SIDE} x {SIDE} image tokens", reason="MODEL_UNSUITABLE"
+            )
+        try:
+            data = pack(tokens, packing)
+        except ValueError as error:
+            raise Internal(f"{IMAGE_ALIGN}: {error}", reason="MODEL_OUTPUT_NOT_FINITE") from error
+        return align, PackedTokens(data, tokens.shape[1], packing)
 
     async def _text(self, sources: DesignSources, deadline: Deadline) -> NDArray[np.float32]:
         """[D_n]; zeros say that there are no words."""

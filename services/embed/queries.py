@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nails.aesthetic_tags import tags_of_request
 from nails.palette import MAX_COLORS, PaletteColor
 from nails.phrases import Phrase, Reading, parse
 from services.embed.spaces import QUERY_FUSE
@@ -26,11 +27,15 @@ MAX_PHRASES = 16
 
 @dataclass(frozen=True)
 class Request:
-    """What a person wants. palette: colours that they picked, may be empty; context: may be empty."""
+    """What a person wants. palette: colours that they picked, may be empty; context: may be empty.
+
+    read_tags: whether vectors of what it is about are wanted too.
+    """
 
     text: str
     palette: tuple[PaletteColor, ...]
     context: str
+    read_tags: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class RequestVectors:
     """Unit vectors and what was read.
 
     design [D] of the space "design", text [D_n] of the space "text"; mdd and nnp as they were encoded;
-    palette: the person's, else the colours that the text names.
+    palette: the person's, else the colours that the text names. tags: words and their vectors [D_n].
     """
 
     design: NDArray[np.float32]
@@ -47,6 +52,7 @@ class RequestVectors:
     nnp: tuple[str, ...]
     phrases: tuple[Phrase, ...]
     palette: tuple[PaletteColor, ...]
+    tags: tuple[tuple[str, NDArray[np.float32]], ...] = ()
 
 
 class QueryPipeline:
@@ -83,7 +89,9 @@ class QueryPipeline:
         nnp = tuple(reading.nnp[:MAX_PHRASES])
         palette = request.palette or named_colours(reading)
         described = ". ".join(mdd)
-        vectors = await self._encoder.encode([request.text, described, *nnp], deadline)
+        tags = tags_of_request(reading.phrases, mdd) if request.read_tags else ()
+        encoded = await self._encoder.encode([request.text, described, *nnp, *tags], deadline)
+        vectors, tag_vectors = encoded[: 2 + len(nnp)], encoded[2 + len(nnp) :]
         deadline.check("embedding the request")
         fused = await infer_one(self._backend, QUERY_FUSE, fuse_inputs(vectors, palette), deadline=deadline)
         return RequestVectors(
@@ -93,6 +101,7 @@ class QueryPipeline:
             nnp=nnp,
             phrases=tuple(reading.phrases),
             palette=palette,
+            tags=tuple(zip(tags, tag_vectors, strict=True)),
         )
 
 

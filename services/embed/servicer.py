@@ -14,14 +14,17 @@ from numpy.typing import NDArray
 from lunula.embed.v1 import embed_service_pb2 as pb
 from lunula.embed.v1 import embed_service_pb2_grpc as pb_grpc
 from lunula.type.v1 import response_info_pb2, vector_pb2
+from nails.aesthetic_tokens import Packing
 from services.embed.designs import DesignPipeline, DesignSources, DesignVectors
 from services.embed.queries import QueryPipeline, Request, RequestVectors
 from services.embed.spaces import ALIGN, DESIGN, TEXT, Spaces
-from services.embed.validate import check_design, check_query, read_palette
+from services.embed.text_encoder import TextEncoder
+from services.embed.validate import check_design, check_query, read_packing, read_palette
 from services.intake.items import check_batch_size, run_batch, run_stream, settle
 from services.intake.late import Late
 from services.intake.palettes import palette_message
 from services.intake.photos import PhotoSource
+from services.intake.texts import check_text
 from services.kit.deadline import Deadline
 from services.kit.errors import LunulaError, to_item_error
 from services.kit.scope import current_deadline, response_info
@@ -34,6 +37,7 @@ class EmbedParts:
 
     designs: DesignPipeline
     queries: QueryPipeline
+    encoder: TextEncoder
     spaces: Spaces
     models: tuple[response_info_pb2.ModelVersion, ...]
 
@@ -53,9 +57,14 @@ class EmbedServicer(pb_grpc.EmbedServiceServicer):
         check_batch_size(len(request.designs), "designs")
         parts, deadline = await self._parts.get(), current_deadline()
         parts.spaces.check_expected(request.expected_fingerprint, "expected_fingerprint")
+        packing = (
+            read_packing(request.token_packing, "token_packing")
+            if request.HasField("token_packing")
+            else None
+        )
 
         async def work(index: int, design: pb.DesignInput) -> DesignVectors:
-            return await embed_design(parts, design, f"designs[{index}]", deadline)
+            return await embed_design(parts, design, f"designs[{index}]", packing, deadline)
 
         outcomes = await run_batch(
             request.designs, work, concurrency=self._photos_per_call, deadline=deadline
@@ -88,7 +97,8 @@ class EmbedServicer(pb_grpc.EmbedServiceServicer):
             check_query(query, field)
             palette = read_palette(query.palette, f"{field}.palette")
             return await parts.queries.embed(
-                Request(text=query.text, palette=palette, context=query.context), deadline
+                Request(text=query.text, palette=palette, context=query.context, read_tags=query.read_tags),
+                deadline,
             )
 
         outcomes = await run_batch(
@@ -99,12 +109,33 @@ class EmbedServicer(pb_grpc.EmbedServiceServicer):
             info=response_info(parts.models),
         )
 
+    async def EmbedTexts(self, request: pb.EmbedTextsRequest, context: Any) -> pb.EmbedTextsResponse:
+        """See the contract."""
+        del context
+        check_batch_size(len(request.texts), "texts")
+        parts, deadline = await self._parts.get(), current_deadline()
+
+        async def work(index: int, text: str) -> NDArray[np.float32]:
+            check_text(text, f"texts[{index}]", required=True)
+            return np.asarray((await parts.encoder.encode([text], deadline))[0], np.float32)
+
+        outcomes = await run_batch(request.texts, work, concurrency=self._queries_per_call, deadline=deadline)
+        return pb.EmbedTextsResponse(
+            items=[text_item(outcome, parts.spaces) for outcome in outcomes],
+            info=response_info(parts.models),
+        )
+
 
 async def _answer(
     parts: EmbedParts, deadline: Deadline, request: pb.StreamEmbedDesignsRequest
 ) -> pb.StreamEmbedDesignsResponse:
+    async def work() -> DesignVectors:
+        asked = request.HasField("token_packing")
+        packing = read_packing(request.token_packing, "token_packing") if asked else None
+        return await embed_design(parts, request.design, "design", packing, deadline)
+
     with collect():
-        outcome = await settle(embed_design(parts, request.design, "design", deadline))
+        outcome = await settle(work())
         return pb.StreamEmbedDesignsResponse(
             item_id=request.item_id,
             item=design_item(outcome, parts.spaces),
@@ -113,15 +144,16 @@ async def _answer(
 
 
 async def embed_design(
-    parts: EmbedParts, design: pb.DesignInput, field: str, deadline: Deadline
+    parts: EmbedParts, design: pb.DesignInput, field: str, packing: Packing | None, deadline: Deadline
 ) -> DesignVectors:
-    """Checks and embeds the design at path `field` of the request."""
+    """Checks and embeds the design at path `field` of the request; packing: of tokens that are wanted."""
     check_design(design, field)
     sources = DesignSources(
         photo=PhotoSource.of(design.photo, f"{field}.photo"),
         crop=PhotoSource.of(design.crop, f"{field}.crop") if design.HasField("crop") else None,
         text=design.text,
         context=design.context,
+        packing=packing,
     )
     return await parts.designs.embed(sources, deadline)
 
@@ -130,12 +162,22 @@ def design_item(outcome: DesignVectors | LunulaError, spaces: Spaces) -> pb.Embe
     """The message of a design's vectors or error."""
     if isinstance(outcome, LunulaError):
         return pb.EmbedDesignsItem(error=to_item_error(outcome))
-    return pb.EmbedDesignsItem(
-        embedding=pb.DesignEmbedding(
-            design=_vector(DESIGN, outcome.design, spaces.design),
-            align=_vector(ALIGN, outcome.align, spaces.align),
-        )
+    embedding = pb.DesignEmbedding(
+        design=_vector(DESIGN, outcome.design, spaces.design),
+        align=_vector(ALIGN, outcome.align, spaces.align),
     )
+    if outcome.tokens is not None and outcome.photo_align is not None:
+        packing = outcome.tokens.packing
+        embedding.tokens.CopyFrom(
+            pb.ImageTokens(
+                data=outcome.tokens.data,
+                packing=pb.TokenPacking(grid=packing.grid, bits=packing.bits),
+                dims=outcome.tokens.dims,
+                fingerprint=spaces.tokens(packing),
+            )
+        )
+        embedding.photo_align.CopyFrom(_vector(ALIGN, outcome.photo_align, spaces.align))
+    return pb.EmbedDesignsItem(embedding=embedding)
 
 
 def query_item(outcome: RequestVectors | LunulaError, spaces: Spaces) -> pb.EmbedQueriesItem:
@@ -154,8 +196,19 @@ def query_item(outcome: RequestVectors | LunulaError, spaces: Spaces) -> pb.Embe
             nnp=outcome.nnp,
             phrases=phrases,
             palette=palette_message(outcome.palette),
+            tags=[
+                pb.TagEmbedding(words=words, vector=_vector(TEXT, values, spaces.text))
+                for words, values in outcome.tags
+            ],
         )
     )
+
+
+def text_item(outcome: NDArray[np.float32] | LunulaError, spaces: Spaces) -> pb.EmbedTextsItem:
+    """The message of a sentence's vector or error."""
+    if isinstance(outcome, LunulaError):
+        return pb.EmbedTextsItem(error=to_item_error(outcome))
+    return pb.EmbedTextsItem(vector=_vector(TEXT, outcome, spaces.text))
 
 
 def _vector(space: str, values: NDArray[np.float32], fingerprint: str) -> vector_pb2.Vector:

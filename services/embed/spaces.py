@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nails.aesthetic_tokens import Packing
 from services.kit.errors import FailedPrecondition
 from services.kit.inference.base import InferenceBackend, ModelMetadata
 
@@ -47,6 +48,10 @@ class Spaces:
     def text(self) -> str:
         """Space "text": text_encode's own fingerprint."""
         return self.model(TEXT_ENCODE).fingerprint
+
+    def tokens(self, packing: Packing) -> str:
+        """Image tokens in that packing: image_align's fingerprint and the packing."""
+        return joint_fingerprint([self.align, f"{packing.grid}x{packing.bits}"])
 
     def model(self, name: str) -> ModelMetadata:
         """The model of that name."""

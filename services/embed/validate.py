@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lunula.embed.v1 import embed_service_pb2 as pb
 from lunula.type.v1 import palette_pb2
+from nails.aesthetic_tokens import BITS, GRIDS, Packing
 from nails.palette import PaletteColor, PaletteError, validate
 from services.intake.texts import MAX_CONTEXT, check_text
 from services.kit.errors import InvalidArgument
@@ -38,3 +39,13 @@ def read_palette(palette: palette_pb2.Palette, field: str) -> tuple[PaletteColor
         raise InvalidArgument(
             error.description, reason=error.reason, fields=[(path, error.description)]
         ) from error
+
+
+def read_packing(packing: pb.TokenPacking, field: str) -> Packing:
+    """The packing. Raises InvalidArgument TOKEN_PACKING_INVALID."""
+    for grid in GRIDS:
+        for bits in BITS:
+            if (packing.grid, packing.bits) == (grid, bits):
+                return Packing(grid, bits)
+    description = f"must have a grid of {GRIDS} and bits of {BITS}, has {packing.grid} and {packing.bits}"
+    raise InvalidArgument(description, reason="TOKEN_PACKING_INVALID", fields=[(field, description)])

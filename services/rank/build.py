@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -13,7 +14,11 @@ from services.intake.threads import WorkThreads
 from services.intake.uris import UriReader
 from services.kit.client import Backoff, ClientTls, connect
 from services.kit.deadline import Deadline
+from services.kit.errors import FailedPrecondition
+from services.kit.inference import InferenceBackend, build_backend
 from services.kit.server import Service
+from services.rank.aesthetics import AESTHETIC, AestheticModel
+from services.rank.beauty import Beauty
 from services.rank.blobs import FsspecBlobs
 from services.rank.catalogue import Catalogue
 from services.rank.ingest import Ingest, IngestLimits
@@ -21,18 +26,45 @@ from services.rank.milvus import Milvus
 from services.rank.page_tokens import PageTokens
 from services.rank.peers import Peers
 from services.rank.photos import Photos
+from services.rank.scoring import Scoring
 from services.rank.search import Search
-from services.rank.servicer import RankParts, RankServicer
+from services.rank.servicer import AestheticParts, RankParts, RankServicer
 from services.rank.settings import RankSettings
 from services.rank.store import Store
 
+log = logging.getLogger(__name__)
 NAME = pb.DESCRIPTOR.services_by_name["RankService"].full_name
 
 
 @asynccontextmanager
 async def build(settings: RankSettings, registry: CollectorRegistry) -> AsyncIterator[Sequence[Service]]:
-    """RankService with its connections to Milvus and the other services; all closed at the end."""
-    del registry
+    """RankService with its connections to Milvus, the other services and its model; all closed at the end."""
+    backend, why_not = _backend(settings, registry)
+    try:
+        async with serve_on(backend, settings, why_not=why_not) as services:
+            yield services
+    finally:
+        if backend is not None:
+            await backend.close()
+
+
+def _backend(settings: RankSettings, registry: CollectorRegistry) -> tuple[InferenceBackend | None, str]:
+    """Where the model `aesthetic` runs; a server without it serves all else, and says why."""
+    if not settings.aesthetic:
+        return None, "this server does not judge beauty (setting `aesthetic`)"
+    try:
+        return build_backend(settings, (AESTHETIC,), registry=registry), ""
+    except FailedPrecondition as error:
+        log.warning("hits and photos are not judged: %s", error)
+        return None, "this server has no model `aesthetic`"
+
+
+@asynccontextmanager
+async def serve_on(
+    backend: InferenceBackend | None, settings: RankSettings, *, why_not: str = ""
+) -> AsyncIterator[Sequence[Service]]:
+    """RankService with its model on `backend`, which stays the caller's. why_not: said where it has none."""
+    model = AestheticModel(backend, why_not)
     milvus = Milvus(
         settings.milvus_uri,
         token=settings.milvus_token.get_secret_value() if settings.milvus_token else "",
@@ -62,9 +94,10 @@ async def build(settings: RankSettings, registry: CollectorRegistry) -> AsyncIte
                 timeout_s=settings.peer_timeout_s,
                 fingerprint_ttl_s=settings.fingerprint_ttl_s,
             )
-            servicer = RankServicer(_parts(settings, milvus, peers, threads))
+            servicer = RankServicer(_parts(settings, milvus, peers, threads, model))
 
             async def ready() -> bool:
+                await model.look(settings.canary_timeout_s / 2)
                 return await milvus.answers(Deadline.after(settings.canary_timeout_s))
 
             yield [
@@ -77,7 +110,9 @@ async def build(settings: RankSettings, registry: CollectorRegistry) -> AsyncIte
         await milvus.close()
 
 
-def _parts(settings: RankSettings, milvus: Milvus, peers: Peers, threads: WorkThreads) -> RankParts:
+def _parts(
+    settings: RankSettings, milvus: Milvus, peers: Peers, threads: WorkThreads, model: AestheticModel
+) -> RankParts:
     store = Store(milvus)
     catalogue = Catalogue(milvus, store, settings.catalogue)
     photos = Photos(
@@ -112,7 +147,12 @@ def _parts(settings: RankSettings, milvus: Milvus, peers: Peers, threads: WorkTh
             peers=peers,
             photos=photos,
             threads=threads,
+            beauty=Beauty(store, model, threads, timeout_s=settings.aesthetic_timeout_s),
             candidates=settings.candidates,
+        ),
+        scoring=Scoring(model=model, peers=peers, photos=photos),
+        aesthetic=AestheticParts(
+            model, settings.aesthetic_weight if settings.aesthetic else 0.0, settings.aesthetic_head
         ),
         peers=peers,
         photos=photos,

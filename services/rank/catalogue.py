@@ -1,9 +1,11 @@
 """Catalogue versions behind an alias.
 
-A version `vN` is the collections `NAME_vN` and `NAME_align_vN`. The alias `NAME` points at the live version's
-first collection, the alias `NAME_previous` at the one that was live before it. A request resolves a version
-once and stays on it. What is known about a version is kept in a property of its first collection, so
-that there is nothing that could disagree with it: the version exists when that collection does.
+A version `vN` is the collections `NAME_vN` and `NAME_align_vN`, and `NAME_tokens_vN` where it keeps image
+tokens; a version that was made without them gets a place for them when designs are next written. The alias
+`NAME` points at the live version's first collection, the alias `NAME_previous` at the one that was live
+before it. A request resolves a version once and stays on it. What is known about a version is kept in a
+property of its first collection, so that there is nothing that could disagree with it: the version exists
+when that collection does. What the tokens are is kept with their own collection in the same way.
 
 Every change is one alias, or is harmless when it stops half way: promoting first remembers the live version
 and then switches; rolling back first switches and then forgets.
@@ -17,7 +19,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pymilvus import MilvusException
@@ -33,29 +35,40 @@ from services.rank.milvus import (
 )
 from services.rank.schema import Collections
 from services.rank.store import FACTS, Store
+from services.rank.token_rows import TokenSpace
 
+_LOOK_AGAIN_S = 30.0
 _VERSION_ID = re.compile(r"v[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True)
 class Space:
-    """What EmbedService's models make: fingerprints and dimensions of the two vectors of a design."""
+    """What EmbedService's models make: fingerprints and dimensions of the two vectors of a design.
+
+    tokens: image tokens, where they are wanted.
+    """
 
     design_fingerprint: str
     align_fingerprint: str
     design_dimensions: int
     align_dimensions: int
+    tokens: TokenSpace | None = None
 
 
 @dataclass(frozen=True)
 class Version:
-    """A catalogue version."""
+    """A catalogue version. Its space has tokens if and only if it keeps them."""
 
     version_id: str
     names: Collections
     space: Space
     create_time_ms: int
     note: str
+
+    @property
+    def tokens(self) -> TokenSpace | None:
+        """What its image tokens are; None where it keeps none."""
+        return self.space.tokens
 
 
 class Catalogue:
@@ -72,6 +85,7 @@ class Catalogue:
         self._now_s = now_s
         self._changing = asyncio.Lock()
         self._loaded: dict[str, Version] = {}
+        self._looked_s: dict[str, float] = {}
 
     async def live_id(self, deadline: Deadline) -> str:
         """Id of the live version; "" when nothing was promoted or indexed yet."""
@@ -86,12 +100,35 @@ class Catalogue:
         if not wanted:
             return None
         known = self._loaded.get(wanted)
-        if known is not None:
+        if known is not None and not self._may_have_tokens_now(known):
             return known
-        version = await self._describe(wanted, deadline)
+        return await self._load(await self._describe(wanted, deadline), deadline)
+
+    async def with_tokens(self, version: Version, tokens: TokenSpace | None, deadline: Deadline) -> Version:
+        """The version, with a place for such tokens where it had none.
+
+        A version that keeps tokens of another packing or model stays as it is.
+        """
+        if version.tokens is not None or tokens is None:
+            return version
+        async with self._changing:
+            version = await self._describe(version.version_id, deadline)
+            if version.tokens is None:
+                names = self._names(version.version_id, replace(version.space, tokens=tokens))
+                await self._store.create_tokens(names, tokens.facts(), deadline)
+                version = await self._describe(version.version_id, deadline)
+            return await self._load(version, deadline)
+
+    async def _load(self, version: Version, deadline: Deadline) -> Version:
         await self._store.load(version.names, deadline)
-        self._loaded[wanted] = version
+        self._loaded[version.version_id] = version
+        self._looked_s[version.version_id] = self._now_s()
         return version
+
+    def _may_have_tokens_now(self, known: Version) -> bool:
+        """Another process may have given the version a place for tokens."""
+        looked = self._looked_s.get(known.version_id, 0.0)
+        return known.tokens is None and self._now_s() - looked > _LOOK_AGAIN_S
 
     async def create(self, space: Space, note: str, deadline: Deadline) -> Version:
         """A new, empty version beside the live one."""
@@ -196,23 +233,30 @@ class Catalogue:
                 "note": note,
             }
         )
-        await self._store.create(names, facts, deadline)
+        token_facts = space.tokens.facts() if space.tokens is not None else ""
+        await self._store.create(names, facts, deadline, token_facts=token_facts)
         return Version(version_id, names, space, create_time_ms, note)
 
     async def _describe(self, version_id: str, deadline: Deadline) -> Version:
         if not _VERSION_ID.fullmatch(version_id):
             raise _no_version(version_id)
 
-        def work(client: Any, timeout: float) -> str | None:
+        def facts_of(client: Any, collection: str, timeout: float) -> str | None:
             try:
-                answer = client.describe_collection(f"{self._name}_{version_id}", timeout=timeout)
+                answer = client.describe_collection(collection, timeout=timeout)
             except MilvusException as error:
                 if error.code == COLLECTION_NOT_FOUND:
                     return None
                 raise
             return str(answer["properties"][FACTS])
 
-        stored = await self._milvus.call(work, deadline=deadline)
+        def work(client: Any, timeout: float) -> tuple[str | None, str | None]:
+            return (
+                facts_of(client, f"{self._name}_{version_id}", timeout),
+                facts_of(client, f"{self._name}_tokens_{version_id}", timeout),
+            )
+
+        stored, tokens = await self._milvus.call(work, deadline=deadline)
         if stored is None:
             raise _no_version(version_id)
         facts = json.loads(stored)
@@ -221,6 +265,7 @@ class Catalogue:
             align_fingerprint=facts["align_fingerprint"],
             design_dimensions=facts["design_dimensions"],
             align_dimensions=facts["align_dimensions"],
+            tokens=TokenSpace.of(tokens) if tokens is not None else None,
         )
         return Version(
             version_id, self._names(version_id, space), space, facts["create_time_ms"], facts["note"]
@@ -231,7 +276,9 @@ class Catalogue:
         names = await self._milvus.call(
             lambda client, timeout: list(client.list_collections(timeout=timeout)), deadline=deadline
         )
-        pattern = re.compile(rf"{re.escape(self._name)}{'(?:_align)?' if with_halves else ''}_(v[1-9][0-9]*)")
+        pattern = re.compile(
+            rf"{re.escape(self._name)}{'(?:_align|_tokens)?' if with_halves else ''}_(v[1-9][0-9]*)"
+        )
         found = {match[1] for name in names if (match := pattern.fullmatch(name))}
         return sorted(found, key=lambda version_id: int(version_id[1:]))
 
@@ -265,6 +312,7 @@ class Catalogue:
             align=f"{self._name}_align_{version_id}",
             design_dimensions=space.design_dimensions,
             align_dimensions=space.align_dimensions,
+            tokens=f"{self._name}_tokens_{version_id}" if space.tokens is not None else "",
         )
 
 

@@ -36,15 +36,17 @@ class Explainer:
         colours: Sequence[AskedColour],
         row: Mapping[str, Any],
         terms: Sequence[Term],
+        *,
+        beauty: str = "",
     ) -> str:
         """One line: "almond, french · milky white (ΔE 4) · nothing of: glitter · not mentioned: pearl".
 
         colours: those that were asked for, with their differences in this design. A phrase is met when the
-        design's attributes or words say the same, in either language.
+        design's attributes or words say the same, in either language. beauty: what it decided, as a phrase.
         """
         text = text_of(row)
-        said, vocabulary = self._read(text.prose[:_READ_CHARACTERS])
-        shown = said.union(text.attributes)
+        told, vocabulary = self._read(text.prose[:_READ_CHARACTERS])
+        shown = told.union(text.attributes)
         met, avoided, absent = [], [], []
         for phrase in phrases:
             if phrase.kind == "colour" and colours:
@@ -65,7 +67,8 @@ class Explainer:
             parts.append(f"looks like the reference (cosine {reference.raw:.2f})")
         if absent:
             parts.append(f"not mentioned: {', '.join(dict.fromkeys(absent))}")
-        return " · ".join(part for part in parts if part) or "near in overall look and meaning"
+        said = [part for part in parts if part] or ["near in overall look and meaning"]
+        return " · ".join([*said, beauty] if beauty else said)
 
 
 def _read(prose: str) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:

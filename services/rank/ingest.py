@@ -2,8 +2,9 @@
 
 Invariants. An acknowledged design survives a crash: its photo was flushed to the blob store before its rows
 were written, and the answer is given after Milvus took the rows. Sending a design again changes nothing: its
-row is found by id, and where words, photo and models are the same no model runs. Two writers of one design
-take turns, in the order in which they came.
+row is found by id, and where words, photo and models are the same no model runs. A design without image
+tokens in a version that keeps them is made again, and then has them. Two writers of one design take turns, in
+the order in which they came.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from services.rank.peers import EmbeddedDesign, Peers, check_fingerprint
 from services.rank.photos import PhotoFile, Photos
 from services.rank.rows import DesignText, IndexedDesign
 from services.rank.store import Store
+from services.rank.token_rows import PhotoTokens
 from services.rank.validation import check_design
 
 T = TypeVar("T")
@@ -41,6 +43,13 @@ log = logging.getLogger(__name__)
 class _Lookup(NamedTuple):
     version: Version
     design_id: str
+
+
+class _There(NamedTuple):
+    """A design that is there. row: of the first collection. tokens: whether they are kept, or not wanted."""
+
+    row: Mapping[str, Any]
+    tokens: bool
 
 
 class _Write(NamedTuple):
@@ -83,7 +92,7 @@ class Ingest:
         self._now_s = now_s
         self._locks = KeyedLocks()
         self._slots = asyncio.Semaphore(limits.at_once)
-        self._lookups: Coalescer[_Lookup, Mapping[str, Any] | None] = Coalescer(
+        self._lookups: Coalescer[_Lookup, _There | None] = Coalescer(
             self._look_up, max_items=limits.write_rows, group=lambda item: item.version.version_id
         )
         self._writes: Coalescer[_Write, None] = Coalescer(
@@ -131,7 +140,7 @@ class Ingest:
         digest = text.digest(photo.sha256)
         # Kept again also when nothing changed: that heals a photo that was lost.
         async with self._photos.kept(photo) as key:
-            if there is not None and (there["digest"], there["fingerprint"]) == (digest, fingerprint):
+            if there is not None and _is_same(there, digest, fingerprint):
                 return pb.INDEX_STATE_UNCHANGED
             cropped = await self._peers.crop(photo.data, "design.photo", deadline, self._limits.backoff)
             crop = cropped.result
@@ -146,12 +155,13 @@ class Ingest:
                 palette=_bounded(crop),
                 crop_box=crop.crop_box,
                 index_time_ms=int(self._now_s() * 1000),
+                tokens=_tokens(vectors, version),
             )
             with stage("write"):
                 write = _Write(version, design)
                 await self._persistently(lambda: self._writes.submit(write), deadline)
-        if there is not None and there["photo"] != key:
-            await self._drop([str(there["photo"])])
+        if there is not None and there.row["photo"] != key:
+            await self._drop([str(there.row["photo"])])
         return pb.INDEX_STATE_INDEXED
 
     async def _embed(
@@ -178,6 +188,7 @@ class Ingest:
             },
             deadline,
             self._limits.backoff,
+            packing=version.tokens.packing if version.tokens is not None else None,
         )
         check_fingerprint(made.design.fingerprint, version.space.design_fingerprint)
         check_fingerprint(made.align.fingerprint, version.space.align_fingerprint)
@@ -190,16 +201,18 @@ class Ingest:
         except LunulaError as error:
             log.warning("photos that may be unused were kept: %s", error)
 
-    async def _look_up(self, lookups: Sequence[_Lookup]) -> list[Mapping[str, Any] | None]:
-        version = lookups[0].version
+    async def _look_up(self, lookups: Sequence[_Lookup]) -> list[_There | None]:
+        names, ids = lookups[0].version.names, [lookup.design_id for lookup in lookups]
+        deadline = Deadline.after(self._limits.call_s)
         rows = await self._store.read(
-            version.names.design,
-            [lookup.design_id for lookup in lookups],
-            ("design_id", "digest", "fingerprint", "photo"),
-            Deadline.after(self._limits.call_s),
-            strong=True,
+            names.design, ids, ("design_id", "digest", "fingerprint", "photo"), deadline, strong=True
         )
-        return [rows.get(lookup.design_id) for lookup in lookups]
+        kept: Mapping[str, Any] = rows
+        if names.tokens and rows:
+            kept = await self._store.read(names.tokens, rows, ("design_id",), deadline, strong=True)
+        return [
+            _There(rows[design_id], design_id in kept) if design_id in rows else None for design_id in ids
+        ]
 
     async def _write(self, writes: Sequence[_Write]) -> list[None]:
         designs = [write.design for write in writes]
@@ -218,6 +231,19 @@ class Ingest:
                 if delay is None or delay >= deadline.remaining():
                     raise
             await self._limits.backoff.sleep(delay)
+
+
+def _is_same(there: _There, digest: str, fingerprint: str) -> bool:
+    """Whether nothing has to be written for a design."""
+    return there.tokens and (there.row["digest"], there.row["fingerprint"]) == (digest, fingerprint)
+
+
+def _tokens(made: EmbeddedDesign, version: Version) -> str:
+    """What the version keeps of a design's image tokens; "" where it keeps none or those of another kind."""
+    if version.tokens is None or made.token_space != version.tokens:
+        return ""
+    assert made.tokens is not None and made.photo_align is not None
+    return PhotoTokens(made.tokens.data, tuple(made.photo_align.values)).text(version.tokens)
 
 
 def _bounded(crop: crop_pb.CropResult) -> Any:

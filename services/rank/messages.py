@@ -6,12 +6,23 @@ from collections.abc import Mapping
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from services.intake.texts import MAX_CONTEXT, check_text
+from services.kit.errors import LunulaError, to_item_error
 from services.rank.filters import expression
+from services.rank.scoring import PhotoScore
 from services.rank.search import Hit, Request
-from services.rank.validation import check_design_id, read_palette, read_weights, wrong
+from services.rank.validation import (
+    check_design_id,
+    read_aesthetic_weight,
+    read_palette,
+    read_tags,
+    read_weights,
+    wrong,
+)
 
 
-def read_search(request: pb.SearchDesignsRequest, default_weights: Mapping[str, float]) -> Request:
+def read_search(
+    request: pb.SearchDesignsRequest, default_weights: Mapping[str, float], default_aesthetic_weight: float
+) -> Request:
     """A validated request. Raises InvalidArgument with the path of the field that is wrong."""
     check_text(request.text, "text")
     check_text(request.context, "context", max_characters=MAX_CONTEXT)
@@ -36,6 +47,12 @@ def read_search(request: pb.SearchDesignsRequest, default_weights: Mapping[str, 
         expression=expression(request.filters),
         weights=weights,
         artist_scope=request.artist_scope,
+        aesthetic_weight=(
+            read_aesthetic_weight(request.aesthetic_weight)
+            if request.HasField("aesthetic_weight")
+            else default_aesthetic_weight
+        ),
+        aesthetic_tags=read_tags(request.aesthetic_tags, "aesthetic_tags"),
     )
 
 
@@ -51,8 +68,27 @@ def hit_message(hit: Hit, design: pb.Design) -> pb.Hit:
                 normalised=term.normalised,
                 weight=term.weight,
                 contribution=term.contribution,
+                note=hit.notes.get(term.channel, ""),
             )
             for term in hit.terms
         ],
         explanation=hit.explanation,
+    )
+
+
+def score_item(outcome: PhotoScore | LunulaError) -> pb.ScoreAestheticsItem:
+    """The message of a photo's score or error."""
+    if isinstance(outcome, LunulaError):
+        return pb.ScoreAestheticsItem(error=to_item_error(outcome))
+    return pb.ScoreAestheticsItem(
+        result=pb.AestheticScore(
+            score=outcome.score,
+            distribution=outcome.distribution,
+            beauty=outcome.beauty,
+            tags_used=outcome.words,
+            tag_alignment=outcome.alignment,
+            auto_tags=[
+                pb.AutoTag(kind=tag.kind, name=tag.name, cosine=cosine) for tag, cosine in outcome.found
+            ],
+        )
     )

@@ -23,15 +23,29 @@ _PUBLIC_KEY = b"lunula page token"
 
 
 @dataclass(frozen=True)
+class Pinned:
+    """How the first page of a search weighed beauty; later pages must do the same.
+
+    weight: 0 where it did not. head: designs that are judged. model: the beginning of the fingerprint of the
+    model that judged, "" before the first page and where none did.
+    """
+
+    weight: float
+    head: int
+    model: str = ""
+
+
+@dataclass(frozen=True)
 class PagePosition:
     """Where a page begins: `offset` in a search, `after` (the last design id) in a list.
 
-    version: the catalogue version of the first page; later pages stay on it.
+    version: the catalogue version of the first page; later pages stay on it. pinned: of searches.
     """
 
     version: str
     offset: int = 0
     after: str = ""
+    pinned: Pinned | None = None
 
 
 class PageTokens:
@@ -42,8 +56,16 @@ class PageTokens:
 
     def encode(self, position: PagePosition, request_digest: str) -> str:
         """The token that continues at `position` of the request with that digest."""
+        pinned = position.pinned
         payload = json.dumps(
-            [position.version, position.offset, position.after, request_digest], separators=(",", ":")
+            [
+                position.version,
+                position.offset,
+                position.after,
+                request_digest,
+                *([[pinned.weight, pinned.head, pinned.model]] if pinned is not None else []),
+            ],
+            separators=(",", ":"),
         ).encode()
         return base64.urlsafe_b64encode(payload + self._signature(payload)).decode().rstrip("=")
 
@@ -56,7 +78,7 @@ class PageTokens:
             payload, signature = raw[:-_SIGNATURE_BYTES], raw[-_SIGNATURE_BYTES:]
             if not hmac.compare_digest(signature, self._signature(payload)):
                 raise ValueError("signature")
-            version, offset, after, digest = json.loads(payload)
+            version, offset, after, digest, *rest = json.loads(payload)
         except (ValueError, binascii.Error):
             raise InvalidArgument(
                 "the page token is not one of this service",
@@ -69,7 +91,12 @@ class PageTokens:
                 reason="PAGE_TOKEN_MISMATCH",
                 fields=[("page_token", "the other fields must be as they were when the token was given")],
             )
-        return PagePosition(version=str(version), offset=int(offset), after=str(after))
+        return PagePosition(
+            version=str(version),
+            offset=int(offset),
+            after=str(after),
+            pinned=Pinned(float(rest[0][0]), int(rest[0][1]), str(rest[0][2])) if rest else None,
+        )
 
     def _signature(self, payload: bytes) -> bytes:
         return hmac.new(self._key, payload, hashlib.sha256).digest()[:_SIGNATURE_BYTES]

@@ -16,6 +16,7 @@ from lunula.crop.v1.crop_service_pb2_grpc import CropServiceStub
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from lunula.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
 from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2, vector_pb2
+from nails.aesthetic_tokens import Packing
 from nails.photo import encode_png
 from services.kit.client import Backoff, call
 from services.kit.deadline import Deadline
@@ -31,6 +32,7 @@ from services.kit.errors import (
 )
 from services.kit.timings import stage
 from services.rank.catalogue import Space
+from services.rank.token_rows import TokenSpace
 
 T = TypeVar("T")
 
@@ -50,11 +52,22 @@ class CroppedPhoto:
 
 @dataclass(frozen=True)
 class EmbeddedDesign:
-    """Vectors of a design and the models that made them."""
+    """Vectors of a design and the models that made them. tokens, photo_align: None where not asked for."""
 
     design: vector_pb2.Vector
     align: vector_pb2.Vector
     models: tuple[response_info_pb2.ModelVersion, ...]
+    tokens: embed_pb.ImageTokens | None = None
+    photo_align: vector_pb2.Vector | None = None
+
+    @property
+    def token_space(self) -> TokenSpace | None:
+        """What the tokens are; None where there are none, or too large ones for a catalogue."""
+        if self.tokens is None or self.photo_align is None:
+            return None
+        packing = Packing.of({"grid": str(self.tokens.packing.grid), "bits": str(self.tokens.packing.bits)})
+        space = TokenSpace(self.tokens.fingerprint, packing, self.tokens.dims, len(self.photo_align.values))
+        return space if space.fits else None
 
 
 @dataclass(frozen=True)
@@ -88,6 +101,7 @@ class Peers:
         self._clock = clock
         self._asking = asyncio.Lock()
         self._space: Space | None = None
+        self._packing: Packing | None = None
         self._asked_at = -float("inf")
         self._models: dict[str, response_info_pb2.ModelVersion] = {}
 
@@ -116,9 +130,20 @@ class Peers:
         places: Mapping[str, str],
         deadline: Deadline,
         backoff: Backoff,
+        *,
+        packing: Packing | None = None,
     ) -> EmbeddedDesign:
-        """Vectors of one design. places: where its parts are in the caller's request, by their names."""
-        request = embed_pb.EmbedDesignsRequest(designs=[design], expected_fingerprint=expected_fingerprint)
+        """Vectors of one design. places: where its parts are in the caller's request, by their names.
+
+        packing: of the image tokens that are wanted too.
+        """
+        request = embed_pb.EmbedDesignsRequest(
+            designs=[design],
+            expected_fingerprint=expected_fingerprint,
+            token_packing=(
+                None if packing is None else embed_pb.TokenPacking(grid=packing.grid, bits=packing.bits)
+            ),
+        )
         moved = {f"designs[0].{part}": place for part, place in places.items()}
         with stage("embed"):
             response: embed_pb.EmbedDesignsResponse = await self._call(
@@ -128,7 +153,14 @@ class Peers:
         if item.WhichOneof("outcome") != "embedding":
             raise _relocated(from_item_error(item.error), moved)
         self._seen(response.info)
-        return EmbeddedDesign(item.embedding.design, item.embedding.align, tuple(response.info.models))
+        made = item.embedding
+        return EmbeddedDesign(
+            made.design,
+            made.align,
+            tuple(response.info.models),
+            made.tokens if made.HasField("tokens") else None,
+            made.photo_align if made.HasField("photo_align") else None,
+        )
 
     async def embed_query(
         self,
@@ -138,10 +170,19 @@ class Peers:
         expected_fingerprint: str,
         deadline: Deadline,
         backoff: Backoff,
+        *,
+        read_tags: bool = False,
     ) -> EmbeddedQuery:
-        """Vectors of one request whose fields are called text, palette and context."""
+        """Vectors of one request whose fields are called text, palette and context.
+
+        read_tags: of what it is about, too.
+        """
         query = embed_pb.QueryInput(
-            text=text, palette=palette, context=context, expected_fingerprint=expected_fingerprint
+            text=text,
+            palette=palette,
+            context=context,
+            expected_fingerprint=expected_fingerprint,
+            read_tags=read_tags,
         )
         request = embed_pb.EmbedQueriesRequest(queries=[query])
         with stage("embed"):
@@ -156,24 +197,62 @@ class Peers:
             raise _relocated(wrong, {"queries[0].": ""})
         return EmbeddedQuery(item.embedding, tuple(response.info.models))
 
-    async def space(self, deadline: Deadline, backoff: Backoff, *, fresh: bool = False) -> Space:
+    async def embed_texts(
+        self, texts: Sequence[str], places: Mapping[str, str], deadline: Deadline, backoff: Backoff
+    ) -> list[vector_pb2.Vector]:
+        """Vectors of sentences, in order. places: where they are in the caller's request, by our paths."""
+        request = embed_pb.EmbedTextsRequest(texts=texts)
+        with stage("embed"):
+            response: embed_pb.EmbedTextsResponse = await self._call(
+                "EmbedService", self._embed.EmbedTexts, request, places, deadline, backoff
+            )
+        if len(response.items) != len(texts):
+            raise Internal("EmbedService gave another number of vectors", reason="PEER_REFUSED")
+        for item in response.items:
+            if item.WhichOneof("outcome") != "vector":
+                raise _relocated(from_item_error(item.error), places)
+        return [item.vector for item in response.items]
+
+    async def space(
+        self,
+        deadline: Deadline,
+        backoff: Backoff,
+        *,
+        fresh: bool = False,
+        packing: Packing | None = None,
+    ) -> Space:
         """What EmbedService makes now, found out by embedding a small grey photo.
 
-        An answer is believed for `fingerprint_ttl_s` unless `fresh` is set.
+        An answer is believed for `fingerprint_ttl_s` unless `fresh` is set. packing: of the image tokens that
+        are wanted; the space has none without it, and where EmbedService gives none.
         """
         async with self._asking:
-            if not fresh and self._space is not None and self._clock() - self._asked_at < self._ttl_s:
+            young = self._clock() - self._asked_at < self._ttl_s
+            if not fresh and self._space is not None and young and packing in (None, self._packing):
                 return self._space
             probe = embed_pb.DesignInput(photo=photo_pb2.Photo(data=_probe_photo()))
-            made = await self.embed_design(probe, "", {}, deadline, backoff)
+            made = await self._probe(probe, packing, deadline, backoff)
             self._space = Space(
                 design_fingerprint=made.design.fingerprint,
                 align_fingerprint=made.align.fingerprint,
                 design_dimensions=len(made.design.values),
                 align_dimensions=len(made.align.values),
+                tokens=made.token_space,
             )
+            self._packing = packing
             self._asked_at = self._clock()
             return self._space
+
+    async def _probe(
+        self, design: embed_pb.DesignInput, packing: Packing | None, deadline: Deadline, backoff: Backoff
+    ) -> EmbeddedDesign:
+        """With tokens where the models have them: that they do not is no reason to take no designs."""
+        try:
+            return await self.embed_design(design, "", {}, deadline, backoff, packing=packing)
+        except FailedPrecondition as error:
+            if packing is None or error.reason != "MODEL_UNSUITABLE":
+                raise
+            return await self.embed_design(design, "", {}, deadline, backoff)
 
     def _seen(self, info: response_info_pb2.ResponseInfo) -> None:
         self._models.update({model.name: model for model in info.models})

@@ -1,8 +1,9 @@
 """A design as it lies in Milvus, and how it becomes a message again.
 
-Two collections per catalogue version hold one row per design: `NAME_vN` (the fused vector and all that is
-known) and `NAME_align_vN` (the crop's own vector, and what filters need). A design exists if and only if it
-is in the first; a row that is only in the second is the rest of an interrupted write and is never shown.
+The collections of a catalogue version hold one row per design: `NAME_vN` (the fused vector and all that is
+known), `NAME_align_vN` (the crop's own vector, and what filters need) and `NAME_tokens_vN` (image tokens, for
+aesthetic scores). A design exists if and only if it is in the first; a row that is only in another is the
+rest of an interrupted write and is never shown.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from nails.words import words
 _DIGEST_VERSION = 1
 
 MAX_VARCHAR_BYTES = 65_535
+NO_VECTOR = (1.0, 0.0)
+"""Milvus wants a vector in every row; this one says nothing and is the shortest that there is."""
 FILTER_FIELDS = ("artist_id", "tags", "attributes", "context")
 """Scalars that both collections carry."""
 LIGHT_FIELDS = ("facts",)
@@ -90,7 +93,7 @@ class IndexedDesign:
     """A design with all that the models said about it; ready to be written.
 
     design, align: unit vectors of the spaces "design" and "align".
-    photo: key in the blob store. digest: of the words and the photo.
+    photo: key in the blob store. digest: of the words and the photo. tokens: as they are kept, "" for none.
     """
 
     text: DesignText
@@ -102,6 +105,7 @@ class IndexedDesign:
     palette: palette_pb2.Palette
     crop_box: photo_pb2.Box
     index_time_ms: int
+    tokens: str = ""
 
     def design_row(self, *, bm25: bool) -> dict[str, Any]:
         """The row of `NAME_vN`."""
@@ -123,6 +127,10 @@ class IndexedDesign:
     def align_row(self) -> dict[str, Any]:
         """The row of `NAME_align_vN`."""
         return {**self._filter_scalars(), "vector": list(self.align)}
+
+    def token_row(self) -> dict[str, Any]:
+        """The row of `NAME_tokens_vN`."""
+        return {"design_id": self.text.design_id, "vector": list(NO_VECTOR), "tokens": self.tokens}
 
     def _filter_scalars(self) -> dict[str, Any]:
         return {

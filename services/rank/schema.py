@@ -8,7 +8,7 @@ from typing import Any
 from pymilvus import DataType, Function, FunctionType, MilvusClient
 
 from services.rank.milvus import Capabilities
-from services.rank.rows import MAX_VARCHAR_BYTES
+from services.rank.rows import MAX_VARCHAR_BYTES, NO_VECTOR
 
 _VARCHARS = {
     # Bytes; four to a character.
@@ -25,12 +25,21 @@ _VARCHARS = {
 
 @dataclass(frozen=True)
 class Collections:
-    """The two collections of a version. design, align: their names; dimensions of their vectors."""
+    """The collections of a version. design, align: their names; dimensions of their vectors.
+
+    tokens: name of the third, "" where the version keeps no image tokens.
+    """
 
     design: str
     align: str
     design_dimensions: int
     align_dimensions: int
+    tokens: str = ""
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Names in the order of writing: the one that makes a design exist is the last."""
+        return (*([self.tokens] if self.tokens else []), self.align, self.design)
 
 
 def _base_schema(dimensions: int) -> Any:
@@ -77,11 +86,23 @@ def design_schema(names: Collections, can: Capabilities) -> Any:
     return schema
 
 
-def indexes(client: Any, can: Capabilities, *, words: bool) -> Any:
-    """The indexes of a collection; words: it has the words of full-text search."""
+def token_schema() -> Any:
+    """Of the third collection: image tokens as a text."""
+    schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("design_id", DataType.VARCHAR, max_length=128, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=len(NO_VECTOR))
+    schema.add_field("tokens", DataType.VARCHAR, max_length=MAX_VARCHAR_BYTES)
+    return schema
+
+
+def indexes(client: Any, names: Collections, collection: str, can: Capabilities) -> Any:
+    """The indexes of one of a version's collections."""
     indexes = client.prepare_index_params()
+    if collection == names.tokens:
+        indexes.add_index("vector", index_type="FLAT", metric_type="COSINE")
+        return indexes
     indexes.add_index("vector", index_type=can.index_type, metric_type="COSINE", **_parameters(can))
-    if words and can.bm25:
+    if collection == names.design and can.bm25:
         indexes.add_index("words_sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
     return indexes
 

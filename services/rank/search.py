@@ -8,8 +8,10 @@ from typing import Any
 
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from lunula.rank.v1 import rank_service_pb2 as pb
-from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2
-from nails.fusion import CHANNELS, Term, channel_weights, fuse, score_of
+from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2, vector_pb2
+from nails.aesthetic_rerank import AESTHETIC, term
+from nails.aesthetic_tags import words_of_tag
+from nails.fusion import CHANNELS, Term, channel_weights, fuse
 from nails.palette import PaletteColor
 from nails.words import words
 from services.intake.palettes import palette_colors, palette_message
@@ -19,11 +21,13 @@ from services.kit.client import Backoff
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, NotFound
 from services.kit.timings import stage
+from services.rank.beauty import Beauty, Ranked, said_of
 from services.rank.catalogue import Version
 from services.rank.explanation import AskedColour, Explainer, asked_colours
 from services.rank.filters import all_of, literal
-from services.rank.measures import Query, Raw, measure
+from services.rank.measures import Query, measure
 from services.rank.milvus import Milvus
+from services.rank.page_tokens import Pinned
 from services.rank.peers import EmbeddedQuery, Peers, check_fingerprint
 from services.rank.photos import Photos
 from services.rank.rows import FULL_FIELDS
@@ -38,7 +42,8 @@ Models = tuple[response_info_pb2.ModelVersion, ...]
 class Request:
     """A validated request. weights: the caller's or the defaults. expression: of the filters.
 
-    artist_scope: whose designs, seen from the artist of `reference_design_id`.
+    artist_scope: whose designs, seen from the artist of `reference_design_id`. aesthetic_weight: of beauty,
+    0 is none. aesthetic_tags: the caller's words for what the photos should be; may be empty.
     """
 
     text: str
@@ -49,6 +54,17 @@ class Request:
     expression: str
     weights: Mapping[str, float]
     artist_scope: pb.ArtistScope.ValueType = pb.ARTIST_SCOPE_UNSPECIFIED
+    aesthetic_weight: float = 0.0
+    aesthetic_tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Weighing:
+    """Weights of the channels that are available, and of beauty."""
+
+    weights: Mapping[str, float]
+    available: Mapping[str, bool]
+    aesthetic: float
 
 
 @dataclass(frozen=True)
@@ -62,17 +78,21 @@ class _Reference:
 
 @dataclass(frozen=True)
 class Hit:
-    """One design of a page. row: all its fields."""
+    """One design of a page. row: all its fields. notes: why a channel measured nothing, by its name."""
 
     row: Mapping[str, Any]
     score: float
     terms: Sequence[Term]
     explanation: str
+    notes: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Page:
-    """Hits from `offset` on; more: whether others follow. palette: the one that was used."""
+    """Hits from `offset` on; more: whether others follow. palette: the one that was used.
+
+    pinned: what later pages need to come in the same order.
+    """
 
     hits: Sequence[Hit]
     more: bool
@@ -80,6 +100,7 @@ class Page:
     palette: palette_pb2.Palette
     unavailable: Mapping[str, str]
     models: Models
+    pinned: Pinned
 
 
 class Search:
@@ -93,29 +114,42 @@ class Search:
         peers: Peers,
         photos: Photos,
         threads: WorkThreads,
+        beauty: Beauty,
         candidates: int,
     ) -> None:
-        """candidates: designs that each channel proposes."""
+        """candidates: designs that each channel proposes. beauty: orders them among those that fit."""
         self._milvus = milvus
         self._store = store
         self._peers = peers
         self._photos = photos
         self._threads = threads
+        self._beauty = beauty
         self._candidates = candidates
         self._explainer = Explainer()
 
     async def page(
-        self, version: Version, request: Request, *, offset: int, size: int, deadline: Deadline
+        self,
+        version: Version,
+        request: Request,
+        *,
+        offset: int,
+        size: int,
+        pinned: Pinned,
+        deadline: Deadline,
     ) -> Page:
         """Hits `offset` to `offset + size` of the request, best first; ties in the order of their ids.
+
+        pinned: how beauty counts; on later pages as the first one did it.
 
         Raises the errors of the other services, FailedPrecondition FINGERPRINT_MISMATCH, NotFound
         DESIGN_NOT_FOUND, InvalidArgument WEIGHTS_WITHOUT_INPUT, FailedPrecondition CHANNELS_UNAVAILABLE or
         ARTIST_UNKNOWN.
         """
         can = await self._milvus.capabilities(deadline)
-        asked, reference = await together(
-            self._embedded(version, request, deadline), self._reference(version, request, deadline)
+        asked, reference, tags = await together(
+            self._embedded(version, request, pinned.weight > 0, deadline),
+            self._reference(version, request, deadline),
+            self._tags(request, pinned.weight > 0, deadline),
         )
         embedding = asked.embedding if asked is not None else embed_pb.QueryEmbedding()
         palette = request.palette or palette_colors(embedding.palette)
@@ -134,50 +168,76 @@ class Search:
         available = _available(request, query, unavailable)
         with stage("search"):
             measures = await measure(self._store, version, query, limit=self._candidates, deadline=deadline)
-        with stage("fuse"):
-            ranked = _ranked(measures, channel_weights(request.weights, available))
-        shown = ranked[offset : offset + size]
+        ranking = await self._beauty.rank(
+            version,
+            measures,
+            channel_weights(request.weights, available),
+            pinned,
+            tags or [tag.vector for tag in embedding.tags],
+            deadline,
+        )
+        if ranking.unavailable:
+            unavailable[AESTHETIC] = ranking.unavailable
+        shown = ranking.ranked[offset : offset + size]
         with stage("read"):
             rows = await self._store.read(
-                version.names.design, [design_id for design_id, _ in shown], FULL_FIELDS, deadline
+                version.names.design, [one.design_id for one in shown], FULL_FIELDS, deadline
             )
         with stage("explain"):
             phrases = embedding.phrases if request.text else ()
 
             # Some may have been deleted since they were measured.
-            present = [(raw, rows[design_id]) for design_id, raw in shown if design_id in rows]
+            present = [(one, rows[one.design_id]) for one in shown if one.design_id in rows]
+            weighing = _Weighing(request.weights, available, ranking.weight)
 
             def explained() -> list[Hit]:
                 colours = asked_colours(palette, [row for _, row in present])
                 return [
-                    self._hit(raw, row, request.weights, available, phrases, asked)
-                    for (raw, row), asked in zip(present, colours, strict=True)
+                    self._hit(one, row, weighing, phrases, asked)
+                    for (one, row), asked in zip(present, colours, strict=True)
                 ]
 
             hits = await self._threads.run(explained)
         return Page(
             hits=hits,
-            more=offset + size < len(ranked),
+            more=offset + size < len(ranking.ranked),
             phrases=tuple(embedding.phrases) if request.text else (),
             palette=palette_message(palette),
             unavailable=unavailable,
-            models=_unique((asked.models if asked is not None else ()) + reference.models),
+            models=_unique((asked.models if asked is not None else ()) + reference.models + ranking.models),
+            pinned=ranking.pinned,
         )
 
     def _hit(
         self,
-        raw: Raw,
+        one: Ranked,
         row: Mapping[str, Any],
-        weights: Mapping[str, float],
-        available: Mapping[str, bool],
+        weighing: _Weighing,
         phrases: Sequence[embed_pb.Phrase],
         colours: Sequence[AskedColour],
     ) -> Hit:
-        taking_part = {channel: raw[channel] for channel in CHANNELS if available[channel]}
-        score, terms = fuse(taking_part, weights, available=available)
-        return Hit(row, score, terms, self._explainer.explain(phrases, colours, row, terms))
+        available = weighing.available
+        taking_part = {channel: one.raw[channel] for channel in CHANNELS if available[channel]}
+        score, terms = fuse(taking_part, weighing.weights, available=available, part=1.0 - weighing.aesthetic)
+        notes = {}
+        if one.placed is not None:
+            score += one.placed.contribution
+            terms.append(term(one.placed, one.aesthetic, weighing.aesthetic))
+            notes[AESTHETIC] = one.placed.standing.value
+        explanation = self._explainer.explain(phrases, colours, row, terms, beauty=said_of(one))
+        return Hit(row, score, terms, explanation, notes)
 
-    async def _embedded(self, version: Version, request: Request, deadline: Deadline) -> EmbeddedQuery | None:
+    async def _tags(self, request: Request, wanted: bool, deadline: Deadline) -> Sequence[vector_pb2.Vector]:
+        """Vectors of the caller's own tags."""
+        if not wanted or not request.aesthetic_tags:
+            return ()
+        words = [words_of_tag(tag) for tag in request.aesthetic_tags]
+        places = {f"texts[{index}]": f"aesthetic_tags[{index}]" for index in range(len(words))}
+        return await self._peers.embed_texts(words, places, deadline, _BACKOFF)
+
+    async def _embedded(
+        self, version: Version, request: Request, read_tags: bool, deadline: Deadline
+    ) -> EmbeddedQuery | None:
         """The request's vectors; colours alone are put into words, which is what the encoder reads."""
         text = request.text or ", ".join(color.name.replace("_", " ") for color in request.palette)
         if not text:
@@ -189,6 +249,7 @@ class Search:
             version.space.design_fingerprint,
             deadline,
             _BACKOFF,
+            read_tags=read_tags and bool(request.text) and not request.aesthetic_tags,
         )
         check_fingerprint(made.embedding.design.fingerprint, version.space.design_fingerprint)
         return made
@@ -269,16 +330,6 @@ def _available(request: Request, query: Query, unavailable: Mapping[str, str]) -
     raise wrong(
         "WEIGHTS_WITHOUT_INPUT", "weights", "must be positive for a channel that the request has input for"
     )
-
-
-def _ranked(measures: Mapping[str, Raw], shares: Mapping[str, float]) -> list[tuple[str, Raw]]:
-    """(id, measures), best first.
-
-    Ordered by the score to six digits and then by id: a model may give the same request a vector that
-    differs in the seventh, and pages must not.
-    """
-    scored = ((-round(score_of(raw, shares), 6), design_id) for design_id, raw in measures.items())
-    return [(design_id, measures[design_id]) for _, design_id in sorted(scored)]
 
 
 def _unique(models: Models) -> Models:

@@ -9,21 +9,24 @@ from typing import Any
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.rank.v1 import rank_service_pb2_grpc as pb_grpc
-from services.intake.items import run_stream, settle
+from lunula.type.v1 import photo_pb2
+from services.intake.items import check_batch_size, run_batch, run_stream, settle
 from services.intake.texts import check_text
 from services.kit.client import Backoff
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, LunulaError, NotFound, Unavailable, to_item_error
 from services.kit.scope import current_deadline, response_info
 from services.kit.timings import stage
-from services.rank.catalogue import Catalogue, Version
+from services.rank.aesthetics import AestheticModel
+from services.rank.catalogue import Catalogue, Space, Version
 from services.rank.filters import expression
 from services.rank.ingest import Ingest
-from services.rank.messages import hit_message, read_search
-from services.rank.page_tokens import PagePosition, PageTokens, request_digest
+from services.rank.messages import hit_message, read_search, score_item
+from services.rank.page_tokens import PagePosition, PageTokens, Pinned, request_digest
 from services.rank.peers import Peers, check_fingerprint
 from services.rank.photos import Photos
 from services.rank.rows import FULL_FIELDS, design_message
+from services.rank.scoring import PhotoScore, Scoring
 from services.rank.search import Search
 from services.rank.store import Store
 from services.rank.validation import (
@@ -31,12 +34,22 @@ from services.rank.validation import (
     MAX_NOTE,
     check_design_id,
     page_size,
+    read_tags,
     wrong,
 )
 
 _HITS, _MOST_HITS = 10, 100
 _LISTED, _MOST_LISTED = 50, 1_000
 _WORTH_A_FLUSH = 200
+
+
+@dataclass(frozen=True)
+class AestheticParts:
+    """The model, and how much beauty counts where a request does not say. head: designs that are judged."""
+
+    model: AestheticModel
+    weight: float
+    head: int
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,8 @@ class RankParts:
     search: Search
     peers: Peers
     photos: Photos
+    scoring: Scoring
+    aesthetic: AestheticParts
     tokens: PageTokens
     weights: Mapping[str, float]
     stream_concurrency: int
@@ -100,9 +115,13 @@ class RankServicer(pb_grpc.RankServiceServicer):
         del context
         deadline = current_deadline()
         size = page_size(request.page_size, default=_HITS, largest=_MOST_HITS)
-        wanted = read_search(request, self._parts.weights)
+        wanted = read_search(request, self._parts.weights, self._parts.aesthetic.weight)
         digest = request_digest(request)
         position = self._position(request.page_token, digest, request.version_id)
+        # A token without it is of a first page that knew nothing of beauty.
+        pinned = position.pinned or Pinned(
+            0.0 if request.page_token else wanted.aesthetic_weight, self._parts.aesthetic.head
+        )
         version = await self._parts.catalogue.resolve(position.version, deadline)
         if version is None:
             if request.reference_design_id:
@@ -110,9 +129,9 @@ class RankServicer(pb_grpc.RankServiceServicer):
             return pb.SearchDesignsResponse(info=response_info())
         async with self._parts.catalogue.using(version):
             page = await self._parts.search.page(
-                version, wanted, offset=position.offset, size=size, deadline=deadline
+                version, wanted, offset=position.offset, size=size, pinned=pinned, deadline=deadline
             )
-        following = PagePosition(version.version_id, offset=position.offset + size)
+        following = PagePosition(version.version_id, offset=position.offset + size, pinned=page.pinned)
         return pb.SearchDesignsResponse(
             hits=[hit_message(hit, self._design(hit.row)) for hit in page.hits],
             next_page_token=self._parts.tokens.encode(following, digest) if page.more else "",
@@ -121,6 +140,35 @@ class RankServicer(pb_grpc.RankServiceServicer):
             palette=page.palette,
             unavailable_channels=page.unavailable,
             info=response_info(page.models),
+        )
+
+    async def ScoreAesthetics(
+        self, request: pb.ScoreAestheticsRequest, context: Any
+    ) -> pb.ScoreAestheticsResponse:
+        """See the contract."""
+        del context
+        deadline = current_deadline()
+        check_batch_size(len(request.photos), "photos")
+        words = read_tags(request.tags, "tags")
+        scoring = self._parts.scoring
+        judge = await scoring.judge()
+        tags = await scoring.tags(judge, words, not request.without_auto_tags, deadline)
+
+        async def work(index: int, photo: photo_pb2.Photo) -> PhotoScore:
+            return await scoring.score(judge, photo, f"photos[{index}]", tags, deadline)
+
+        outcomes = await run_batch(
+            request.photos, work, concurrency=self._parts.stream_concurrency, deadline=deadline
+        )
+        models = {
+            model.name: model
+            for outcome in outcomes
+            if isinstance(outcome, PhotoScore)
+            for model in outcome.models
+        }
+        return pb.ScoreAestheticsResponse(
+            items=[score_item(outcome) for outcome in outcomes],
+            info=response_info(tuple(models.values()) or (judge.version,)),
         )
 
     async def GetDesign(self, request: pb.GetDesignRequest, context: Any) -> pb.GetDesignResponse:
@@ -199,7 +247,7 @@ class RankServicer(pb_grpc.RankServiceServicer):
         del context
         deadline = current_deadline()
         check_text(request.note, "note", max_characters=MAX_NOTE)
-        space = await self._parts.peers.space(deadline, self._parts.backoff, fresh=True)
+        space = await self._space(deadline)
         version = await self._parts.catalogue.create(space, request.note, deadline)
         return pb.CreateCatalogueVersionResponse(
             version=await self._version(version, "", deadline), info=response_info()
@@ -244,19 +292,27 @@ class RankServicer(pb_grpc.RankServiceServicer):
 
     async def _writable(self, first: pb.IndexDesignsRequest, deadline: Deadline) -> Version:
         """The version that the stream writes to; refuses the stream where its vectors would not fit."""
-        catalogue, peers, backoff = self._parts.catalogue, self._parts.peers, self._parts.backoff
+        catalogue = self._parts.catalogue
         version = await catalogue.resolve(first.version_id, deadline)
         if version is None:
-            version = await catalogue.live_or_first(lambda: peers.space(deadline, backoff), deadline)
+            version = await catalogue.live_or_first(lambda: self._space(deadline), deadline)
         expected = first.expected_fingerprint
         if expected:
             _check_expected(version, expected)
         try:
-            space = await peers.space(deadline, backoff, fresh=True)
+            space = await self._space(deadline)
         except Unavailable:
             return version  # each design will say so itself, and may find the service back
         check_fingerprint(space.design_fingerprint, version.space.design_fingerprint)
-        return version
+        return await catalogue.with_tokens(version, space.tokens, deadline)
+
+    async def _space(self, deadline: Deadline) -> Space:
+        """What EmbedService makes now, with the image tokens that the aesthetic model reads."""
+        try:
+            packing = (await self._parts.aesthetic.model.get()).packing
+        except LunulaError:
+            packing = None  # tokens can be added when the model is there
+        return await self._parts.peers.space(deadline, self._parts.backoff, fresh=True, packing=packing)
 
     async def _indexed(
         self, version: Version, sequence: int, request: pb.IndexDesignsRequest, deadline: Deadline
@@ -288,6 +344,7 @@ class RankServicer(pb_grpc.RankServiceServicer):
             design_count=await self._parts.store.count(ready.names.design, "", deadline),
             fingerprint=version.space.design_fingerprint,
             note=version.note,
+            token_fingerprint=ready.tokens.fingerprint if ready.tokens is not None else "",
         )
         message.create_time.FromMilliseconds(version.create_time_ms)
         return message

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from nails.aesthetic_rerank import DEFAULT_HEAD, DEFAULT_WEIGHT, MAX_WEIGHT
 from nails.fusion import DEFAULT_WEIGHTS
 from services.intake.settings import PhotoSettings
 from services.kit.settings import PeerSettings
@@ -65,6 +66,30 @@ class RankSettings(PeerSettings, PhotoSettings):
     weight_reference: float = Field(
         DEFAULT_WEIGHTS["reference"], ge=0, le=1000, description="default weight of the channel `reference`"
     )
+    aesthetic: bool = Field(
+        True,
+        description="use the model `aesthetic`: keep image tokens of designs, judge hits and photos; without "
+        "it, or where it does not answer, hits come in the order of what fits",
+    )
+    aesthetic_weight: float = Field(
+        DEFAULT_WEIGHT,
+        ge=0,
+        le=MAX_WEIGHT,
+        allow_inf_nan=False,
+        description="default weight of beauty among the designs that fit; 0 is off",
+    )
+    aesthetic_head: int = Field(
+        DEFAULT_HEAD, ge=1, le=1000, description="designs at the head of the list that are judged, at most"
+    )
+    aesthetic_timeout_s: float = Field(
+        2.0,
+        gt=0,
+        description="longest wait for beauty, in seconds, and never more than half of what is left until the "
+        "caller's deadline; then hits come in the order of what fits",
+    )
+    max_queue_rows: int = Field(
+        2048, gt=0, description="designs and photos that may wait for the model `aesthetic` (local)"
+    )
     page_token_key: SecretStr | None = Field(
         None,
         description="key that page tokens are signed with; must be equal on all replicas; "
@@ -87,6 +112,7 @@ class RankSettings(PeerSettings, PhotoSettings):
         weights = (self.weight_design, self.weight_description, self.weight_palette, self.weight_reference)
         if not all(math.isfinite(weight) for weight in weights) or sum(weights) <= 0:
             raise ValueError("weights must be finite and one of them positive")
-        if self.catalogue.endswith("_align"):
-            raise ValueError("catalogue must not end in _align, which names the second collection")
+        for ending in ("_align", "_tokens"):
+            if self.catalogue.endswith(ending):
+                raise ValueError(f"catalogue must not end in {ending}, which names one of its collections")
         return self

@@ -1,6 +1,6 @@
 """The rows of one catalogue version: written, found, read and deleted in Milvus.
 
-Invariants: a design is acknowledged only after both of its rows were written, the row of the first
+Invariants: a design is acknowledged only after all of its rows were written, the row of the first
 collection last; vectors are finite, of unit length and of the version's dimensions before they leave us; no
 request asks Milvus for more rows than it gives.
 """
@@ -19,7 +19,7 @@ from services.kit.errors import Internal, LunulaError
 from services.rank.filters import all_of, id_expression, literal
 from services.rank.milvus import Milvus
 from services.rank.rows import IndexedDesign, spaced_words
-from services.rank.schema import Collections, align_schema, design_schema, indexes
+from services.rank.schema import Collections, align_schema, design_schema, indexes, token_schema
 
 log = logging.getLogger(__name__)
 
@@ -51,18 +51,31 @@ class Store:
         self._milvus = milvus
         self._unflushed: Counter[str] = Counter()
 
-    async def create(self, names: Collections, facts: str, deadline: Deadline) -> None:
-        """Both collections, empty; the first one, which makes the version, last. `load` makes them ready.
+    async def create(
+        self, names: Collections, facts: str, deadline: Deadline, *, token_facts: str = ""
+    ) -> None:
+        """All collections, empty; the first one, which makes the version, last. `load` makes them ready.
 
-        facts: kept with the first collection, in the property FACTS.
+        facts, token_facts: kept with the first and the third collection, in the property FACTS.
         """
         can = await self._milvus.capabilities(deadline)
+        if names.tokens:
+            await self.create_tokens(names, token_facts, deadline)
+        await self._create(
+            {
+                names.align: (align_schema(names), {}),
+                names.design: (design_schema(names, can), {FACTS: facts}),
+            },
+            deadline,
+        )
 
+    async def create_tokens(self, names: Collections, facts: str, deadline: Deadline) -> None:
+        """The third collection, empty. facts: kept with it, in the property FACTS."""
+        await self._create({names.tokens: (token_schema(), {FACTS: facts})}, deadline)
+
+    async def _create(self, wanted: Mapping[str, tuple[Any, dict[str, str]]], deadline: Deadline) -> None:
         def work(client: Any, timeout: float) -> None:
-            for name, schema, properties in (
-                (names.align, align_schema(names), {}),
-                (names.design, design_schema(names, can), {FACTS: facts}),
-            ):
+            for name, (schema, properties) in wanted.items():
                 client.create_collection(
                     name,
                     schema=schema,
@@ -78,17 +91,17 @@ class Store:
         can = await self._milvus.capabilities(deadline)
 
         def work(client: Any, timeout: float) -> None:
-            for name in (names.align, names.design):
+            for name in names.all:
                 # Index by index, because a crash may have come between them.
                 there = set(client.list_indexes(name, timeout=timeout))
-                for index in indexes(client, can, words=name == names.design):
+                for index in indexes(client, names, name, can):
                     if not there & {index.field_name, index.index_name}:
                         wanted = client.prepare_index_params()
                         wanted.append(index)
                         client.create_index(name, wanted, timeout=timeout, sync=False)
-                # Asked for both before waiting for either: a server takes seconds for each.
+                # Asked for all before waiting for any: a server takes seconds for each.
                 client.load_collection(name, timeout=timeout, _async=True)
-            for name in (names.align, names.design):
+            for name in names.all:
                 client.load_collection(name, timeout=timeout)
 
         await self._milvus.call(work, deadline=deadline, write=True)
@@ -96,13 +109,23 @@ class Store:
         await self.flush(names, deadline, least_rows=0)
 
     async def upsert(self, names: Collections, designs: Sequence[IndexedDesign], deadline: Deadline) -> None:
-        """Write designs, new or changed; durable when this returns. Ids must differ from each other."""
+        """Write designs, new or changed; durable when this returns. Ids must differ from each other.
+
+        Image tokens are written where the version keeps them; those of an earlier photo never stay.
+        """
         for design in designs:
             check_vector(design.design, names.design_dimensions)
             check_vector(design.align, names.align_dimensions)
         can = await self._milvus.capabilities(deadline)
 
+        with_tokens = [design.token_row() for design in designs if design.tokens]
+        without = [design.text.design_id for design in designs if not design.tokens]
+
         def work(client: Any, timeout: float) -> None:
+            if names.tokens and with_tokens:
+                client.upsert(names.tokens, with_tokens, timeout=timeout)
+            if names.tokens and without:
+                client.delete(names.tokens, ids=without, timeout=timeout)
             client.upsert(names.align, [design.align_row() for design in designs], timeout=timeout)
             rows = [design.design_row(bm25=can.bm25) for design in designs]
             client.upsert(names.design, rows, timeout=timeout)
@@ -121,7 +144,7 @@ class Store:
         self._unflushed[names.design] = 0
 
         def work(client: Any, timeout: float) -> None:
-            for name in (names.align, names.design):
+            for name in names.all:
                 client.flush(name, timeout=timeout)
 
         try:
@@ -251,12 +274,12 @@ class Store:
         can = await self._milvus.capabilities(deadline)
 
         def work(client: Any, timeout: float) -> None:
-            for name in (names.design, names.align):
+            for name in reversed(names.all):
                 client.delete(name, ids=list(design_ids), timeout=timeout)
 
         await self._milvus.call(work, deadline=deadline, write=True)
         if can.settle_deletes:
-            for name in (names.design, names.align):
+            for name in reversed(names.all):
                 await self.read(name, design_ids[:1], ("design_id",), deadline, strong=True)
 
     async def photos_in_use(self, collection: str, photos: Sequence[str], deadline: Deadline) -> set[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import palette_pb2
+from nails.aesthetic_rerank import MAX_WEIGHT, check_weight
+from nails.aesthetic_tags import MAX_TAGS as MAX_TAGS_JUDGED
 from nails.fusion import CHANNELS
 from nails.palette import PaletteColor, PaletteError, validate
 from services.intake.texts import MAX_TEXT, check_text
@@ -81,6 +83,30 @@ def read_weights(weights: pb.ChannelWeights) -> Mapping[str, float]:
     if not any(found.values()):
         raise wrong("WEIGHTS_INVALID", "weights", "one of them must be positive")
     return found
+
+
+def read_aesthetic_weight(weight: float) -> float:
+    """The weight of beauty. Raises InvalidArgument AESTHETIC_WEIGHT_INVALID."""
+    try:
+        return check_weight(float(weight))
+    except ValueError:
+        raise wrong(
+            "AESTHETIC_WEIGHT_INVALID", "aesthetic_weight", f"must be in [0, {MAX_WEIGHT}], is {weight}"
+        ) from None
+
+
+def read_tags(tags: Sequence[str], path: str) -> tuple[str, ...]:
+    """What photos are meant to be, each once. Raises InvalidArgument AESTHETIC_TAGS_INVALID."""
+    if len(tags) > MAX_TAGS_JUDGED:
+        raise wrong("AESTHETIC_TAGS_INVALID", path, f"must be at most {MAX_TAGS_JUDGED}, are {len(tags)}")
+    for index, tag in enumerate(tags):
+        if not tag.strip() or len(tag) > MAX_TAG:
+            raise wrong(
+                "AESTHETIC_TAGS_INVALID",
+                f"{path}[{index}]",
+                f"must have 1 to {MAX_TAG} characters that are not all blank",
+            )
+    return tuple(dict.fromkeys(tag.strip() for tag in tags))
 
 
 def wrong(reason: str, path: str, description: str) -> InvalidArgument:

@@ -1,4 +1,4 @@
-"""What a sentence about a design claims, and whether another design fulfils it."""
+"""What a sentence about a design claims, and which other designs of a run fulfil it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# (scope, kind, value): scope "main", "accent", "set", "finger" or "not"
-Claim = tuple[str, str, str]
-_COLOUR_KEYS = ("colour", "pattern_colours", "part_colour")
+from evaluation.claims import Claim, holds, satisfies
+
+__all__ = ["Claim", "Claims", "accepted", "holds", "satisfies"]
 
 
 @dataclass
@@ -25,11 +25,6 @@ class Claims:
         """Remember a claim once."""
         if value and (scope, kind, value) not in self.items:
             self.items.append((scope, kind, value))
-
-
-def satisfies(attributes: dict[str, Any], claims: Sequence[Sequence[str]]) -> bool:
-    """Whether the `attributes` of a record (training.synth.record) fulfil claims of another record's text."""
-    return all(holds(attributes, scope, kind, value) for scope, kind, value in claims)
 
 
 def accepted(records: Sequence[dict[str, Any]], most: int = 50) -> list[list[tuple[list[str], int]]]:
@@ -63,23 +58,3 @@ def accepted(records: Sequence[dict[str, Any]], most: int = 50) -> list[list[tup
             own.append(([ids[i] for i in others[::step]], len(others)))
         found.append(own)
     return found
-
-
-def holds(attributes: dict[str, Any], scope: str, kind: str, value: str) -> bool:
-    """Whether the `attributes` of a record fulfil one claim (scope, kind, value)."""
-    accent = attributes.get("accent") or {}
-    if scope == "not":
-        keys = _COLOUR_KEYS if kind == "colour" else (kind,)
-        return not any(value in _values(look, key) for look in (attributes, accent) for key in keys)
-    if scope == "finger":
-        return value in attributes.get("accent_fingers", ())
-    if scope == "accent":
-        return value in _values(accent, kind)
-    if kind == "theme":
-        return value in (attributes.get("theme"), attributes.get("mood"))
-    return value in _values(attributes, kind)
-
-
-def _values(look: dict[str, Any], kind: str) -> tuple[str, ...]:
-    value = look.get(kind, ())
-    return (value,) if isinstance(value, str) else tuple(value)

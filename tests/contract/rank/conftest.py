@@ -19,11 +19,13 @@ from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.rank.v1.rank_service_pb2_grpc import RankServiceStub
 from services.kit.client import connect
 from services.kit.errors import from_rpc_error
+from services.kit.inference.base import ModelMetadata
+from services.kit.inference.fake import FakeBackend
 from services.kit.server import RunningServer, running_server
-from services.rank.build import build
+from services.rank.build import build, serve_on
 from services.rank.settings import RankSettings
 from tests.rank_catalogue import CATALOGUE
-from tests.rank_doubles import Doubles, Neighbours, index, neighbours
+from tests.rank_doubles import Doubles, Neighbours, aesthetic_model, index, judged, neighbours
 
 
 class Rank(NamedTuple):
@@ -83,6 +85,7 @@ def rank_settings(milvus_uri: str, catalogue: str, tmp_path: Path, beside: Neigh
         ingest_backoff_s=0.01,
         fingerprint_ttl_s=0.0,
         drain_s=0,
+        aesthetic=False,
     )
 
 
@@ -108,6 +111,34 @@ def open_rank(rank_settings: RankSettings, beside: Neighbours) -> OpenRank:
 async def rank(open_rank: OpenRank) -> AsyncIterator[Rank]:
     """A server with an empty catalogue."""
     async with open_rank() as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_judging(rank_settings: RankSettings, beside: Neighbours, gate: Any) -> OpenRank:
+    """Opens a server that judges beauty; `model` replaces the model's config, None is without a model."""
+
+    @asynccontextmanager
+    async def open_(model: ModelMetadata | None = aesthetic_model(), **changes: Any) -> AsyncIterator[Rank]:  # noqa: B008  never changed
+        settings = rank_settings.model_copy(update={"aesthetic": True, **changes})
+        backend = None
+        if model is not None:
+            backend = FakeBackend([model], answers={"aesthetic": judged}, before=gate)
+        async with (
+            running_server(settings, lambda s, _: serve_on(backend, s, why_not="no model")) as server,
+            connect(server.address) as channel,
+        ):
+            await server.until_serving()
+            bm25 = not settings.milvus_uri.startswith("http")
+            yield Rank(RankServiceStub(channel), server, beside.doubles, settings, bm25)
+
+    return open_
+
+
+@pytest.fixture
+async def judging(open_judging: OpenRank) -> AsyncIterator[Rank]:
+    """A server that judges beauty, with an empty catalogue."""
+    async with open_judging() as opened:
         yield opened
 
 

@@ -21,7 +21,7 @@ import pytest
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.rank.v1.rank_service_pb2_grpc import RankServiceStub
 from services.kit.client import connect, is_serving
-from tests.rank_doubles import Neighbours, design, neighbours
+from tests.rank_doubles import Neighbours, design, neighbours, write_aesthetic_model
 
 DESIGNS = 120
 
@@ -94,7 +94,7 @@ async def listed(running: Service) -> list[pb.Design]:
 
 
 async def check(running: Service, designs: list[pb.Design], acknowledged: set[str]) -> None:
-    """Every acknowledged design is there once, whole, with its photo, and can be found."""
+    """Every acknowledged design is there once, whole, with its photo and tokens, and can be found."""
     by_id = {one.design_id: one for one in designs}
     found = await listed(running)
     counts = Counter(one.design_id for one in found)
@@ -106,15 +106,25 @@ async def check(running: Service, designs: list[pb.Design], acknowledged: set[st
         request = pb.GetDesignRequest(design_id=design_id, include_photo=True)
         got = await running.stub.GetDesign(request, timeout=30)
         assert got.design.photo.data == by_id[design_id].photo.data
-        reference = pb.SearchDesignsRequest(reference_photo=by_id[design_id].photo, page_size=1)
+        reference = pb.SearchDesignsRequest(
+            reference_photo=by_id[design_id].photo, page_size=1, aesthetic_weight=0.0
+        )
         hits = (await running.stub.SearchDesigns(reference, timeout=30)).hits
         assert [hit.design.design_id for hit in hits] == [design_id]
+        # Its image tokens survived with it: it is judged.
+        one = pb.Filter(field="design_id", operator=pb.FILTER_OPERATOR_ANY_OF, values=[design_id])
+        judged = pb.SearchDesignsRequest(text="nails", filters=[one], aesthetic_weight=0.1)
+        (hit,) = (await running.stub.SearchDesigns(judged, timeout=30)).hits
+        terms = {term.channel: term for term in hit.terms}
+        assert (terms["aesthetic"].note, terms["aesthetic"].raw >= 1) == ("", True)
 
 
 async def rounds(root: Path, tmp_path: Path, milvus_uri: str, count: int) -> None:
     where = {
         "MILVUS_URI": milvus_uri,
         "BLOB_DIR": str(tmp_path / "blobs"),
+        "BACKEND": "fake",
+        "MODEL_REPOSITORY": str(write_aesthetic_model(tmp_path / "models")),
         "CATALOGUE": f"k{uuid.uuid4().hex[:12]}",
     }
     designs = [design(f"d{n:03}", title=f"nails number {n}") for n in range(DESIGNS)]

@@ -54,3 +54,12 @@ def test_the_page_carries_the_whole_photo_and_does_not_cut_it(width: int, height
 def test_a_photo_that_cannot_be_read_leaves_its_place_empty() -> None:
     assert render_png(answer(b"no photo"), columns=1).startswith(b"\x89PNG")
     assert "data:image" not in render_html([answer(b"no photo")])
+
+
+def test_the_page_says_what_a_channel_did_not_measure_and_what_was_left_out() -> None:
+    shown = answer(photo(300, 300))
+    shown.response.hits[0].terms.add(channel="aesthetic", normalised=0.5, weight=0.1, note="not <scored>")
+    shown.response.unavailable_channels["description"] = "no full-text <search>"
+    page = render_html([shown])
+    assert "not &lt;scored&gt;" in page
+    assert "description was left out: no full-text &lt;search&gt;" in page

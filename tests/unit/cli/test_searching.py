@@ -65,3 +65,8 @@ def test_a_request_is_described_in_one_line() -> None:
         text="red", reference_design_id="d1", filters=[searching.filter_of("tags!=dots")]
     )
     assert searching.describe(request) == "“red”, like d1, tags none of dots"
+
+
+def test_words_for_beauty_are_part_of_the_description() -> None:
+    request = rank.SearchDesignsRequest(text="red", aesthetic_tags=["wedding", "marble"])
+    assert searching.describe(request) == "“red”, beautiful as wedding, marble"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from services.kit.errors import InvalidArgument
-from services.rank.page_tokens import PagePosition, PageTokens, request_digest
+from services.rank.page_tokens import PagePosition, PageTokens, Pinned, request_digest
 
 POSITION = PagePosition("v12", offset=30, after="d:1")
 
@@ -16,6 +16,13 @@ POSITION = PagePosition("v12", offset=30, after="d:1")
 def test_a_token_comes_back_as_it_was() -> None:
     tokens = PageTokens("key")
     assert tokens.decode(tokens.encode(POSITION, "digest"), "digest") == POSITION
+
+
+@given(st.floats(0, 0.5), st.integers(1, 1000), st.sampled_from(["", "16c2f7a5d4b41632"]))
+def test_how_beauty_counts_comes_back_as_it_was(weight: float, head: int, model: str) -> None:
+    tokens = PageTokens("key")
+    position = PagePosition("v12", offset=30, pinned=Pinned(weight, head, model))
+    assert tokens.decode(tokens.encode(position, "digest"), "digest") == position
 
 
 @given(st.integers(min_value=0), st.characters(codec="ascii"))

@@ -1,0 +1,296 @@
+"""What beauty costs a search, and what image tokens take of a disk.
+
+    python -m bench rerank [--designs 2000] [--milvus lite|server|both] [--requests 100] [--json FILE]
+
+Judging the head of a list, 200 designs with the tags of one request: reading their tokens from the catalogue,
+unpacking them, the model behind RankService's own queue, and all of it as a search does it, beside the bare
+model, ONNX Runtime with one thread on the same arrays, in turns. Then SearchDesigns itself with beauty off
+and on, over real services in processes of their own, one and four requests in flight; there only the
+designs of the head that fit are judged. Catalogues are drawn (bench.search_drawn) with the tokens of the
+sample's photos. Bytes of a design: packed, as a text, and on disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from bench.rerank_catalogue import bytes_on_disk, fill, sample_tokens
+from bench.search_drawn import requests, sample_clouds
+from bench.search_embed import REPOSITORY
+from bench.search_tables import Row, row, show
+from bench.search_timing import in_thread, service, take_turns, times_over
+from cli.memory import proportional_bytes
+from lunula.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
+from lunula.rank.v1 import rank_service_pb2 as pb
+from lunula.rank.v1.rank_service_pb2_grpc import RankServiceStub
+from lunula.type.v1 import vector_pb2
+from nails.aesthetic_rerank import DEFAULT_HEAD, DEFAULT_WEIGHT
+from services.intake.threads import WorkThreads
+from services.kit.client import Backoff, call, connect
+from services.kit.deadline import Deadline
+from services.kit.inference.config import read_config
+from services.kit.inference.local import LocalBackend, load_session
+from services.rank.aesthetics import AESTHETIC, AestheticModel, tag_matrix
+from services.rank.beauty import Beauty
+from services.rank.catalogue import Version
+from services.rank.milvus import Milvus
+from services.rank.milvus_server import LAUNCHER, running
+from services.rank.page_tokens import Pinned
+from services.rank.peers import Peers
+from services.rank.store import Store
+from services.rank.token_rows import TokenBatch, read_batch
+
+IN_FLIGHT = (1, 4)
+_TAGS = ("wedding", "marble")
+_HEADS = 20  # different ones; they come again and again
+_NEVER = Deadline.never()
+_SHARES = {"design": 1.0}
+
+
+def heads(count: int) -> list[list[str]]:
+    """Ids of designs that might be the head of a list, 200 of `count` each."""
+    rng = np.random.default_rng(5)
+    return [[f"d{n:07}" for n in rng.choice(count, DEFAULT_HEAD, replace=False)] for _ in range(_HEADS)]
+
+
+async def parts_section(
+    milvus: Milvus, version: Version, tags: Sequence[vector_pb2.Vector], count: int, times: int, name: str
+) -> list[Row]:
+    """Every part of judging 200 designs, and the whole, beside the bare model."""
+    store, threads = Store(milvus), WorkThreads(2)
+    backend = LocalBackend(REPOSITORY, (AESTHETIC,))
+    model = AestheticModel(backend)
+    beauty = Beauty(store, model, threads, timeout_s=60)
+    space = version.tokens
+    assert space is not None
+    try:
+        judge = await model.get()
+        matrix = tag_matrix(judge, tags)
+        session = load_session(read_config(REPOSITORY / AESTHETIC), 1)
+        rows = [
+            await store.read(version.names.tokens, ids, ("design_id", "tokens"), _NEVER)
+            for ids in heads(count)
+        ]
+        batches = [read_batch(one, space) for one in rows]
+        assert all(len(batch.ids) == DEFAULT_HEAD for batch in batches)
+        tag = np.tile(matrix, (DEFAULT_HEAD, 1, 1))
+        mask = np.ones(tag.shape[:2], np.float32)
+
+        def bare(batch: TokenBatch) -> Any:
+            return session.run(
+                None, {"tokens": batch.tokens, "align": batch.align, "tag": tag, "tag_mask": mask}
+            )
+
+        async def read(ids: list[str]) -> Any:
+            return await store.read(version.names.tokens, ids, ("design_id", "tokens"), _NEVER)
+
+        async def unpack(one: Any) -> Any:
+            return await threads.run(read_batch, one, space)
+
+        async def infer(batch: TokenBatch) -> Any:
+            return await model.score(judge, batch.tokens, batch.align, matrix, _NEVER)
+
+        async def whole(ids: list[str]) -> Any:
+            measures: dict[str, Any] = {design_id: {"design": 0.8} for design_id in ids}
+            ranking = await beauty.rank(
+                version, measures, _SHARES, Pinned(DEFAULT_WEIGHT, DEFAULT_HEAD), tags, _NEVER
+            )
+            assert not ranking.unavailable, ranking.unavailable
+            return None
+
+        def again(items: Sequence[Any]) -> list[Any]:
+            return [items[number % len(items)] for number in range(times)]
+
+        taken = await take_turns(
+            {
+                "bare model": (in_thread(bare), again(batches)),
+                "read": (read, again(heads(count))),
+                "unpack": (unpack, again(rows)),
+                "infer": (infer, again(batches)),
+                "judge and reorder, whole": (whole, again(heads(count))),
+            },
+            1,
+        )
+    finally:
+        threads.close()
+        await backend.close()
+    return [
+        row(
+            what,
+            name,
+            one,
+            1,
+            over_bare=None if what == "bare model" else times_over(one, taken["bare model"]),
+        )
+        for what, one in taken.items()
+    ]
+
+
+async def search_section(address: str, pids: Sequence[int], times: int, name: str) -> list[Row]:
+    """SearchDesigns with beauty off and on; *over bare* is over itself with beauty off."""
+    rows = []
+    async with connect(address) as channel:
+        stub = RankServiceStub(channel)
+
+        def ask(weight: float) -> Any:
+            async def one(request: pb.SearchDesignsRequest) -> pb.SearchDesignsResponse:
+                sent = pb.SearchDesignsRequest()
+                sent.CopyFrom(request)
+                sent.aesthetic_weight = weight
+                response: pb.SearchDesignsResponse = await call(stub.SearchDesigns, sent, timeout=60)
+                assert not (weight and "aesthetic" in response.unavailable_channels)
+                return response
+
+            return one
+
+        for number, in_flight in enumerate(IN_FLIGHT):
+            asked = requests(2 * times, seed=40 + number)
+            taken = await take_turns(
+                {"off": (ask(0.0), asked[::2]), "on": (ask(0.1), asked[1::2])}, in_flight, processes=pids
+            )
+            rows.append(row("SearchDesigns, beauty off", name, taken["off"], in_flight))
+            over = times_over(taken["on"], taken["off"])
+            rows.append(row("SearchDesigns, beauty on", name, taken["on"], in_flight, over_bare=over))
+    return rows
+
+
+async def measure(options: argparse.Namespace, progress: Progress) -> tuple[list[Row], dict[str, Any]]:
+    """All sections."""
+    rows: list[Row] = []
+    facts: dict[str, Any] = {"designs": options.designs}
+    with ExitStack() as resources:
+        log = options.state / "embed.log"
+        embed = resources.enter_context(
+            service("services.embed", log, "--backend=local", f"--model-repository={REPOSITORY}")
+        )
+        backend = LocalBackend(REPOSITORY, (AESTHETIC,))
+        judge = await AestheticModel(backend).get()
+        await backend.close()
+        async with connect(embed[0]) as channel:
+            stub = EmbedServiceStub(channel)
+            peers = Peers(channel, channel, timeout_s=60, fingerprint_ttl_s=0)
+            space = await peers.space(_NEVER, Backoff(), packing=judge.packing)
+            clouds, sample = await sample_clouds(stub), await sample_tokens(stub)
+            tags = await peers.embed_texts(_TAGS, {}, _NEVER, Backoff())
+        assert space.tokens is not None
+        packed = space.tokens.packing.size(space.tokens.dims)
+        facts |= {
+            "model": judge.version.fingerprint,
+            "grid": judge.packing.grid,
+            "bits": judge.packing.bits,
+            "packed_bytes": packed,
+            "with_vector_bytes": space.tokens.size,
+            "text_bytes": 4 * -(-space.tokens.size // 3),
+        }
+        folder = options.state / space.tokens.fingerprint[:12]
+        folder.mkdir(parents=True, exist_ok=True)
+        for kind in ("lite", "server") if options.milvus == "both" else (options.milvus,):
+            name = f"{options.designs:,} on {'Milvus Lite' if kind == 'lite' else 'a Milvus server'}"
+            with ExitStack() as stack:
+                uri = str(folder / f"lite-{options.designs}.db")
+                if kind == "server":
+                    uri, _ = stack.enter_context(running(folder / "server"))
+                milvus = Milvus(uri, timeout_s=300)
+                task = progress.add_task(f"filling {name}", total=options.designs)
+                try:
+                    version = await fill(
+                        milvus,
+                        f"rerank{options.designs}",
+                        space,
+                        clouds,
+                        sample,
+                        options.designs,
+                        lambda some, task=task: progress.advance(task, some),  # type: ignore[misc]  # bound now
+                    )
+                    rows += await parts_section(
+                        milvus, version, tags, options.designs, options.requests, name
+                    )
+                finally:
+                    await milvus.close()
+                if kind == "lite":
+                    facts["disk_bytes"] = {
+                        part: bytes_on_disk(Path(uri), collection) / options.designs
+                        for part, collection in zip(
+                            ("tokens", "crop's vector", "design"), version.names.all, strict=True
+                        )
+                    }
+                address, pid = stack.enter_context(
+                    service(
+                        "services.rank",
+                        options.state / "rank.log",
+                        f"--embed-address={embed[0]}",
+                        f"--milvus-uri={uri}",
+                        f"--catalogue=rerank{options.designs}",
+                        f"--blob-dir={options.state / 'photos'}",
+                        f"--model-repository={REPOSITORY}",
+                    )
+                )
+                rows += await search_section(address, [pid, embed[1]], options.requests, name)
+                facts.setdefault("rank_memory_bytes", {})[kind] = proportional_bytes(pid)
+    return rows, facts
+
+
+def show_bytes(facts: dict[str, Any], console: Console) -> None:
+    """Print what a design takes."""
+    table = Table(title=f"bytes a design, grid {facts['grid']}, {facts['bits']} bits", title_justify="left")
+    for head in ("what", "bytes"):
+        table.add_column(head, justify="right" if head == "bytes" else "left")
+    table.add_row("tokens, packed", f"{facts['packed_bytes']:,}")
+    table.add_row("with the photo's vector", f"{facts['with_vector_bytes']:,}")
+    table.add_row("as a text", f"{facts['text_bytes']:,}")
+    for part, size in facts.get("disk_bytes", {}).items():
+        table.add_row(f"on disk in Milvus Lite: {part}", f"{size:,.0f}")
+    console.print(table)
+    for kind, size in facts.get("rank_memory_bytes", {}).items():
+        console.print(f"RankService on {kind}: {size / 2**20:.0f} MiB", highlight=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench rerank", description=__doc__.split("\n")[0])
+    parser.add_argument("--designs", type=int, default=2_000, help="size of the catalogue")
+    parser.add_argument("--milvus", choices=("lite", "server", "both"), help="default: what is installed")
+    parser.add_argument("--requests", type=int, default=100, help="times that each is asked")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument(
+        "--state", type=Path, default=Path(".lunula/bench-rerank"), help="where things are kept"
+    )
+    options = parser.parse_args(arguments)
+    if options.requests < 20 or options.designs < 2 * DEFAULT_HEAD:
+        parser.error(f"at least 20 requests and {2 * DEFAULT_HEAD} designs")
+    if options.milvus is None:
+        options.milvus = "both" if LAUNCHER.exists() else "lite"
+    if not (REPOSITORY / AESTHETIC / "config.pbtxt").is_file():
+        sys.exit("there is no model `aesthetic` in triton_models")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+    options.state.mkdir(parents=True, exist_ok=True)
+    with Progress(console=Console(stderr=True)) as progress:
+        rows, facts = asyncio.run(measure(options, progress))
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    show(rows, console)
+    show_bytes(facts, console)
+    if options.json is not None:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        content = {**facts, "rows": [asdict(item) for item in rows]}
+        options.json.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

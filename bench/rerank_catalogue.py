@@ -1,0 +1,95 @@
+"""A drawn catalogue whose designs have image tokens, for bench.rerank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from bench.search_drawn import SAMPLE, Cloud, designs
+from cli.records import find
+from lunula.embed.v1 import embed_service_pb2 as embed_pb
+from lunula.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
+from lunula.type.v1 import photo_pb2
+from nails.aesthetic_tokens import Packing, pack, unpack
+from services.kit.client import call
+from services.kit.deadline import Deadline
+from services.rank.catalogue import Catalogue, Space, Version
+from services.rank.milvus import Milvus
+from services.rank.rows import IndexedDesign
+from services.rank.store import Store
+from services.rank.token_rows import PhotoTokens, TokenSpace
+
+_WRITE_ROWS = 200
+_NOISE = 0.05
+_SEED = 23
+_NEVER = Deadline.never()
+_WHOLE = Packing(7, 16)
+
+
+async def sample_tokens(embed: EmbedServiceStub) -> list[PhotoTokens]:
+    """The whole tokens of the sample's photos, as EmbedService makes them."""
+    found = []
+    for record in find(SAMPLE):
+        request = embed_pb.EmbedDesignsRequest(
+            designs=[embed_pb.DesignInput(photo=photo_pb2.Photo(data=record.photo.read_bytes()))],
+            token_packing=embed_pb.TokenPacking(grid=_WHOLE.grid, bits=_WHOLE.bits),
+        )
+        response: embed_pb.EmbedDesignsResponse = await call(embed.EmbedDesigns, request, timeout=60)
+        made = response.items[0].embedding
+        found.append(PhotoTokens(made.tokens.data, tuple(made.photo_align.values)))
+    return found
+
+
+def with_tokens(
+    rows: Iterator[IndexedDesign], sample: Sequence[PhotoTokens], space: TokenSpace, *, start: int
+) -> Iterator[IndexedDesign]:
+    """The designs with tokens of the sample's photos, each a little changed, so that none are equal."""
+    whole = [unpack(one.tokens, _WHOLE, space.dims).astype(np.float32) for one in sample]
+    for number, row in enumerate(rows, start=start):
+        rng = np.random.default_rng((_SEED, number))
+        tokens = whole[number % len(whole)]
+        changed = tokens + _NOISE * tokens.std() * rng.standard_normal(tokens.shape)
+        align = np.asarray(sample[number % len(sample)].align) + 0.01 * rng.standard_normal(space.align_dims)
+        align /= np.linalg.norm(align)
+        kept = PhotoTokens(pack(changed.astype(np.float32), space.packing), tuple(align.tolist()))
+        yield replace(row, tokens=kept.text(space))
+
+
+async def fill(
+    milvus: Milvus,
+    name: str,
+    space: Space,
+    clouds: tuple[Cloud, Cloud],
+    sample: Sequence[PhotoTokens],
+    count: int,
+    on_written: Callable[[int], None],
+) -> Version:
+    """The catalogue `name` with so many designs; goes on where an earlier run stopped."""
+    store = Store(milvus)
+
+    async def known() -> Space:
+        return space
+
+    version = await Catalogue(milvus, store, name).live_or_first(known, _NEVER)
+    assert version.tokens is not None
+    there = await store.count(version.names.design, "", _NEVER) // _WRITE_ROWS * _WRITE_ROWS
+    on_written(there)
+    vectors, aligns = clouds[0].draw(count, _SEED), clouds[1].draw(count, _SEED + 1)
+    drawn = designs(vectors, aligns, space, seed=_SEED, start=there)
+    rows = with_tokens(drawn, sample, version.tokens, start=there)
+    while batch := list(islice(rows, _WRITE_ROWS)):
+        await store.upsert(version.names, batch, _NEVER)
+        on_written(len(batch))
+    await store.flush(version.names, _NEVER, least_rows=0)
+    return version
+
+
+def bytes_on_disk(folder: Path, collection: str) -> int:
+    """Of one collection of Milvus Lite, with its log."""
+    return sum(
+        path.stat().st_size for path in (folder / "collections" / collection).rglob("*") if path.is_file()
+    )

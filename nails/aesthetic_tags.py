@@ -1,0 +1,75 @@
+"""Tags of the aesthetic score: what a photo is meant to be, in words that `text_encode` reads.
+
+A tag is a word or a line. What the vocabulary knows is said in its first English word, whatever the language
+it was asked in; anything else stands as it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from nails.vocabulary import TERM_BY_NAME
+
+MAX_TAGS = 8
+"""Tags that the model takes at once."""
+TAG_KINDS = ("theme", "pattern", "finish", "part")
+"""Kinds of the vocabulary that a photo can be beautiful as."""
+AUTO_KINDS = ("theme", "pattern")
+"""Kinds that a photo is looked through for when it comes without a tag."""
+
+
+class Said(Protocol):
+    """A phrase of a request; see nails.phrases.Phrase."""
+
+    @property
+    def kind(self) -> str:
+        """Of the vocabulary."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Of the vocabulary; "" outside it."""
+        ...
+
+    @property
+    def negated(self) -> bool:
+        """Whether the request refuses it."""
+        ...
+
+
+@dataclass(frozen=True)
+class KnownTag:
+    """A tag of the vocabulary. words: the first English word."""
+
+    kind: str
+    name: str
+    words: str
+
+
+AUTO_TAGS: Final[tuple[KnownTag, ...]] = tuple(
+    KnownTag(kind, name, term.en[0]) for kind in AUTO_KINDS for name, term in TERM_BY_NAME[kind].items()
+)
+_WORDS_BY_NAME: Final[dict[str, str]] = {
+    name: term.en[0] for kind in reversed(TAG_KINDS) for name, term in TERM_BY_NAME[kind].items()
+}
+
+
+def words_of_tag(tag: str) -> str:
+    """What is read for a tag: a name of the vocabulary ("cherry_blossom") as its words, others as written."""
+    return _WORDS_BY_NAME.get(tag, tag)
+
+
+def tags_of_request(phrases: Iterable[Said], mdd: Sequence[str]) -> tuple[str, ...]:
+    """The tags of a request, at most MAX_TAGS.
+
+    They are the themes, patterns, finishes and parts that it names and does not refuse, in the order of the
+    text; where it names none, the lines of its multi-level description.
+    """
+    named = [
+        TERM_BY_NAME[phrase.kind][phrase.name].en[0]
+        for phrase in phrases
+        if phrase.kind in TAG_KINDS and phrase.name and not phrase.negated
+    ]
+    return tuple(dict.fromkeys(named or mdd))[:MAX_TAGS]

@@ -1,0 +1,146 @@
+"""Photos that callers send, judged for what they are meant to be (paper Q)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lunula.embed.v1 import embed_service_pb2 as embed_pb
+from lunula.type.v1 import photo_pb2, response_info_pb2, vector_pb2
+from nails.aesthetic_tags import AUTO_TAGS, KnownTag, words_of_tag
+from services.kit.client import Backoff
+from services.kit.deadline import Deadline
+from services.kit.errors import FailedPrecondition, Internal
+from services.kit.timings import stage
+from services.rank.aesthetics import AestheticModel, Judge, Matrix, tag_matrix
+from services.rank.peers import EmbeddedDesign, Peers
+from services.rank.photos import Photos
+from services.rank.token_rows import PhotoTokens, read_batch
+
+_BACKOFF = Backoff(attempts=3)
+AUTO_COSINE = 0.1
+"""A photo looks like nothing of the vocabulary where no cosine is above this."""
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What photos are judged as. words, vectors: the caller's. auto: to look for where there are none."""
+
+    words: tuple[str, ...] = ()
+    vectors: Matrix | None = None
+    auto: Matrix | None = None
+
+
+@dataclass(frozen=True)
+class PhotoScore:
+    """How beautiful a photo is. alignment: mean cosine with `words`, None without. found: in the photo.
+
+    models: that took part.
+    """
+
+    score: float
+    distribution: tuple[float, ...]
+    beauty: float
+    words: tuple[str, ...]
+    alignment: float | None
+    found: tuple[tuple[KnownTag, float], ...]
+    models: tuple[response_info_pb2.ModelVersion, ...]
+
+
+class Scoring:
+    """Judges photos, one at a time; batching happens below, in the backend."""
+
+    def __init__(self, *, model: AestheticModel, peers: Peers, photos: Photos) -> None:
+        self._model = model
+        self._peers = peers
+        self._photos = photos
+
+    async def judge(self) -> Judge:
+        """The model as it is served now. Raises as AestheticModel.get does."""
+        return await self._model.get()
+
+    async def tags(self, judge: Judge, words: Sequence[str], auto: bool, deadline: Deadline) -> Tags:
+        """The words' vectors; without words and with `auto`, those of the tags to look for."""
+        if words:
+            places = {f"texts[{index}]": f"tags[{index}]" for index in range(len(words))}
+            asked = [words_of_tag(word) for word in words]
+            vectors = await self._peers.embed_texts(asked, places, deadline, _BACKOFF)
+            return Tags(tuple(asked), tag_matrix(judge, vectors))
+        if not auto:
+            return Tags()
+        known = await self._known(deadline)
+        judge.check_made_with("text_encode", known[0].fingerprint)
+        matrix = np.array([vector.values for vector in known], np.float32)
+        # Where photos and words are not of one space there is nothing to look for.
+        return Tags(auto=matrix if matrix.shape[1] == judge.align_dims else None)
+
+    async def score(
+        self, judge: Judge, photo: photo_pb2.Photo, field: str, tags: Tags, deadline: Deadline
+    ) -> PhotoScore:
+        """The score of the photo at path `field`. Raises as Photos.read, Peers and the backend do."""
+        read = await self._photos.read(photo, field, deadline)
+        made = await self._peers.embed_design(
+            embed_pb.DesignInput(photo=photo_pb2.Photo(data=read.data)),
+            "",
+            {"photo": field},
+            deadline,
+            _BACKOFF,
+            packing=judge.packing,
+        )
+        tokens, align = _looked_at(judge, made)
+        unit = align[0] / max(float(np.linalg.norm(align[0])), 1e-12)
+        found: tuple[tuple[KnownTag, float], ...] = ()
+        words, vectors = tags.words, tags.vectors
+        if tags.auto is not None:
+            found, vectors = _best(tags.auto, unit)
+            words = tuple(tag.words for tag, _ in found)
+        if vectors is None:
+            vectors = np.zeros((0, judge.tag_dims), np.float32)
+        deadline.check("judging the photo")
+        with stage("beauty"):
+            scores = await self._model.score(judge, tokens, align, vectors, deadline)
+        score = float(scores.score[0])
+        return PhotoScore(
+            score=score,
+            distribution=tuple(scores.distribution[0].tolist()),
+            beauty=judge.beauty(score),
+            words=words,
+            alignment=_alignment(vectors, unit),
+            found=found,
+            models=(*made.models, judge.version),
+        )
+
+    async def _known(self, deadline: Deadline) -> list[vector_pb2.Vector]:
+        return await self._peers.embed_texts([tag.words for tag in AUTO_TAGS], {}, deadline, _BACKOFF)
+
+
+def _looked_at(judge: Judge, made: EmbeddedDesign) -> tuple[NDArray[np.float16], Matrix]:
+    """(tokens [1, T, D], align [1, D_a]) as a stored design would have them, so that both score alike."""
+    space = made.token_space
+    if space is None or made.tokens is None or made.photo_align is None:
+        raise Internal("EmbedService gave no image tokens", reason="PEER_REFUSED")
+    judge.check_made_with("image_align", made.photo_align.fingerprint)
+    if why := judge.why_not(space):
+        raise FailedPrecondition(f"model aesthetic: {why}", reason="MODEL_UNSUITABLE")
+    kept = PhotoTokens(made.tokens.data, tuple(made.photo_align.values)).text(space)
+    batch = read_batch({"": {"tokens": kept}}, space)
+    return batch.tokens, batch.align
+
+
+def _alignment(vectors: Matrix, unit: NDArray[np.float32]) -> float | None:
+    """Mean cosine; None without words, and where photos and words are not of one space."""
+    if not len(vectors) or vectors.shape[1] != len(unit):
+        return None
+    return float((vectors @ unit).mean())
+
+
+def _best(known: Matrix, unit: NDArray[np.float32]) -> tuple[tuple[tuple[KnownTag, float], ...], Matrix]:
+    """The tag of AUTO_TAGS that the photo looks most like, with its cosine and its vector; or none."""
+    cosines = known @ unit
+    best = int(np.argmax(cosines))
+    if cosines[best] < AUTO_COSINE:
+        return (), known[:0]
+    return ((AUTO_TAGS[best], float(cosines[best])),), known[best : best + 1]

@@ -1,0 +1,81 @@
+"""`lunula beauty` and the terms of beauty in a terminal."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console, RenderableType
+from typer.testing import CliRunner
+
+from cli.__main__ import app
+from cli.beauty import request_of
+from cli.tables import bars, beauty_table, hits_table
+from lunula.rank.v1 import rank_service_pb2 as rank
+from lunula.type.v1 import item_error_pb2
+
+
+def printed(what: RenderableType) -> str:
+    out = io.StringIO()
+    Console(file=out, width=160).print(what)
+    return out.getvalue()
+
+
+def test_photos_and_tags_are_asked_for_as_typed() -> None:
+    request = request_of([b"a", b"b"], ["wedding"], auto=False)
+    assert [photo.data for photo in request.photos] == [b"a", b"b"]
+    assert list(request.tags) == ["wedding"]
+    assert request.without_auto_tags
+    assert not request_of([b"a"], [], auto=True).without_auto_tags
+
+
+def test_a_score_is_shown_with_its_votes_and_what_it_was_judged_as() -> None:
+    scored = rank.AestheticScore(
+        score=6.25,
+        beauty=0.8,
+        distribution=[0, 0, 0, 0, 0.1, 0.4, 0.4, 0.1, 0, 0],
+        tags_used=["wedding"],
+        tag_alignment=0.31,
+        auto_tags=[rank.AutoTag(kind="theme", name="wedding", cosine=0.31)],
+    )
+    wrong = item_error_pb2.ItemError(message="not a photo [bold]")
+    text = printed(
+        beauty_table(
+            ["a.jpg", "b.jpg"],
+            [rank.ScoreAestheticsItem(result=scored), rank.ScoreAestheticsItem(error=wrong)],
+        )
+    )
+    for part in ("6.25", "0.80", "wedding", "(found in it)", "0.31", "not a photo [bold]"):
+        assert part in text
+    assert "██" in text
+
+
+def test_bars_are_full_for_the_largest_share() -> None:
+    assert bars([0.0, 0.5, 1.0]) == " ▄█"
+    assert bars([0.0, 0.0]) == "  "
+    assert bars([]) == ""
+
+
+def test_a_hit_without_a_score_has_a_dash_and_says_why() -> None:
+    hit = rank.Hit(design=rank.Design(design_id="d1"), score=0.55)
+    hit.terms.add(channel="design", raw=0.7, normalised=0.5, weight=0.9, contribution=0.45)
+    hit.terms.add(
+        channel="aesthetic", normalised=0.5, weight=0.1, contribution=0.05, note="tokens are not stored"
+    )
+    text = printed(hits_table(rank.SearchDesignsResponse(hits=[hit]), title="red"))
+    for part in ("0.70 → .450", "– → .050", "aesthetic: tokens are not stored"):
+        assert part in text
+
+
+def test_a_photo_that_is_not_there_is_named(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["beauty", str(tmp_path / "none.jpg")])
+    assert result.exit_code == 2
+    assert "none.jpg" in result.output
+
+
+@pytest.mark.parametrize("weight", ["-0.1", "0.6", "much"])
+def test_a_weight_of_beauty_that_there_is_not_is_refused(weight: str) -> None:
+    result = CliRunner().invoke(app, ["search", "red", "--beauty", weight])
+    assert result.exit_code == 2
+    assert "--beauty" in result.output

@@ -1,0 +1,208 @@
+"""`lunula eval rerank` against a service that ranks by the rule it measures."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from typer.testing import CliRunner
+
+from cli.__main__ import app
+from cli.eval_rerank import models_digest
+from lunula.rank.v1 import rank_service_pb2 as rank
+from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
+from nails.aesthetic_rerank import in_play, relevance_part, rerank, term
+from tests.rank_server import serving
+from tests.rated_pool import rated_folder
+
+PHOTOS = 40
+UNSCORED = "000001"
+PAGE = 17
+
+
+class ByRule(rank_grpc.RankServiceServicer):
+    """Every request likes designs by a hash of both; a third of them too little to be relevant. Beauty falls
+    with the id. Pages are short. others: designs that somebody else
+    indexed; judges: whether it judges beauty."""
+
+    def __init__(self) -> None:
+        self.indexed: list[str] = []
+        self.asked: list[tuple[str, float]] = []
+        self.others: list[str] = []
+        self.judges = True
+
+    async def IndexDesigns(
+        self, requests: AsyncIterator[rank.IndexDesignsRequest], _: grpc.aio.ServicerContext
+    ) -> AsyncIterator[rank.IndexDesignsResponse]:
+        async for request in requests:
+            assert request.design.photo.data
+            assert not request.design.title
+            self.indexed.append(request.design.design_id)
+            yield rank.IndexDesignsResponse(
+                design_id=request.design.design_id, state=rank.INDEX_STATE_INDEXED
+            )
+
+    async def SearchDesigns(
+        self, request: rank.SearchDesignsRequest, _: grpc.aio.ServicerContext
+    ) -> rank.SearchDesignsResponse:
+        weight = round(request.aesthetic_weight, 6)
+        self.asked.append((request.text, weight))
+        names = sorted({*self.indexed, *self.others})
+        relevance = [zlib.crc32(f"{request.text}/{name}".encode()) % 2**20 / 2**20 for name in names]
+        parts = [relevance_part(own, weight) for own in relevance]
+        counts = in_play(parts, names, head=200)
+        beauty = {place: 1 - place / len(names) for place in counts if names[place] != UNSCORED}
+        placed = rerank(parts, names, beauty, weight=weight)
+        start = int(request.page_token or 0)
+        hits = []
+        end = start + min(PAGE, request.page_size)
+        for one in placed[start:end]:
+            terms = [rank.ScoreTerm(channel="design", contribution=one.relevance)]
+            if weight and self.judges:
+                found = term(one, 5.0, weight)
+                terms.append(
+                    rank.ScoreTerm(
+                        channel=found.channel,
+                        normalised=found.normalised,
+                        contribution=found.contribution,
+                        note=one.standing.value,
+                    )
+                )
+            design = rank.Design(design_id=names[one.index])
+            hits.append(rank.Hit(design=design, score=one.score, terms=terms))
+        return rank.SearchDesignsResponse(hits=hits, next_page_token=str(end) if end < len(placed) else "")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return rated_folder(tmp_path_factory.mktemp("data"), PHOTOS)
+
+
+@pytest.fixture
+def service() -> ByRule:
+    return ByRule()
+
+
+@pytest.fixture
+def address(service: ByRule) -> Iterator[str]:
+    with serving(service) as found:
+        yield found
+
+
+def lunula(*words: str) -> tuple[int, str, str]:
+    ended = CliRunner().invoke(app, ["eval", "rerank", *words])
+    return ended.exit_code, ended.stdout, "".join(ended.stderr.split())  # lines break anywhere
+
+
+def part_of(terms: Path) -> Path:
+    """Where an interrupted run keeps what it has."""
+    return terms.with_name(f"{terms.name}.{models_digest()}.part")
+
+
+def test_the_orders_of_the_service_are_those_that_are_computed(
+    folder: Path, service: ByRule, address: str
+) -> None:
+    code, out, said = lunula("--data", str(folder), "--rank", address, "--json", "--check", "9")
+    found = json.loads(out)
+    assert code == 0, said
+    assert (found["checked"], found["wrong"]) == (9 * 5, [])
+    assert (found["photos"], found["requests"]) == (24, 24)
+    assert len(service.indexed) == 24
+    assert [row["weight"] for row in found["rows"]] == [0, 0.02, 0.05, 0.1, 0.2] * 2
+    assert found["chosen"] in (0, 0.02, 0.05, 0.1, 0.2)
+    assert found["gains"]["0"]["nDCG@10"]["mean"] == 0
+
+
+def test_a_service_that_ranks_otherwise_is_found_out(folder: Path, address: str, tmp_path: Path) -> None:
+    terms = tmp_path / "terms.jsonl"
+    assert lunula("--data", str(folder), "--rank", address, "--terms", str(terms), "--check", "0")[0] == 0
+    lines = []
+    for line in terms.read_text().splitlines():
+        fields = json.loads(line)
+        lines.append(json.dumps(fields | {"beauty": fields["beauty"][::-1]}) + "\n")
+    terms.unlink()
+    part_of(terms).write_text("".join(lines))
+    code, _, said = lunula("--data", str(folder), "--rank", address, "--terms", str(terms), "--check", "24")
+    assert code == 1
+    assert "notascomputed" in said
+
+
+def test_a_catalogue_with_other_designs_is_refused(folder: Path, service: ByRule, address: str) -> None:
+    service.others = ["a", "b", "c"]
+    code, _, said = lunula("--data", str(folder), "--rank", address)
+    assert code == 2
+    assert "otherdesigns" in said
+
+
+def test_terms_are_read_in_place_of_asking(
+    folder: Path, service: ByRule, address: str, tmp_path: Path
+) -> None:
+    terms = tmp_path / "new" / "terms.jsonl"
+    words = ("--data", str(folder), "--terms", str(terms), "--json")
+    first = json.loads(lunula(*words, "--rank", address)[1])
+    asked = len(service.asked)
+    again = json.loads(lunula(*words, "--rank", "127.0.0.1:1")[1])
+    assert len(service.asked) == asked
+    assert again["rows"] == first["rows"]
+    assert again["checked"] == 0
+    code, _, said = lunula(*words, "--each", "2")
+    assert code == 2
+    assert "24requests,notthe48" in said
+
+
+def test_an_interrupted_run_goes_on(folder: Path, service: ByRule, address: str, tmp_path: Path) -> None:
+    terms = tmp_path / "terms.jsonl"
+    words = ("--data", str(folder), "--terms", str(terms), "--rank", address, "--check", "0", "--json")
+    whole = json.loads(lunula(*words)[1])
+    lines = terms.read_text().splitlines(keepends=True)
+    terms.unlink()
+    part_of(terms).write_text("".join(lines[:20]) + lines[20][:30])
+    service.asked.clear()
+    again = json.loads(lunula(*words)[1])
+    assert len({text for text, _ in service.asked}) <= 4
+    assert again["rows"] == whole["rows"]
+    assert [path.name for path in tmp_path.iterdir()] == ["terms.jsonl"]
+
+
+def test_tables_and_a_page(folder: Path, address: str, tmp_path: Path) -> None:
+    page = tmp_path / "rerank.html"
+    code, out, _ = lunula("--data", str(folder), "--rank", address, "--page", str(page), "--check", "2")
+    assert code == 0
+    assert "10 of 10 orders of the service are as computed" in out
+    assert "chosen: " in out
+    assert "By the model" in page.read_text(encoding="utf-8")
+    assert (tmp_path / "rerank-weights.png").stat().st_size > 5_000
+
+
+def test_no_default_is_chosen_on_test(folder: Path, address: str) -> None:
+    words = ("--data", str(folder), "--rank", address, "--split", "test", "--check", "0")
+    assert "a default is chosen on val" in lunula(*words)[1]
+    assert json.loads(lunula(*words, "--json")[1])["chosen"] is None
+
+
+def test_a_service_without_the_model_is_said(folder: Path, service: ByRule, address: str) -> None:
+    service.judges = False
+    code, _, said = lunula("--data", str(folder), "--rank", address)
+    assert code == 2
+    assert "nobeautywasjudged" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--split", "train"), "--splittrain:notoneofval,test"),
+        (("--weights", "0.1,0.2"), "thefirstmustbe0"),
+        (("--weights", "0,0.9"), "in0to0.5"),
+        (("--weights", "0,0.2,0.1"), "mustrise"),
+        (("--weights", "0,much"), "notnumbers"),
+        (("--levels", "dense,verse"), "'verse'isnoneof"),
+    ],
+)
+def test_options_that_make_no_sense_are_said(folder: Path, words: tuple[str, ...], said: str) -> None:
+    code, _, found = lunula("--data", str(folder), *words)
+    assert code == 2
+    assert said in found

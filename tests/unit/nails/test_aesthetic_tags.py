@@ -1,0 +1,53 @@
+"""What a photo is meant to be, out of a request's words or of none."""
+
+from __future__ import annotations
+
+import pytest
+
+from nails.aesthetic_tags import AUTO_TAGS, MAX_TAGS, tags_of_request, words_of_tag
+from nails.phrases import parse
+
+
+def tags(text: str) -> tuple[str, ...]:
+    reading = parse(text)
+    return tags_of_request(reading.phrases, reading.mdd)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("long almond nails with marble and gold foil for a wedding", ("marble", "gold foil", "wedding")),
+        ("マットなクリスマスネイル", ("matte", "christmas")),
+        ("marble, marbled, marbling", ("marble",)),
+        ("halloween without glitter", ("halloween",)),
+    ],
+)
+def test_a_request_is_about_what_the_vocabulary_knows_and_it_does_not_refuse(
+    text: str, expected: tuple[str, ...]
+) -> None:
+    assert tags(text) == expected
+
+
+def test_a_request_of_shapes_and_colours_is_about_its_own_lines() -> None:
+    assert tags("long almond nails in red") == tuple(parse("long almond nails in red").mdd)
+    assert tags("xyzzy") == ("xyzzy",)
+    assert tags("") == ()
+
+
+def test_a_request_is_about_no_more_than_the_model_takes() -> None:
+    assert (
+        len(tags("marble, dots, stripes, check, floral, leopard, hearts, stars, swirl, flames")) == MAX_TAGS
+    )
+
+
+def test_a_name_of_the_vocabulary_stands_for_its_words() -> None:
+    assert words_of_tag("cherry_blossom") == "cherry blossom"
+    assert words_of_tag("cat_eye") == "cat-eye"
+    assert words_of_tag("桜") == "桜"
+    assert words_of_tag("my own idea") == "my own idea"
+
+
+def test_photos_are_looked_through_for_themes_and_patterns_each_once() -> None:
+    assert {tag.kind for tag in AUTO_TAGS} == {"theme", "pattern"}
+    assert len({(tag.kind, tag.name) for tag in AUTO_TAGS}) == len(AUTO_TAGS) > 40
+    assert all(tag.words for tag in AUTO_TAGS)
