@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cli.aesthetic_charts import distributions_png, histograms_png, scatter_png
-from cli.page import templates
+from cli.picture_page import write_with_pictures
 from evaluation.aesthetic_predictions import Variant
 from evaluation.aesthetic_table import CONTROLS, FIGURES, OURS, AestheticTable, Difference
 
@@ -36,22 +34,6 @@ def write_page(
         differences=differences,
         shown=shown,
     )
-
-
-def write_with_pictures(path: Path, template: str, pictures: Mapping[str, bytes], **facts: Any) -> list[Path]:
-    """Writes a page of a template with pictures inside, and each as PATH-NAME.png; returns what was written.
-
-    The template gets `pictures` in base64 beside the facts.
-    """
-    encoded = {name: base64.b64encode(data).decode() for name, data in pictures.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    page = templates.get_template(template).render(pictures=encoded, **facts)
-    path.write_text(page, encoding="utf-8")
-    written = [path]
-    for name, data in pictures.items():
-        written.append(path.with_name(f"{path.stem}-{name}.png"))
-        written[-1].write_bytes(data)
-    return written
 
 
 def _with_distribution(variants: Sequence[Variant]) -> Variant | None:

@@ -10,7 +10,7 @@ import numpy as np
 from rich.table import Table
 
 from cli.aesthetic_charts import OURS
-from cli.aesthetic_page import write_with_pictures
+from cli.picture_page import write_with_pictures
 from cli.plotting import FAINT, Plot, Sheet
 from evaluation.metrics import PairedDifference
 from evaluation.rerank_weights import Line

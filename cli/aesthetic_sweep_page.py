@@ -10,9 +10,9 @@ import numpy as np
 from rich.table import Table
 
 from cli.aesthetic_charts import OURS
-from cli.aesthetic_page import write_with_pictures
 from cli.aesthetic_sweep import Images, Scores, SweepRow, rows_of
 from cli.page import inline_jpeg
+from cli.picture_page import write_with_pictures
 from cli.plotting import FAINT, Plot, Sheet
 
 _SHOWN = 6  # sets on the page

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cli.artist_charts import confusion_png, reliability_png
-from cli.page import templates
+from cli.picture_page import write_with_pictures
 from cli.plotting import COLOURS
 from evaluation.artist_metrics import accuracy
 from evaluation.artist_table import FIVE_TO_FIVE, LADDER, ArtistRow, ArtistTable, Gain
@@ -38,23 +37,18 @@ def write_page(path: Path, table: ArtistTable, gains: Sequence[Gain]) -> list[Pa
         "reliability": reliability_png([(row.name, row.curve) for row in shown if row.curve is not None]),
         "confusion": confusion_png(table.truth, chosen.answers, len(table.artists)),
     }
-    page = templates.get_template("artists.html.j2").render(
+    return write_with_pictures(
+        path,
+        "artists.html.j2",
+        pictures,
         table=table,
         chosen=chosen,
         shown=shown,
         gains=gains,
-        pictures={name: base64.b64encode(data).decode() for name, data in pictures.items()},
         pairs=table.confused(chosen.name, _PAIRS),
         wrong=int(np.sum(chosen.answers != table.truth)),
         hardest=_hardest(table, chosen),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
-    written = [path]
-    for name, data in pictures.items():
-        written.append(path.with_name(f"{path.stem}-{name}.png"))
-        written[-1].write_bytes(data)
-    return written
 
 
 def _shown(table: ArtistTable) -> list[ArtistRow]:

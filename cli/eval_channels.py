@@ -18,7 +18,7 @@ from cli import indexing
 from cli.channel_terms import TEXTS, ask_all, read_terms, records_of, requests_of, terms_json
 from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.models import DEFAULT_REPOSITORY
-from cli.own_stack import own_stack
+from cli.own_stack import EmptyRank, own_stack
 from cli.records import RecordError
 from cli.searching import RequestError
 from evaluation.channel_weights import (
@@ -61,14 +61,7 @@ def channels(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write everything to this JSON file.")] = None,
-    rank_address: Annotated[
-        str,
-        typer.Option(
-            "--rank",
-            help="RankService with an empty catalogue; by default a stack of its own is started and stopped.",
-            metavar="HOST:PORT",
-        ),
-    ] = "",
+    rank_address: EmptyRank = "",
 ) -> None:
     """Choose the weights of a search's channels, and the maps before them, on validation data.
 

@@ -18,7 +18,7 @@ from cli.aesthetic_rerank_page import weights_table, write_rerank_page
 from cli.aesthetic_terms import ask_all, disagreements
 from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.models import DEFAULT_REPOSITORY
-from cli.own_stack import own_stack
+from cli.own_stack import EmptyRank, own_stack
 from cli.records import Record
 from cli.searching import RequestError
 from evaluation.rerank_labels import LEVELS, Labels, Pool, read_pool
@@ -66,14 +66,7 @@ def rerank(
     page: Annotated[
         Path | None, typer.Option(help="Write a page with the plot, and the plot as PNG beside it.")
     ] = None,
-    rank_address: Annotated[
-        str,
-        typer.Option(
-            "--rank",
-            help="RankService with an empty catalogue; by default a stack of its own is started and stopped.",
-            metavar="HOST:PORT",
-        ),
-    ] = "",
+    rank_address: EmptyRank = "",
 ) -> None:
     """Measure how often the right photo is found, and how good and beautiful the first ten are, by weight.
 

@@ -23,7 +23,7 @@ from cli import (
 )
 from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.evaluation_page import render_results
-from cli.own_stack import own_stack
+from cli.own_stack import EmptyRank, own_stack
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from services.kit.client import connect
 
@@ -48,14 +48,7 @@ def retrieval(
     data: Annotated[Path, typer.Option(help="A folder with requests.jsonl and its photos.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     page: Annotated[Path | None, typer.Option(help="Write a page with every request and its hits.")] = None,
-    rank_address: Annotated[
-        str,
-        typer.Option(
-            "--rank",
-            help="RankService with an empty catalogue; by default a stack of its own is started and stopped.",
-            metavar="HOST:PORT",
-        ),
-    ] = "",
+    rank_address: EmptyRank = "",
     triton: Annotated[bool, typer.Option("--triton", help="Serve the models from the real Triton.")] = False,
 ) -> None:
     """Index the photos of a folder, ask every request, and count how often the right photo is found.

@@ -6,11 +6,24 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from cli.console import errors
 from cli.models import DEFAULT_REPOSITORY
 from cli.ports import Addresses, free_addresses
 from cli.stack import Stack, StackOptions
+
+EmptyRank = Annotated[
+    str,
+    typer.Option(
+        "--rank",
+        help="RankService with an empty catalogue; by default a stack of its own is started and stopped.",
+        metavar="HOST:PORT",
+    ),
+]
+"""The option of commands that fill a catalogue to measure on it."""
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from evaluation.aesthetic_metrics import (
 )
 from evaluation.aesthetic_pairs import TagPairs, tag_pairs
 from evaluation.aesthetic_predictions import Scored, Truth, Variant
-from evaluation.design_table import BETTER, UNKNOWN, WITHIN, WORSE, Cell
+from evaluation.design_table import Cell, verdict_of
 from evaluation.metrics import PairedDifference, paired_bootstrap
 
 OURS: Final = "ours"
@@ -81,11 +81,8 @@ class Difference:
     @property
     def verdict(self) -> str:
         """BETTER, WORSE, WITHIN or UNKNOWN."""
-        if self.deviation is None:
-            return UNKNOWN
-        if abs(self.difference.mean) <= self.deviation:
-            return WITHIN
-        return BETTER if (self.difference.mean > 0) != (self.figure in _LOWER_IS_BETTER) else WORSE
+        sign = -1 if self.figure in _LOWER_IS_BETTER else 1
+        return verdict_of(sign * self.difference.mean, self.deviation)
 
 
 @dataclass(frozen=True)

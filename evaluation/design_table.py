@@ -60,6 +60,15 @@ class Row:
         return Cell(float(means.mean()), float(means.std(ddof=1)) if len(means) > 1 else None)
 
 
+def verdict_of(better_by: float, deviation: float | None) -> str:
+    """BETTER or WORSE where a row is by more than `deviation`, else WITHIN; UNKNOWN where that is None."""
+    if deviation is None:
+        return UNKNOWN
+    if abs(better_by) <= deviation:
+        return WITHIN
+    return BETTER if better_by > 0 else WORSE
+
+
 @dataclass(frozen=True)
 class Step:
     """A row less another on a subset. difference: over requests, their figures averaged over runs.
@@ -78,11 +87,7 @@ class Step:
     @property
     def verdict(self) -> str:
         """Whether the step is larger than what differs between runs."""
-        if self.deviation is None:
-            return UNKNOWN
-        if abs(self.difference.mean) <= self.deviation:
-            return WITHIN
-        return BETTER if self.difference.mean > 0 else WORSE
+        return verdict_of(self.difference.mean, self.deviation)
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,13 @@ from training.artist.fold_step import deal
 from training.artist.nested import Nest
 from training.artist.openset_models import SPACES, Material, space_of, unit
 from training.artist.served import FoldedArtistImage
-from training.artist.steps import Job, StepError
 from training.backbone import EfficientNetLite0
 from training.design.encoders import Encoders
 from training.design.export import example_images
 from training.design.image_align import ALIGN_DIM
 from training.design.image_style import STYLE_DIM
 from training.export import run_onnx
+from training.stepwise import Job, StepError
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(600)]
 ARTISTS = ("abe 花", "ban%20", "chi", "dan")

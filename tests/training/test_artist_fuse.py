@@ -27,7 +27,7 @@ from training.artist import fuse as step
 from training.artist.fuse_fitting import fit_pool, fit_ranker, fit_reach, fit_temperature
 from training.artist.fuse_rules import fixed, ladder
 from training.artist.fuse_trees import fit_trees
-from training.artist.steps import Job, StepError
+from training.stepwise import Job, StepError
 
 pytestmark = pytest.mark.torch
 

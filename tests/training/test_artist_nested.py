@@ -23,10 +23,11 @@ from training.artist.fold_step import deal
 from training.artist.knn_step import nearest
 from training.artist.label_step import combination
 from training.artist.nested import Task, cross_validate, open_nest
-from training.artist.steps import STEPS, Job, StepError, load_step
+from training.artist.steps import STEPS
 from training.artist.text_data import TfIdf, with_pairs
 from training.backbone import EfficientNetLite0
 from training.design.encoders import Encoders
+from training.stepwise import Job, StepError, load_step
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(600)]
 FACTS = [["main", "pattern", "dots"], ["accent", "pattern", "dots"], ["main", "part", "pearl"],
@@ -73,7 +74,7 @@ def right(out: Path, model: str) -> float:
 
 def test_every_step_can_be_loaded() -> None:
     for name in STEPS:
-        assert callable(load_step(name))
+        assert callable(load_step(STEPS, name))
 
 
 def test_folds_are_stratified_of_one_size_and_fixed_by_the_seed(data: Path) -> None:
@@ -178,7 +179,7 @@ def test_the_control_sees_no_nail(run: Path, data: Path, encoders: Path) -> None
 
 def test_an_interrupted_model_goes_on_and_equals_one_that_was_not(data: Path, tmp_path: Path) -> None:
     job = Job(data=data, out=tmp_path, seed=7)
-    load_step("folds")(job)
+    load_step(STEPS, "folds")(job)
     nest = open_nest(job)
     asked: list[tuple[int, int]] = []
 
@@ -207,7 +208,7 @@ def test_an_interrupted_model_goes_on_and_equals_one_that_was_not(data: Path, tm
 
 def test_a_model_never_sees_what_it_answers_for(data: Path, tmp_path: Path) -> None:
     job = Job(data=data, out=tmp_path)
-    load_step("folds")(job)
+    load_step(STEPS, "folds")(job)
     nest = open_nest(job)
     for outer in range(5):
         owned = []
@@ -221,7 +222,7 @@ def test_a_model_never_sees_what_it_answers_for(data: Path, tmp_path: Path) -> N
 
 def test_neighbours_are_the_mean_of_the_five_nearest(data: Path, tmp_path: Path) -> None:
     job = Job(data=data, out=tmp_path)
-    load_step("folds")(job)
+    load_step(STEPS, "folds")(job)
     nest = open_nest(job)
     task = nest.task(0, 0, 7)
     vectors = np.random.default_rng(0).normal(size=(48, 8)).astype(np.float32)

@@ -20,7 +20,7 @@ from training.artist.nested import Nest
 from training.artist.openset_fit import Signs, distribution, fit_enrolled, fit_unknown, strangeness
 from training.artist.openset_models import Material, space_of, unit
 from training.artist.openset_trial import first_works, split
-from training.artist.steps import Job, StepError
+from training.stepwise import Job, StepError
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(600)]
 ARTISTS, EACH = 20, 25

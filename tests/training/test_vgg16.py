@@ -11,12 +11,13 @@ torch = pytest.importorskip("torch", reason="needs the training environment")
 
 from evaluation.predictions import open_run
 from tests.training.artist_works import write_works
-from training.artist.steps import Job, load_step
+from training.artist.steps import STEPS
 from training.artist.vgg16 import PINS, Vgg16, VggArtist, VggHead, from_state, load_vgg16
 from training.artist.vgg_step import train_sgd, validate
 from training.design.features import onnx_runner
 from training.full.pins import SHA256, PinError, read_pins
 from training.full.weights import WeightsError
+from training.stepwise import Job, load_step
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(600)]
 TINY = (4, 0, 6, 0, 6, 0, 8, 0, 8, 0)  # as often halved as the whole
@@ -95,7 +96,7 @@ def test_the_head_starts_from_imagenet_and_learns() -> None:
 def test_the_step_answers_in_the_agreed_form(tmp_path: Path, head: str) -> None:
     data = write_works(tmp_path / "data", artists=2, each=6)
     job = Job(data=data, out=tmp_path / "run", options={"epochs": "2"})
-    load_step("folds")(job)
+    load_step(STEPS, "folds")(job)
     validate(job, tiny(cells=7), head)
     opened = open_run(job.out)
     table = opened.read("vgg16", 0)

@@ -10,15 +10,12 @@ and run lie in RUN/predictions, what `lunula eval aesthetic` reads.
 from __future__ import annotations
 
 import argparse
-import logging
-import shlex
-import sys
-from pathlib import Path
+from collections.abc import Sequence
 
 from evaluation.labelled import LabelsError
-from training.aesthetic.steps import STEPS, load_step
-from training.artist.steps import Job, StepError
+from training.aesthetic.steps import STEPS
 from training.export import ExportError
+from training.stepwise import add_arguments, run_steps
 
 _OPTIONS = """options of the steps (--option NAME=VALUE, repeatable):
   of AVA      rule=paper|official, test_list=FILE, least=1000, train=135000, val=1350, test=1350,
@@ -33,62 +30,20 @@ _OPTIONS = """options of the steps (--option NAME=VALUE, repeatable):
 """
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Reads the command line and does the steps in their order there."""
-    arguments = sys.argv[1:] if argv is None else argv
-    parser = _parser()
-    args = parser.parse_args(arguments)
-    for step in args.steps:
-        if step not in STEPS:
-            parser.error(f"{step!r} is no step: one of {', '.join(STEPS)}")
-    if not args.data.is_dir():
-        parser.error(f"--data {args.data}: no such folder")
-    options = {}
-    for option in args.option:
-        name, equals, value = option.partition("=")
-        if not (name and equals):
-            parser.error(f"--option {option}: not NAME=VALUE")
-        options[name] = value
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    job = Job(
-        data=args.data,
-        out=args.out,
-        seed=args.seed,
-        workers=args.workers,
-        command=shlex.join(["lunula", "train", "aesthetic", *arguments]),
-        options=options,
-    )
-    try:
-        for step in args.steps:
-            load_step(step)(job)
-    except (StepError, LabelsError, ExportError) as error:
-        parser.exit(2, f"error: {error}\n")
-    except ModuleNotFoundError as error:
-        sys.exit(f"error: {error.name} is not installed here: `make train-env`")
-    except OSError as error:
-        sys.exit(f"error: {error.filename or args.out}: {error.strerror or error}")
-    except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on where this one stopped")
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lunula train aesthetic",
         description=__doc__,
         epilog=f"steps: {', '.join(STEPS)}\n\n{_OPTIONS}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("steps", nargs="+", metavar="STEP", help="see below; several are done in their order")
-    parser.add_argument(
-        "--data", type=Path, required=True, metavar="DIR", help="drawn photos, or AVA's files"
+    add_arguments(
+        parser,
+        data="drawn photos, or AVA's files",
+        seed="fixes splits of AVA and training",
+        options="of a single step (see below)",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the results")
-    parser.add_argument("--seed", type=int, default=7, help="fixes splits of AVA and training (default 7)")
-    parser.add_argument("--workers", type=int, default=1, help="processes that read photos (default 1)")
-    parser.add_argument(
-        "--option", action="append", default=[], metavar="NAME=VALUE", help="of a single step (see below)"
-    )
-    return parser
+    run_steps(parser, STEPS, (LabelsError, ExportError), argv)
 
 
 if __name__ == "__main__":

@@ -21,11 +21,11 @@ from nails.preprocess import backbone_input
 from training.aesthetic.steps import photos_of
 from training.artist.features import Photo, Run, Source, extract
 from training.artist.nested import remember
-from training.artist.steps import Job, StepError
 from training.backbone import imagenet_backbone
 from training.design.features import open_network, write_network
 from training.design.sentences import Sentences
 from training.onnx_files import sha256_of
+from training.stepwise import Job, StepError
 
 logger = logging.getLogger(__name__)
 FOLDER = "features"

@@ -14,8 +14,8 @@ from nails.aesthetic_tokens import Grid, pooled
 from training.aesthetic.features import FOLDER, OUTPUTS, WORDS
 from training.aesthetic.steps import photos_of
 from training.artist.features import load
-from training.artist.steps import Job, StepError
 from training.design.sentences import Sentences
+from training.stepwise import Job, StepError
 
 Rows = NDArray[np.int64]
 NONE = -1  # in place of a tag

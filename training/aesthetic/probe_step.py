@@ -26,9 +26,9 @@ from training.aesthetic.features import works_of
 from training.aesthetic.material import Material, read_material
 from training.aesthetic.steps import whole
 from training.artist.features import read_photo
-from training.artist.steps import Job, StepError
 from training.backbone import imagenet_backbone
 from training.design.features import open_network
+from training.stepwise import Job, StepError
 
 FILE: Final = "probe.json"
 PENALTIES: Final = (30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from evaluation.aesthetics import read
 from evaluation.rated import RatedSet
-from training.artist.steps import Job, Step, StepError
+from training.stepwise import Job, StepError
 
 STEPS: Final[dict[str, str]] = {
     "features": "training.aesthetic.features:run",
@@ -22,13 +21,6 @@ STEPS: Final[dict[str, str]] = {
 
 _TEXTS: Final = ("rule", "test_list")
 _NUMBERS: Final = ("least", "train", "val", "test")
-
-
-def load_step(name: str) -> Step:
-    """The function of a step. Raises KeyError for an unknown one."""
-    module, _, function = STEPS[name].partition(":")
-    step: Step = getattr(importlib.import_module(module), function)
-    return step
 
 
 def photos_of(job: Job) -> RatedSet:

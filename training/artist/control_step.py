@@ -22,10 +22,10 @@ from training.artist import feature_step, features
 from training.artist.features import Photo, Source
 from training.artist.image_step import CONFIG, answer, with_photo
 from training.artist.nested import Table, Task, cross_validate, open_nest
-from training.artist.steps import Job, StepError
 from training.artist.train_image import train_head
 from training.design.features import SIZE, open_network
 from training.design.views import plain_view
+from training.stepwise import Job, StepError
 
 NAME = "background"
 _MARGIN = 0.02  # of the longer side: shadows and soft edges of the hand are covered too

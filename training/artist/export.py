@@ -50,12 +50,12 @@ from training.artist.openset_models import (
     space_of,
 )
 from training.artist.served import FoldedArtistImage
-from training.artist.steps import Job, StepError
 from training.artist.text_export import MOST_TEXT_BYTES, export_text, fit_quantised, told
 from training.artist.train_image import ArtistConfig
 from training.design.encoders import load_encoders
 from training.design.export import IMAGES, ORIGIN, example_images
 from training.export import ModelCard, Provenance, TensorCard, export_model
+from training.stepwise import Job, StepError
 
 logger = logging.getLogger(__name__)
 HALF_TOLERANCE = {"logits": 0.5, "embedding": 0.02}

@@ -21,12 +21,12 @@ from torch.nn import functional
 from evaluation.works import Work
 from training.artist.features import Photo, Source, extract
 from training.artist.nested import open_nest, remember
-from training.artist.steps import Job, StepError
 from training.design.encoders import Encoders, load_encoders
 from training.design.features import SIZE, open_network, write_network
 from training.design.image_align import ALIGN_DIM
 from training.design.image_style import STYLE_DIM
 from training.design.views import ViewConfig, distorted_view, plain_view
+from training.stepwise import Job, StepError
 
 FOLDER = "features"
 NAME = "compact"

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from evaluation.works import Work
 from nails.photo import PhotoError, decode
-from training.artist.steps import StepError
+from training.stepwise import StepError
 
 CHUNK = 256
 BATCH = 8

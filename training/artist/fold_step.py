@@ -12,7 +12,8 @@ import numpy as np
 
 from evaluation.folds import FILE, FoldedWork, Folds, read_folds, write_folds
 from evaluation.works import Work, read
-from training.artist.steps import INNER, OUTER, Job, StepError
+from training.artist.steps import INNER, OUTER
+from training.stepwise import Job, StepError
 
 FEWEST = 2  # works of an artist: with one there is nothing left to learn her from
 

@@ -43,7 +43,8 @@ from training.artist.fuse_rules import (
     ladder,
     out_of_fold,
 )
-from training.artist.steps import Job, StepError, write_about
+from training.artist.steps import write_about
+from training.stepwise import Job, StepError
 
 MEMBERS = ("logs", "mean")
 _NEIGHBOURS = {"image": "knn_image", "text": "knn_text"}

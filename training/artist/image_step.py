@@ -18,8 +18,8 @@ from torch.nn import functional
 from training.artist import feature_step, features
 from training.artist.artist_image import ArtistHead
 from training.artist.nested import Nest, Rows, Table, Task, cross_validate, open_nest
-from training.artist.steps import Job, StepError
 from training.artist.train_image import ArtistConfig, train_head
+from training.stepwise import Job, StepError
 
 CONFIG = ArtistConfig(epochs=6, batch=64, hidden=256)
 """25 heads on 20,000 works in some eight minutes of one core."""

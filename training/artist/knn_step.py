@@ -17,8 +17,8 @@ from nails.morphemes import VERSION
 from training.artist import feature_step, features
 from training.artist.image_step import with_photo
 from training.artist.nested import Nest, Rows, Table, Task, cross_validate, open_nest
-from training.artist.steps import Job
 from training.artist.text_data import TfIdf, with_pairs, words_of
+from training.stepwise import Job
 
 NEIGHBOURS = 5
 _ROWS = 256  # compared at a time

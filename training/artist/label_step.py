@@ -20,8 +20,8 @@ from evaluation.folds import Folds, write_folds
 from training.artist import feature_step, features
 from training.artist.image_step import whole_numbers
 from training.artist.nested import Nest, Table, Task, cross_validate, open_nest
-from training.artist.steps import Job
 from training.artist.trees import PARAMETERS, ROUNDS, ask_trees, fit_trees
+from training.stepwise import Job
 
 THRESHOLD: Final = 0.2  # paper A: below it a label was not seen
 SEEN: Final = ("pattern", "part")

@@ -23,7 +23,8 @@ from tqdm import tqdm
 from evaluation.folds import Folds, PredictionsError, read_folds
 from evaluation.predictions import FOLDER, PROBABILITIES, Predictions, write
 from evaluation.works import Work, digest, read
-from training.artist.steps import Job, StepError, write_about
+from training.artist.steps import write_about
+from training.stepwise import Job, StepError
 
 Rows = NDArray[np.int64]
 Table = NDArray[np.float32]

@@ -42,7 +42,7 @@ from training.artist.nested import open_nest
 from training.artist.openset_fit import UNKNOWN, distribution, fit_enrolled, fit_unknown, strangeness
 from training.artist.openset_models import SPACES, Floats, Material, Rows, read_material
 from training.artist.openset_trial import Known, Parts, Trial, first_works, models, split
-from training.artist.steps import Job, StepError
+from training.stepwise import Job, StepError
 
 logger = logging.getLogger(__name__)
 FILE = "openset.json"

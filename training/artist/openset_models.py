@@ -24,10 +24,10 @@ from training.artist.artist_image import ArtistHead
 from training.artist.features import load
 from training.artist.image_step import with_photo
 from training.artist.nested import Nest
-from training.artist.steps import Job, StepError
 from training.artist.text_data import Words
 from training.artist.text_steps import FASTTEXT, ask_fasttext
 from training.artist.train_image import ArtistConfig, train_head
+from training.stepwise import Job, StepError
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]

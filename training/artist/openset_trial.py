@@ -28,8 +28,8 @@ from training.artist.openset_models import (
     said,
     space_of,
 )
-from training.artist.steps import StepError
 from training.artist.text_steps import fit_fasttext
+from training.stepwise import StepError
 
 TEST, VALIDATION = 0, 1
 """Outer folds: of the tested works, and of those that choices are made on. The others are trained on."""

@@ -1,19 +1,14 @@
-"""The steps of `lunula train artist`: what they are called, where they live, what they leave behind.
-
-A step is a function `run(job: Job) -> None` that writes under `job.out` and passes over what is there;
-every step is imported only when it runs.
-"""
+"""The steps of `lunula train artist`: what they are called, where they live, what they leave behind."""
 
 from __future__ import annotations
 
-import importlib
 import json
 import shlex
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from training.stepwise import Job
 
 OUTER: Final = 5
 INNER: Final = 5
@@ -37,37 +32,6 @@ STEPS: Final[dict[str, str]] = {
     "export": "training.artist.export:run",
 }
 """Name of a step -> "module:function"; each owner of steps adds lines."""
-
-Step = Callable[["Job"], None]
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a step is asked to do.
-
-    data: folder with works.jsonl. out: the run. seed: fixes everything. encoders: checkpoint of the compact
-    encoders, None where the command named none. workers: processes. command: as it was typed. options: those
-    of single steps, by name (`--option NAME=VALUE`), which the step reads and checks.
-    """
-
-    data: Path
-    out: Path
-    seed: int = 7
-    encoders: Path | None = None
-    workers: int = 1
-    command: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
-
-
-class StepError(ValueError):
-    """A step cannot be done; the message says what is missing and which step or option gives it."""
-
-
-def load_step(name: str) -> Step:
-    """The function of a step. Raises KeyError for an unknown one."""
-    module, _, function = STEPS[name].partition(":")
-    step: Step = getattr(importlib.import_module(module), function)
-    return step
 
 
 def write_about(folder: Path, job: Job, kind: str, what: str, started: float, **more: Any) -> None:

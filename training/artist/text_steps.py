@@ -21,9 +21,9 @@ from evaluation.predictions import FOLDER
 from nails.morphemes import VERSION
 from training.artist.image_step import whole_numbers
 from training.artist.nested import Nest, Rows, Table, Task, cross_validate, open_nest
-from training.artist.steps import Job, StepError
 from training.artist.text_data import TfIdf, Words, words_of
 from training.artist.trees import PARAMETERS, ROUNDS, ask_trees, fit_trees
+from training.stepwise import Job, StepError
 
 LABEL: Final = "__label__"
 FASTTEXT: Final[dict[str, Any]] = {

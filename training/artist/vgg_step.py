@@ -24,11 +24,11 @@ from training.artist import feature_step, features
 from training.artist.features import Photo, Source
 from training.artist.image_step import answer, whole_numbers, with_photo
 from training.artist.nested import Rows, Table, Task, cross_validate, open_nest, remember
-from training.artist.steps import Job, StepError
 from training.artist.vgg16 import PINS, Vgg16, VggHead, load_vgg16
 from training.design.features import SIZE, open_network, write_network
 from training.design.views import plain_view
 from training.full.pins import PinError, read_pins
+from training.stepwise import Job, StepError
 
 NAME = "vgg16"
 OUTPUTS = ("pooled", "dense")
