@@ -97,7 +97,7 @@ async def test_an_old_version_is_searched_and_gets_tokens_when_designs_are_sent_
         # Sent again, one of them is judged, and the others count as photos in the middle.
         assert await states(rank, designs[0]) == [INDEXED]
         response = await search(rank, text="red nails")
-        assert not response.unavailable_channels
+        assert "aesthetic" not in response.unavailable_channels
         found = terms(response)
         assert (found["d0"].note, round(found["d0"].raw)) == ("", 8)
         assert {(found[f"d{n}"].raw, found[f"d{n}"].normalised) for n in (1, 2, 3)} == {(0.0, 0.5)}
@@ -122,7 +122,7 @@ async def test_a_version_with_tokens_is_served_by_a_server_that_judges_nothing(
         assert await states(rank, design("d2", title="red nails")) == [INDEXED]
         response = await search(rank, text="red nails")
         assert len(ids(response)) == 3
-        assert not response.unavailable_channels
+        assert "aesthetic" not in response.unavailable_channels
         await rank.stub.DeleteDesigns(pb.DeleteDesignsRequest(design_ids=["d0"]), timeout=20)
     assert set(await kept()) == {"d1", "d2"}
 
