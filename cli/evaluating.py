@@ -87,28 +87,33 @@ async def evaluate(
     stub: rank_grpc.RankServiceAsyncStub,
     questions: list[Question],
     *,
+    beauty: float | None = None,
     on_indexed: Callable[[rank.IndexDesignsResponse], None] = lambda _: None,
     on_asked: Callable[[Result], None] = lambda _: None,
 ) -> tuple[IndexOutcome, list[Result]]:
-    """Index the photos of `questions` into the live catalogue, best an empty one, and ask each request."""
+    """Index the photos of `questions` into the live catalogue, best an empty one, and ask each request.
+
+    beauty: its weight, 0 for what fits alone; None for the server's default.
+    """
     outcome = await index(stub, records_of(questions), on_answer=on_indexed)
     results = []
     for question in questions:
-        ranking = await _ranking(stub, question.text, question.design_id)
+        ranking = await _ranking(stub, question.text, question.design_id, beauty)
         place = ranking.index(question.design_id) + 1 if question.design_id in ranking else len(ranking) + 1
         results.append(Result(question, place, tuple(ranking[:10])))
         on_asked(results[-1])
     return outcome, results
 
 
-async def _ranking(stub: rank_grpc.RankServiceAsyncStub, text: str, target: str) -> list[str]:
+async def _ranking(
+    stub: rank_grpc.RankServiceAsyncStub, text: str, target: str, beauty: float | None
+) -> list[str]:
     """Design ids, best first, down to the page with `target`."""
     ranking: list[str] = []
     token = ""
     while True:
-        # What fits is measured here, without beauty.
         request = rank.SearchDesignsRequest(
-            text=text, page_size=_MAX_PAGE, page_token=token, aesthetic_weight=0.0
+            text=text, page_size=_MAX_PAGE, page_token=token, aesthetic_weight=beauty
         )
         response: rank.SearchDesignsResponse = await call(stub.SearchDesigns, request, timeout=60.0)
         ranking += [hit.design.design_id for hit in response.hits]

@@ -50,6 +50,15 @@ def retrieval(
     page: Annotated[Path | None, typer.Option(help="Write a page with every request and its hits.")] = None,
     rank_address: EmptyRank = "",
     triton: Annotated[bool, typer.Option("--triton", help="Serve the models from the real Triton.")] = False,
+    beauty: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=0.5,
+            help="How much beauty counts among the designs that fit; 0 is off.",
+            show_default="the server's",
+        ),
+    ] = None,
 ) -> None:
     """Index the photos of a folder, ask every request, and count how often the right photo is found.
 
@@ -69,6 +78,7 @@ def retrieval(
                     outcome, results = await evaluating.evaluate(
                         stub,
                         questions,
+                        beauty=beauty,
                         on_indexed=lambda _: bar.advance(indexing),
                         on_asked=lambda _: bar.advance(asking),
                     )
