@@ -56,7 +56,7 @@ class Judge:
                 raise ValueError(f"it takes {tokens} tokens and a mask {mask}, packed are {packing.tokens}")
             if dims is None or align_dims is None or tag_dims is None:
                 raise ValueError("its vectors have no fixed length")
-            if {spec.name for spec in model.outputs} < {"score", "distribution"}:
+            if not {"score", "distribution"} <= {spec.name for spec in model.outputs}:
                 raise ValueError("it gives no score and distribution")
         except (KeyError, ValueError) as error:
             raise FailedPrecondition(
