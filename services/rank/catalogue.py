@@ -202,6 +202,13 @@ class Catalogue:
             used |= await self._store.photos_in_use(version.names.design, photos, deadline)
         return used
 
+    def forget(self, version: Version) -> None:
+        """Look at the version again, and load it, when it is next resolved.
+
+        For whoever finds a collection of it gone or not loaded, and goes on without.
+        """
+        self._loaded.pop(version.version_id, None)
+
     @asynccontextmanager
     async def using(self, version: Version) -> AsyncIterator[Version]:
         """Work on a version; when its collections turn out to be gone or not loaded, look again next time.
@@ -211,7 +218,7 @@ class Catalogue:
         try:
             yield version
         except CollectionMissing as error:
-            self._loaded.pop(version.version_id, None)
+            self.forget(version)
             raise Unavailable(
                 f"Version {version.version_id} is not loaded, or is gone.",
                 reason="VERSION_NOT_READY",

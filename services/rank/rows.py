@@ -129,8 +129,13 @@ class IndexedDesign:
         return {**self._filter_scalars(), "vector": list(self.align)}
 
     def token_row(self) -> dict[str, Any]:
-        """The row of `NAME_tokens_vN`."""
-        return {"design_id": self.text.design_id, "vector": list(NO_VECTOR), "tokens": self.tokens}
+        """The row of `NAME_tokens_vN`. Its digest tells which photo the tokens are of."""
+        return {
+            "design_id": self.text.design_id,
+            "vector": list(NO_VECTOR),
+            "digest": self.digest,
+            "tokens": self.tokens,
+        }
 
     def _filter_scalars(self) -> dict[str, Any]:
         return {

@@ -87,10 +87,11 @@ def design_schema(names: Collections, can: Capabilities) -> Any:
 
 
 def token_schema() -> Any:
-    """Of the third collection: image tokens as a text."""
+    """Of the third collection: image tokens as a text, and the digest of the design that they are of."""
     schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("design_id", DataType.VARCHAR, max_length=128, is_primary=True)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=len(NO_VECTOR))
+    schema.add_field("digest", DataType.VARCHAR, max_length=_VARCHARS["digest"])
     schema.add_field("tokens", DataType.VARCHAR, max_length=MAX_VARCHAR_BYTES)
     return schema
 
