@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from nails.phrase_tokens import normal_form
+from nails.phrases import parse
 from nails.vocabulary import TERM_BY_NAME
 
 MAX_TAGS = 8
@@ -57,8 +59,23 @@ _WORDS_BY_NAME: Final[dict[str, str]] = {
 
 
 def words_of_tag(tag: str) -> str:
-    """What is read for a tag: a name of the vocabulary ("cherry_blossom") as its words, others as written."""
-    return _WORDS_BY_NAME.get(tag, tag)
+    """What is read for a tag: the first English word of what the vocabulary knows, others as written.
+
+    Known is a name ("cherry_blossom"), or what as a whole is a word for one of TAG_KINDS as `parse` reads it
+    ("Wedding", "ウェディング"); "wedding nails" stands as it is.
+    """
+    if named := _WORDS_BY_NAME.get(tag.strip().lower()):
+        return named
+    whole = normal_form(tag).strip()
+    for phrase in parse(tag).phrases:
+        if phrase.text == whole and phrase.kind in TAG_KINDS and phrase.name and not phrase.negated:
+            return TERM_BY_NAME[phrase.kind][phrase.name].en[0]
+    return tag
+
+
+def words_of_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """What is read for tags, in their order, each once however it was said, at most MAX_TAGS."""
+    return tuple(dict.fromkeys(words_of_tag(tag) for tag in tags))[:MAX_TAGS]
 
 
 def tags_of_request(phrases: Iterable[Said], mdd: Sequence[str]) -> tuple[str, ...]:
