@@ -38,6 +38,7 @@ MAX_WEIGHT = 0.5
 # Chosen by `lunula eval rerank --data DIR --split val` (docs/aesthetics.md); again with other models.
 DEFAULT_WEIGHT = 0.05
 DEFAULT_HEAD = 200
+MAX_HEAD = 1000
 RELEVANT = 0.5
 NEUTRAL = 0.5
 LOWEST, HIGHEST = 1.0, 10.0  # of scores

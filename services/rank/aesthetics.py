@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from services.rank.token_rows import TokenSpace
 
 AESTHETIC = "aesthetic"
 VOTES = 10
+_PIN_CHARACTERS = 16
 Matrix = NDArray[np.float32]
 log = logging.getLogger(__name__)
 
@@ -78,6 +80,12 @@ class Judge:
                 name=model.name, version=model.version, fingerprint=model.fingerprint
             ),
         )
+
+    @property
+    def pin(self) -> str:
+        """Equal for judges that order a list alike: of the weights, the packing and the beauty map."""
+        facts = (self.version.fingerprint, self.packing, self.beauty)
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:_PIN_CHARACTERS]
 
     def why_not(self, tokens: TokenSpace) -> str:
         """Why it cannot judge such tokens; "" where it can."""

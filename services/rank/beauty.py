@@ -1,14 +1,14 @@
 """Hits in the order of relevance and beauty: the head of the list is judged in one batch.
 
-Nothing here fails a search. Whatever goes wrong with beauty (no model, no tokens, no time), the list comes in
-the order of relevance, and why is said.
+Nothing here fails a search but tags that the caller must mend. Whatever else goes wrong with beauty (no
+model, no vectors of words, no tokens, no time), the list comes in the order of relevance, and why is said.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lunula.type.v1 import response_info_pb2, vector_pb2
@@ -16,9 +16,9 @@ from nails.aesthetic_rerank import NEUTRAL, Placed, Standing, in_play, order, re
 from nails.fusion import score_of
 from services.intake.threads import WorkThreads
 from services.kit.deadline import Deadline
-from services.kit.errors import DeadlineExceeded, LunulaError
+from services.kit.errors import DeadlineExceeded, InvalidArgument, LunulaError
 from services.kit.timings import stage
-from services.rank.aesthetics import AestheticModel, Judge, tag_matrix
+from services.rank.aesthetics import AestheticModel, Judge, Matrix, tag_matrix
 from services.rank.catalogue import Version
 from services.rank.measures import Raw
 from services.rank.page_tokens import Pinned
@@ -29,7 +29,10 @@ log = logging.getLogger(__name__)
 
 _SHARE_OF_TIME = 0.5
 """Beauty takes at most so much of what is left until the caller's deadline: the page is still to be read."""
-_FINGERPRINT_CHARACTERS = 16
+NO_JUDGE = "none"
+"""The mark of a first page that beauty had no part in, although it was asked for."""
+TagVectors = Callable[[Deadline], Awaitable[Sequence[vector_pb2.Vector]]]
+"""Vectors of what a request is about, within a deadline."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class _NotJudged(Exception):
 class _Judged:
     scores: Mapping[str, float]
     beauties: Mapping[str, float]
-    model: response_info_pb2.ModelVersion
+    judge: Judge
 
 
 class Beauty:
@@ -91,16 +94,19 @@ class Beauty:
         measures: Mapping[str, Raw],
         shares: Mapping[str, float],
         wanted: Pinned,
-        tags: Sequence[vector_pb2.Vector],
+        tags: TagVectors,
         deadline: Deadline,
     ) -> Ranking:
         """All measured designs, best first.
 
-        shares: weights of the channels, summing to 1. wanted: weight and head, and on later pages the model
-        of the first. tags: vectors of what the request is about.
+        shares: weights of the channels, summing to 1. wanted: weight and head, and on later pages the judge
+        of the first. tags: awaited within the time that beauty may take; InvalidArgument passes through.
         """
         if wanted.weight <= 0 or not measures:
             return Ranking(_by_relevance(measures, shares), 0.0, wanted)
+        if wanted.judge == NO_JUDGE:
+            why = "it could not be judged for the first page, whose order this page continues"
+            return Ranking(_by_relevance(measures, shares), 0.0, wanted, why)
         names = list(measures)
         with stage("fuse"):
             left = 1.0 - wanted.weight
@@ -110,8 +116,8 @@ class Beauty:
         try:
             judged = await self._judged(version, head, wanted, tags, deadline)
         except _NotJudged as why:
-            later = "; this page may repeat designs of earlier ones" if wanted.model else ""
-            pinned = wanted if wanted.model else Pinned(0.0, wanted.head)
+            later = "; this page may repeat designs of earlier ones" if wanted.judge else ""
+            pinned = wanted if wanted.judge else Pinned(wanted.weight, wanted.head, NO_JUDGE)
             return Ranking(_by_relevance(measures, shares), 0.0, pinned, f"{why}{later}")
         with stage("fuse"):
             indexes = {name: index for index, name in enumerate(names)}
@@ -130,27 +136,30 @@ class Beauty:
                     rerank(parts, names, beauties, weight=wanted.weight, head=wanted.head)
                 )
             ]
-        pinned = Pinned(wanted.weight, wanted.head, _short(judged.model.fingerprint))
-        return Ranking(ranked, wanted.weight, pinned, models=(judged.model,))
+        pinned = Pinned(wanted.weight, wanted.head, judged.judge.pin)
+        return Ranking(ranked, wanted.weight, pinned, models=(judged.judge.version,))
 
     async def _judged(
         self,
         version: Version,
         design_ids: Sequence[str],
         wanted: Pinned,
-        tags: Sequence[vector_pb2.Vector],
+        tags: TagVectors,
         deadline: Deadline,
     ) -> _Judged:
-        """Scores of those of the designs whose tokens are kept. Raises _NotJudged."""
+        """Scores of those of the designs whose tokens are kept. Raises _NotJudged, InvalidArgument."""
         limit = deadline.within(min(self._timeout_s, _SHARE_OF_TIME * deadline.remaining()))
         try:
             async with asyncio.timeout(limit.remaining()):
                 judge = await self._model.get()
-                if wanted.model and wanted.model != _short(judge.version.fingerprint):
+                if wanted.judge and wanted.judge != judge.pin:
                     raise _NotJudged("the model was exchanged after the first page")
-                return await self._judge(version, design_ids, judge, tags, limit)
+                matrix = tag_matrix(judge, await tags(limit))
+                return await self._judge(version, design_ids, judge, matrix, limit)
         except (DeadlineExceeded, TimeoutError):
             raise _NotJudged("it gave no answer in time") from None
+        except InvalidArgument:
+            raise
         except LunulaError as error:
             raise _NotJudged(error.message) from error
         except _NotJudged:
@@ -164,28 +173,28 @@ class Beauty:
         version: Version,
         design_ids: Sequence[str],
         judge: Judge,
-        tags: Sequence[vector_pb2.Vector],
+        tags: Matrix,
         limit: Deadline,
     ) -> _Judged:
         space = version.tokens
         if space is None:
             raise _NotJudged(
-                f"catalogue version {version.version_id} keeps no image tokens; index its designs again"
+                f"catalogue version {version.version_id} keeps no image tokens that the model reads; index "
+                "its designs again"
             )
         if why := judge.why_not(space):
             raise _NotJudged(why)
         judge.check_made_with("image_align", version.space.align_fingerprint)
-        matrix = tag_matrix(judge, tags)
         with stage("tokens"):
-            rows = await self._store.read(version.names.tokens, design_ids, ("design_id", "tokens"), limit)
+            rows = await self._store.read_tokens(version.names, design_ids, limit)
             batch = await self._threads.run(read_batch, rows, space)
         scores: dict[str, float] = {}
         if batch.ids:
             with stage("beauty"):
-                found = await self._model.score(judge, batch.tokens, batch.align, matrix, limit)
+                found = await self._model.score(judge, batch.tokens, batch.align, tags, limit)
             scores = dict(zip(batch.ids, found.score.tolist(), strict=True))
         beauties = {design_id: judge.beauty(score) for design_id, score in scores.items()}
-        return _Judged(scores, beauties, judge.version)
+        return _Judged(scores, beauties, judge)
 
 
 def said_of(ranked: Ranked) -> str:
@@ -206,7 +215,3 @@ def _by_relevance(measures: Mapping[str, Raw], shares: Mapping[str, float]) -> l
         names = list(measures)
         parts = [score_of(measures[name], shares) for name in names]
         return [Ranked(names[index], measures[names[index]], parts[index]) for index in order(parts, names)]
-
-
-def _short(fingerprint: str) -> str:
-    return fingerprint[:_FINGERPRINT_CHARACTERS] or "unnamed"

@@ -12,9 +12,11 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf.message import Message
 
+from nails.aesthetic_rerank import MAX_HEAD, check_weight
 from services.kit.errors import InvalidArgument
 
 _SIGNATURE_BYTES = 16
@@ -26,13 +28,13 @@ _PUBLIC_KEY = b"lunula page token"
 class Pinned:
     """How the first page of a search weighed beauty; later pages must do the same.
 
-    weight: 0 where it did not. head: designs that are judged. model: the beginning of the fingerprint of the
-    model that judged, "" before the first page and where none did.
+    weight: 0 where it was not asked for. head: designs that are judged. judge: what judged (`Judge.pin`), ""
+    before the first page, beauty.NO_JUDGE where nothing could.
     """
 
     weight: float
     head: int
-    model: str = ""
+    judge: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class PageTokens:
                 position.offset,
                 position.after,
                 request_digest,
-                *([[pinned.weight, pinned.head, pinned.model]] if pinned is not None else []),
+                *([[pinned.weight, pinned.head, pinned.judge]] if pinned is not None else []),
             ],
             separators=(",", ":"),
         ).encode()
@@ -78,8 +80,8 @@ class PageTokens:
             payload, signature = raw[:-_SIGNATURE_BYTES], raw[-_SIGNATURE_BYTES:]
             if not hmac.compare_digest(signature, self._signature(payload)):
                 raise ValueError("signature")
-            version, offset, after, digest, *rest = json.loads(payload)
-        except (ValueError, binascii.Error):
+            position, digest = _position(json.loads(payload))
+        except (ValueError, TypeError, OverflowError, binascii.Error):
             raise InvalidArgument(
                 "the page token is not one of this service",
                 reason="PAGE_TOKEN_INVALID",
@@ -91,15 +93,27 @@ class PageTokens:
                 reason="PAGE_TOKEN_MISMATCH",
                 fields=[("page_token", "the other fields must be as they were when the token was given")],
             )
-        return PagePosition(
-            version=str(version),
-            offset=int(offset),
-            after=str(after),
-            pinned=Pinned(float(rest[0][0]), int(rest[0][1]), str(rest[0][2])) if rest else None,
-        )
+        return position
 
     def _signature(self, payload: bytes) -> bytes:
         return hmac.new(self._key, payload, hashlib.sha256).digest()[:_SIGNATURE_BYTES]
+
+
+def _position(content: Any) -> tuple[PagePosition, str]:
+    """Position and digest of a payload. The key may be public, so nothing in it is believed.
+
+    Raises ValueError, TypeError or OverflowError for what this service never wrote.
+    """
+    version, offset, after, digest, *rest = content
+    pinned = None
+    if rest:
+        ((weight, head, judge),) = rest
+        pinned = Pinned(check_weight(float(weight)), int(head), str(judge))
+        if not 1 <= pinned.head <= MAX_HEAD:
+            raise ValueError("head")
+    if int(offset) < 0:
+        raise ValueError("offset")
+    return PagePosition(str(version), int(offset), str(after), pinned), str(digest)
 
 
 def request_digest(request: Message) -> str:

@@ -62,12 +62,11 @@ class EmbeddedDesign:
 
     @property
     def token_space(self) -> TokenSpace | None:
-        """What the tokens are; None where there are none, or too large ones for a catalogue."""
+        """What the tokens are; None where there are none."""
         if self.tokens is None or self.photo_align is None:
             return None
         packing = Packing.of({"grid": str(self.tokens.packing.grid), "bits": str(self.tokens.packing.bits)})
-        space = TokenSpace(self.tokens.fingerprint, packing, self.tokens.dims, len(self.photo_align.values))
-        return space if space.fits else None
+        return TokenSpace(self.tokens.fingerprint, packing, self.tokens.dims, len(self.photo_align.values))
 
 
 @dataclass(frozen=True)
@@ -224,7 +223,8 @@ class Peers:
         """What EmbedService makes now, found out by embedding a small grey photo.
 
         An answer is believed for `fingerprint_ttl_s` unless `fresh` is set. packing: of the image tokens that
-        are wanted; the space has none without it, and where EmbedService gives none.
+        are wanted; the space has none without it, where EmbedService gives none, and where a catalogue cannot
+        keep them.
         """
         async with self._asking:
             young = self._clock() - self._asked_at < self._ttl_s
@@ -232,12 +232,13 @@ class Peers:
                 return self._space
             probe = embed_pb.DesignInput(photo=photo_pb2.Photo(data=_probe_photo()))
             made = await self._probe(probe, packing, deadline, backoff)
+            tokens = made.token_space
             self._space = Space(
                 design_fingerprint=made.design.fingerprint,
                 align_fingerprint=made.align.fingerprint,
                 design_dimensions=len(made.design.values),
                 align_dimensions=len(made.align.values),
-                tokens=made.token_space,
+                tokens=tokens if tokens is not None and tokens.fits else None,
             )
             self._packing = packing
             self._asked_at = self._clock()

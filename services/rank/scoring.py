@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from lunula.type.v1 import photo_pb2, response_info_pb2, vector_pb2
-from nails.aesthetic_tags import AUTO_TAGS, KnownTag, words_of_tag
+from nails.aesthetic_tags import AUTO_TAGS, KnownTag, words_of_tags
 from services.kit.client import Backoff
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, Internal
@@ -21,6 +21,7 @@ from services.rank.photos import Photos
 from services.rank.token_rows import PhotoTokens, read_batch
 
 _BACKOFF = Backoff(attempts=3)
+_TEXTS_A_CALL = 64
 AUTO_COSINE = 0.1
 """A photo looks like nothing of the vocabulary where no cosine is above this."""
 
@@ -57,6 +58,7 @@ class Scoring:
         self._model = model
         self._peers = peers
         self._photos = photos
+        self._known: list[vector_pb2.Vector] = []
 
     async def judge(self) -> Judge:
         """The model as it is served now. Raises as AestheticModel.get does."""
@@ -65,13 +67,13 @@ class Scoring:
     async def tags(self, judge: Judge, words: Sequence[str], auto: bool, deadline: Deadline) -> Tags:
         """The words' vectors; without words and with `auto`, those of the tags to look for."""
         if words:
-            places = {f"texts[{index}]": f"tags[{index}]" for index in range(len(words))}
-            asked = [words_of_tag(word) for word in words]
+            asked = words_of_tags(words)
+            places = {f"texts[{index}]": "tags" for index in range(len(asked))}
             vectors = await self._peers.embed_texts(asked, places, deadline, _BACKOFF)
-            return Tags(tuple(asked), tag_matrix(judge, vectors))
+            return Tags(asked, tag_matrix(judge, vectors))
         if not auto:
             return Tags()
-        known = await self._known(deadline)
+        known = await self._known_tags(deadline)
         judge.check_made_with("text_encode", known[0].fingerprint)
         matrix = np.array([vector.values for vector in known], np.float32)
         # Where photos and words are not of one space there is nothing to look for.
@@ -113,8 +115,19 @@ class Scoring:
             models=(*made.models, judge.version),
         )
 
-    async def _known(self, deadline: Deadline) -> list[vector_pb2.Vector]:
-        return await self._peers.embed_texts([tag.words for tag in AUTO_TAGS], {}, deadline, _BACKOFF)
+    async def _known_tags(self, deadline: Deadline) -> list[vector_pb2.Vector]:
+        """Vectors of AUTO_TAGS, kept until EmbedService has another text model: the first is always asked."""
+        words = [tag.words for tag in AUTO_TAGS]
+        (first,) = await self._peers.embed_texts(words[:1], {}, deadline, _BACKOFF)
+        if not self._known or self._known[0].fingerprint != first.fingerprint:
+            self._known = [
+                vector
+                for start in range(0, len(words), _TEXTS_A_CALL)
+                for vector in await self._peers.embed_texts(
+                    words[start : start + _TEXTS_A_CALL], {}, deadline, _BACKOFF
+                )
+            ]
+        return self._known
 
 
 def _looked_at(judge: Judge, made: EmbeddedDesign) -> tuple[NDArray[np.float16], Matrix]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2, vector_pb2
 from nails.aesthetic_rerank import AESTHETIC, term
-from nails.aesthetic_tags import words_of_tag
+from nails.aesthetic_tags import words_of_tags
 from nails.fusion import CHANNELS, Term, channel_weights, fuse
 from nails.palette import PaletteColor
 from nails.words import words
@@ -146,10 +147,9 @@ class Search:
         ARTIST_UNKNOWN.
         """
         can = await self._milvus.capabilities(deadline)
-        asked, reference, tags = await together(
+        asked, reference = await together(
             self._embedded(version, request, pinned.weight > 0, deadline),
             self._reference(version, request, deadline),
-            self._tags(request, pinned.weight > 0, deadline),
         )
         embedding = asked.embedding if asked is not None else embed_pb.QueryEmbedding()
         palette = request.palette or palette_colors(embedding.palette)
@@ -173,7 +173,7 @@ class Search:
             measures,
             channel_weights(request.weights, available),
             pinned,
-            tags or [tag.vector for tag in embedding.tags],
+            partial(self._tags, request, embedding),
             deadline,
         )
         if ranking.unavailable:
@@ -227,12 +227,15 @@ class Search:
         explanation = self._explainer.explain(phrases, colours, row, terms, beauty=said_of(one))
         return Hit(row, score, terms, explanation, notes)
 
-    async def _tags(self, request: Request, wanted: bool, deadline: Deadline) -> Sequence[vector_pb2.Vector]:
-        """Vectors of the caller's own tags."""
-        if not wanted or not request.aesthetic_tags:
-            return ()
-        words = [words_of_tag(tag) for tag in request.aesthetic_tags]
-        places = {f"texts[{index}]": f"aesthetic_tags[{index}]" for index in range(len(words))}
+    async def _tags(
+        self, request: Request, embedding: embed_pb.QueryEmbedding, deadline: Deadline
+    ) -> Sequence[vector_pb2.Vector]:
+        """Vectors of the caller's own tags, else of what the text is about."""
+        if not request.aesthetic_tags:
+            return [tag.vector for tag in embedding.tags]
+        words = words_of_tags(request.aesthetic_tags)
+        # Words may be fewer than tags, so that errors can only name them all.
+        places = {f"texts[{index}]": "aesthetic_tags" for index in range(len(words))}
         return await self._peers.embed_texts(words, places, deadline, _BACKOFF)
 
     async def _embedded(

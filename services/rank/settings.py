@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from nails.aesthetic_rerank import DEFAULT_HEAD, DEFAULT_WEIGHT, MAX_WEIGHT
+from nails.aesthetic_rerank import DEFAULT_HEAD, DEFAULT_WEIGHT, MAX_HEAD, MAX_WEIGHT
 from nails.fusion import DEFAULT_WEIGHTS
 from services.intake.settings import PhotoSettings
 from services.kit.settings import PeerSettings
@@ -79,7 +79,10 @@ class RankSettings(PeerSettings, PhotoSettings):
         description="default weight of beauty among the designs that fit; 0 is off",
     )
     aesthetic_head: int = Field(
-        DEFAULT_HEAD, ge=1, le=1000, description="designs at the head of the list that are judged, at most"
+        DEFAULT_HEAD,
+        ge=1,
+        le=MAX_HEAD,
+        description="designs at the head of the list that are judged, at most",
     )
     aesthetic_timeout_s: float = Field(
         2.0,

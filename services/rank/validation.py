@@ -100,11 +100,11 @@ def read_tags(tags: Sequence[str], path: str) -> tuple[str, ...]:
     if len(tags) > MAX_TAGS_JUDGED:
         raise wrong("AESTHETIC_TAGS_INVALID", path, f"must be at most {MAX_TAGS_JUDGED}, are {len(tags)}")
     for index, tag in enumerate(tags):
-        if not tag.strip() or len(tag) > MAX_TAG:
+        if not tag.strip().isprintable() or not tag.strip() or len(tag) > MAX_TAG:
             raise wrong(
                 "AESTHETIC_TAGS_INVALID",
                 f"{path}[{index}]",
-                f"must have 1 to {MAX_TAG} characters that are not all blank",
+                f"must have 1 to {MAX_TAG} printable characters that are not all blank",
             )
     return tuple(dict.fromkeys(tag.strip() for tag in tags))
 

@@ -11,7 +11,7 @@ import pytest
 from lunula.rank.v1 import rank_service_pb2 as pb
 from nails.aesthetic_rerank import RELEVANT, BeautyMap
 from nails.aesthetic_tokens import Packing
-from services.kit.errors import Internal, ResourceExhausted
+from services.kit.errors import Internal, ResourceExhausted, Unavailable
 from services.kit.inference.fake import FakeBackend
 from tests.rank_catalogue import assert_adds_up, ids, search
 from tests.rank_doubles import MIDDLE, WIDTH, aesthetic_model, design, direction, index, photo, tag_vector
@@ -176,6 +176,9 @@ async def test_later_pages_weigh_beauty_as_the_first_one_did(open_judging: Any) 
         assert "was exchanged after the first page" in exchanged.unavailable_channels["aesthetic"]
         assert "may repeat" in exchanged.unavailable_channels["aesthetic"]
         assert len(exchanged.hits) == 4
+    async with open_judging(aesthetic_model(middle="5.1"), aesthetic_weight=0.3) as rank:  # weights alike
+        exchanged = await rank.stub.SearchDesigns(request, timeout=30)
+        assert "was exchanged after the first page" in exchanged.unavailable_channels["aesthetic"]
     # A first page without beauty is followed by pages without beauty.
     plain = pb.SearchDesignsRequest(text="red nails", page_size=4)
     async with open_judging(None, aesthetic_weight=0.3) as rank:
@@ -185,6 +188,7 @@ async def test_later_pages_weigh_beauty_as_the_first_one_did(open_judging: Any) 
     async with open_judging(aesthetic_weight=0.3) as rank:
         second = await rank.stub.SearchDesigns(plain, timeout=30)
         assert not beauty(second)
+        assert "for the first page" in second.unavailable_channels["aesthetic"]
         relevance = await search(rank, text="red nails", page_size=100, aesthetic_weight=0.0)
     assert list(first.hits) + list(second.hits) == list(relevance.hits)[:8]
 
@@ -202,6 +206,7 @@ async def test_a_weight_out_of_range_is_refused(judging: Any, refused: Any, weig
         (["x"] * 9, "aesthetic_tags"),
         (["fine", ""], "aesthetic_tags[1]"),
         ([" \n"], "aesthetic_tags[0]"),
+        (["a\x01b"], "aesthetic_tags[0]"),
         (["x" * 65], "aesthetic_tags[0]"),
         (["x" * 1_000_000], "aesthetic_tags[0]"),
     ],
@@ -237,6 +242,22 @@ async def test_a_model_that_fails_or_is_full_does_not_fail_the_search(judging: A
     await relevance_only(judging, "unforeseen error")
     gate.error = None
     assert beauty(await search(judging, text="red nails", aesthetic_weight=0.5))
+
+
+async def test_words_that_nobody_embeds_do_not_fail_the_search(open_judging: Any) -> None:
+    async with open_judging(aesthetic_timeout_s=0.5) as rank:
+        await fill(rank, {"a": 3.0, "b": 8.0, "c": 5.0})
+        asked: dict[str, Any] = {"reference_design_id": "a", "aesthetic_tags": ["wedding"]}
+        rank.doubles.error = Unavailable("it is away", reason="AWAY")
+        response = await search(rank, **asked, aesthetic_weight=0.5)
+        assert len(response.hits) == 2 and "aesthetic" in response.unavailable_channels
+        rank.doubles.error = None
+        rank.doubles.close()
+        response = await search(rank, **asked, aesthetic_weight=0.5)
+        assert len(response.hits) == 2
+        assert "no answer in time" in response.unavailable_channels["aesthetic"]
+        rank.doubles.open()
+        assert beauty(await search(rank, **asked, aesthetic_weight=0.5))
 
 
 async def test_a_model_that_gives_no_numbers_does_not_fail_the_search(

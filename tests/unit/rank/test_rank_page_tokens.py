@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,3 +63,25 @@ def test_the_digest_knows_every_field_but_the_page() -> None:
     assert request_digest(request) == request_digest(same) != request_digest(other)
     assert request_digest(pb.ListDesignsRequest()) != request_digest(pb.SearchDesignsRequest())
     assert request.page_token == "t"
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        PagePosition("v1", offset=-5),
+        PagePosition("v1", pinned=Pinned(5.0, 10)),
+        PagePosition("v1", pinned=Pinned(float("nan"), 10)),
+        PagePosition("v1", pinned=Pinned(0.1, 0)),
+        PagePosition("v1", pinned=Pinned(0.1, 10**9)),
+        PagePosition("v1", offset=cast(int, "a")),
+        PagePosition("v1", offset=cast(int, float("inf"))),
+        PagePosition("v1", pinned=Pinned(0.1, cast(int, float("inf")))),
+    ],
+    ids=str,
+)
+def test_a_signed_token_that_no_server_gave_is_refused(position: PagePosition) -> None:
+    """Who knows the key, which may be the public one, can sign anything."""
+    tokens = PageTokens()
+    with pytest.raises(InvalidArgument) as caught:
+        tokens.decode(tokens.encode(position, "digest"), "digest")
+    assert caught.value.reason == "PAGE_TOKEN_INVALID"
