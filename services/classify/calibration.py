@@ -75,7 +75,7 @@ class Verdict:
     """What is to be believed of one work.
 
     both: the distribution from all that is known of it. image, text: from one modality alone, None where it
-    is absent; there the unknown is left out, and trained and enrolled artists sum to 1.
+    had no part; there the unknown is left out, and trained and enrolled artists sum to 1.
     """
 
     both: Joint
@@ -95,11 +95,14 @@ def judge(
 
     image, text: raw probabilities [A] over the same artists, at least one given. Raises ValueError for none.
     mute: the words are there, and the models know none of them: they have no part in the fusion, but how near
-    they are to anybody's words still counts.
+    they are to enrolled artists' words still counts. Where they are near none of these either, a photo is
+    judged as if it came without words: the numbers of BOTH were fitted for words that say something.
     Invariant: where both modalities prefer trained artist k, so does their fusion.
     """
     nearness = nearness if nearness is not None else Nearness()
     openset = calibration.openset
+    if mute and image is not None and not _any_near(nearness.enrolled_text):
+        text = None
     by_image = None if image is None else _alone(image, calibration.image_temperature)
     by_text = None if text is None else _alone(text, calibration.text_temperature)
     if image is not None and text is not None:
@@ -117,6 +120,11 @@ def judge(
         image=None if by_image is None else _known(joint(by_image, nearness, openset, IMAGE)),
         text=None if by_text is None else _known(joint(by_text, nearness, openset, TEXT)),
     )
+
+
+def _any_near(cosines: NDArray[np.float64] | None) -> bool:
+    """NaN, an artist without words, is not near."""
+    return cosines is not None and bool((cosines > 0).any())
 
 
 def _alone(probabilities: Probabilities, temperature: float) -> Probabilities:

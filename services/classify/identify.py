@@ -42,13 +42,14 @@ class Candidate:
 class Identified:
     """Candidates, best first, and the probability that the artist is none of those known.
 
-    by_image: whether there was a photo. text: what was read of the words, None without words. labels: what
-    they say, None without labels.
+    by_image, by_text: whether photo and words had a part in it. text: what was read of the words, None
+    without words. labels: what they say, None without labels.
     """
 
     candidates: tuple[Candidate, ...]
     unknown: float
     by_image: bool
+    by_text: bool
     text: ReadText | None
     labels: LabelEvidence | None = None
 
@@ -97,7 +98,8 @@ class Identifier:
         return Identified(
             candidates=self._candidates(work, verdict, nearness, gallery, top_k),
             unknown=verdict.both.unknown,
-            by_image=image is not None,
+            by_image=verdict.image is not None,
+            by_text=verdict.text is not None,
             text=work.text,
             labels=self._label_table.evidence(work.labels),
         )

@@ -47,7 +47,7 @@ def to_item(outcome: Identified | LunulaError) -> pb.IdentifyArtistsItem:
         modality
         for modality, used in (
             (pb.MODALITY_IMAGE, outcome.by_image),
-            (pb.MODALITY_TEXT, outcome.text is not None),
+            (pb.MODALITY_TEXT, outcome.by_text),
         )
         if used
     ]

@@ -120,6 +120,28 @@ async def test_the_evidence_names_the_nearest_works_and_what_was_read(
         assert not only_photo.candidates[0].HasField("text_cosine")
 
 
+async def test_words_that_nobody_knows_or_uses_leave_the_photo_alone(
+    open_classifies: Callable[..., Any],
+) -> None:
+    async with open_classifies(OPENSET) as classifies:
+        for _ in range(2):  # nobody is enrolled; somebody with other words is
+            alone = await identify(classifies, pb.Work(photo=RED))
+            for words in ("x", KOREAN, "новый дизайн"):
+                found = await identify(classifies, pb.Work(photo=RED, title=words))
+                assert list(found.modalities) == [pb.MODALITY_IMAGE]
+                assert found.unknown_probability == pytest.approx(alone.unknown_probability, abs=1e-6)
+                for one, other in zip(found.candidates, alone.candidates, strict=True):
+                    assert one.artist_id == other.artist_id
+                    assert one.probability == pytest.approx(other.probability, abs=1e-6)
+                    assert one.text_probability == 0
+                assert found.text_evidence.known_word_count == 0 < found.text_evidence.word_count
+            await enrol(classifies, "fumi", FUMI)
+        near = await identify(classifies, pb.Work(photo=RED, title="lemon"))
+        assert list(near.modalities) == [pb.MODALITY_IMAGE, pb.MODALITY_TEXT]
+        wordless = await identify(classifies, pb.Work(title="x"))
+        assert list(wordless.modalities) == [pb.MODALITY_TEXT]
+
+
 async def test_an_artist_may_write_in_a_script_that_the_models_never_saw(
     open_classifies: Callable[..., Any],
 ) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nails.artist_fusion import Pool, softmax, tempered
+from nails.artist_openset import Nearness, OpenSet
 from services.classify.calibration import Calibration, Probabilities, judge
 
 ARTISTS = 6
@@ -89,6 +90,32 @@ def test_words_that_nobody_knows_leave_the_photo_its_say() -> None:
     verdict = judge(image=image, text=nothing, calibration=calibration, mute=True)
     shares = verdict.both.trained / verdict.both.trained.sum()
     assert shares == pytest.approx(tempered(image, 2.0))
+
+
+@pytest.mark.parametrize("enrolled_text", [None, [0.0, np.nan], [0.25, np.nan]])
+def test_words_that_nobody_knows_count_only_where_they_are_like_an_enrolled_artists(
+    enrolled_text: list[float] | None,
+) -> None:
+    numbers = {
+        "unknown_image": "1 0.5 2 0",
+        "unknown_text": "1 0.5 0 2",
+        "unknown_both": "9 0.5 2 2",
+        **{f"enrolled_{mode}": "-1 0 4 4" for mode in ("image", "text", "both")},
+    }
+    image, nothing = np.array([0.7, 0.2, 0.1]), np.full(3, 1 / 3)
+    calibration = Calibration(openset=OpenSet.from_parameters(numbers))
+    photo = Nearness(np.array([0.9, 0.1, 0.0]), None, np.array([0.5, 0.2]), None)
+    words = None if enrolled_text is None else np.array(enrolled_text)
+    both = Nearness(photo.trained_image, np.zeros(3), photo.enrolled_image, words)
+    if enrolled_text is None:
+        photo, both = (Nearness(one.trained_image, one.trained_text) for one in (photo, both))
+    alone = judge(image=image, text=None, calibration=calibration, nearness=photo)
+    found = judge(image=image, text=nothing, calibration=calibration, nearness=both, mute=True)
+    heard = enrolled_text is not None and enrolled_text[0] > 0
+    assert (found.text is not None) == heard
+    assert (found.both.unknown == alone.both.unknown) != heard
+    # Words that say nothing and are all that there is are judged as words.
+    assert judge(image=None, text=nothing, calibration=calibration, nearness=both, mute=True).text is not None
 
 
 def test_parameters_are_read_by_name_and_the_rest_keeps_its_default() -> None:
