@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -33,11 +34,17 @@ from services.rank.milvus import (
     CollectionMissing,
     Milvus,
 )
-from services.rank.schema import Collections
+from services.rank.schema import Collections, tells_photos
 from services.rank.store import FACTS, Store
 from services.rank.token_rows import TokenSpace
 
+log = logging.getLogger(__name__)
+
 _LOOK_AGAIN_S = 30.0
+_LOOK_S = 2.0
+"""Longest look for tokens; a load that takes longer goes on in Milvus, and a later look finds it done."""
+_SHARE_OF_TIME = 0.25
+"""And it takes at most so much of what is left until the caller's deadline."""
 _VERSION_ID = re.compile(r"v[1-9][0-9]{0,8}")
 
 
@@ -75,9 +82,15 @@ class Catalogue:
     """Creates, lists and switches versions. One per process; changes of versions take turns."""
 
     def __init__(
-        self, milvus: Milvus, store: Store, name: str, *, now_s: Callable[[], float] = time.time
+        self,
+        milvus: Milvus,
+        store: Store,
+        name: str,
+        *,
+        now_s: Callable[[], float] = time.time,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """name: of the alias. now_s: seconds since the epoch, for creation times."""
+        """name: of the alias. now_s: seconds since the epoch, for creation times. clock_s: for intervals."""
         self._milvus = milvus
         self._store = store
         self._name = name
@@ -85,7 +98,9 @@ class Catalogue:
         self._now_s = now_s
         self._changing = asyncio.Lock()
         self._loaded: dict[str, Version] = {}
+        self._clock_s = clock_s
         self._looked_s: dict[str, float] = {}
+        self._looking: set[str] = set()
 
     async def live_id(self, deadline: Deadline) -> str:
         """Id of the live version; "" when nothing was promoted or indexed yet."""
@@ -100,9 +115,11 @@ class Catalogue:
         if not wanted:
             return None
         known = self._loaded.get(wanted)
-        if known is not None and not self._may_have_tokens_now(known):
-            return known
-        return await self._load(await self._describe(wanted, deadline), deadline)
+        if known is None:
+            return await self._load(await self._describe(wanted, deadline), deadline)
+        if self._may_have_tokens_now(known):
+            return await self._look_again(known, deadline)
+        return known
 
     async def with_tokens(self, version: Version, tokens: TokenSpace | None, deadline: Deadline) -> Version:
         """The version, with a place for such tokens where it had none.
@@ -121,14 +138,41 @@ class Catalogue:
 
     async def _load(self, version: Version, deadline: Deadline) -> Version:
         await self._store.load(version.names, deadline)
+        present = self._loaded.get(version.version_id)
+        if present is not None and present.tokens is not None and version.tokens is None:
+            return present  # a place for tokens was made after the version was looked at
         self._loaded[version.version_id] = version
-        self._looked_s[version.version_id] = self._now_s()
+        self._looked_s[version.version_id] = self._clock_s()
         return version
 
     def _may_have_tokens_now(self, known: Version) -> bool:
-        """Another process may have given the version a place for tokens."""
-        looked = self._looked_s.get(known.version_id, 0.0)
-        return known.tokens is None and self._now_s() - looked > _LOOK_AGAIN_S
+        """Another process may have given the version a place for tokens, and nobody is looking already."""
+        if known.tokens is not None or known.version_id in self._looking:
+            return False
+        return self._clock_s() - self._looked_s[known.version_id] > _LOOK_AGAIN_S
+
+    async def _look_again(self, known: Version, deadline: Deadline) -> Version:
+        """The version with its tokens, where another process made a place for them; else as it is known.
+
+        Never fails and takes little of the time: what is known is good enough for whoever waits.
+        """
+        version_id = known.version_id
+        # Before looking, so that others go on with what is known meanwhile, and after a failure too.
+        self._looked_s[version_id] = self._clock_s()
+        self._looking.add(version_id)
+        try:
+            limit = deadline.within(min(_LOOK_S, _SHARE_OF_TIME * deadline.remaining()))
+            version = await self._describe(version_id, limit)
+            if version.tokens is not None:
+                await self._store.load(version.names, limit)
+                # Only in place of what was known: a later look may have been quicker.
+                if self._loaded.get(version_id) is known:
+                    self._loaded[version_id] = version
+        except Exception as error:
+            log.warning("whether version %s has tokens now is not known: %s", version_id, error)
+        finally:
+            self._looking.discard(version_id)
+        return self._loaded.get(version_id, known)
 
     async def create(self, space: Space, note: str, deadline: Deadline) -> Version:
         """A new, empty version beside the live one."""
@@ -205,9 +249,11 @@ class Catalogue:
     def forget(self, version: Version) -> None:
         """Look at the version again, and load it, when it is next resolved.
 
-        For whoever finds a collection of it gone or not loaded, and goes on without.
+        For whoever finds a collection of it gone or not loaded. Where it was looked at since it was resolved,
+        this does nothing, so that many who find the same make one more look and not many.
         """
-        self._loaded.pop(version.version_id, None)
+        if self._loaded.get(version.version_id) is version:
+            del self._loaded[version.version_id]
 
     @asynccontextmanager
     async def using(self, version: Version) -> AsyncIterator[Version]:
@@ -248,19 +294,22 @@ class Catalogue:
         if not _VERSION_ID.fullmatch(version_id):
             raise _no_version(version_id)
 
-        def facts_of(client: Any, collection: str, timeout: float) -> str | None:
+        def described(client: Any, collection: str, timeout: float) -> Any:
             try:
-                answer = client.describe_collection(collection, timeout=timeout)
+                return client.describe_collection(collection, timeout=timeout)
             except MilvusException as error:
                 if error.code == COLLECTION_NOT_FOUND:
                     return None
                 raise
-            return str(answer["properties"][FACTS])
 
         def work(client: Any, timeout: float) -> tuple[str | None, str | None]:
+            design = described(client, f"{self._name}_{version_id}", timeout)
+            tokens = described(client, f"{self._name}_tokens_{version_id}", timeout)
+            if tokens is not None and not tells_photos(tokens):
+                tokens = None
             return (
-                facts_of(client, f"{self._name}_{version_id}", timeout),
-                facts_of(client, f"{self._name}_tokens_{version_id}", timeout),
+                str(design["properties"][FACTS]) if design is not None else None,
+                str(tokens["properties"][FACTS]) if tokens is not None else None,
             )
 
         stored, tokens = await self._milvus.call(work, deadline=deadline)

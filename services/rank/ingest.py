@@ -3,7 +3,8 @@
 Invariants. An acknowledged design survives a crash: its photo was flushed to the blob store before its rows
 were written, and the answer is given after Milvus took the rows. Sending a design again changes nothing: its
 row is found by id, and where words, photo and models are the same no model runs. A design without image
-tokens in a version that keeps them is made again, and then has them. Two writers of one design take turns, in
+tokens of its photo in a version that keeps them is made again, and then has them. A stream holds the version
+as it was at its first message, maybe without a place for tokens. Two writers of one design take turns, in
 the order in which they came.
 """
 
@@ -46,7 +47,10 @@ class _Lookup(NamedTuple):
 
 
 class _There(NamedTuple):
-    """A design that is there. row: of the first collection. tokens: whether they are kept, or not wanted."""
+    """A design that is there. row: of the first collection.
+
+    tokens: whether those of its present photo are kept, or none are wanted.
+    """
 
     row: Mapping[str, Any]
     tokens: bool
@@ -93,10 +97,10 @@ class Ingest:
         self._locks = KeyedLocks()
         self._slots = asyncio.Semaphore(limits.at_once)
         self._lookups: Coalescer[_Lookup, _There | None] = Coalescer(
-            self._look_up, max_items=limits.write_rows, group=lambda item: item.version.version_id
+            self._look_up, max_items=limits.write_rows, group=lambda item: item.version.names
         )
         self._writes: Coalescer[_Write, None] = Coalescer(
-            self._write, max_items=limits.write_rows, group=lambda item: item.version.version_id
+            self._write, max_items=limits.write_rows, group=lambda item: item.version.names
         )
 
     async def index(
@@ -202,6 +206,7 @@ class Ingest:
             log.warning("photos that may be unused were kept: %s", error)
 
     async def _look_up(self, lookups: Sequence[_Lookup]) -> list[_There | None]:
+        # Streams may know one version with and without tokens; a list is of those that know the same.
         names, ids = lookups[0].version.names, [lookup.design_id for lookup in lookups]
         deadline = Deadline.after(self._limits.call_s)
         rows = await self._store.read(
@@ -209,10 +214,15 @@ class Ingest:
         )
         kept: Mapping[str, Any] = rows
         if names.tokens and rows:
-            kept = await self._store.read(names.tokens, rows, ("design_id",), deadline, strong=True)
-        return [
-            _There(rows[design_id], design_id in kept) if design_id in rows else None for design_id in ids
-        ]
+            kept = await self._store.read(names.tokens, rows, ("design_id", "digest"), deadline, strong=True)
+
+        def there(design_id: str) -> _There | None:
+            row, tokens = rows.get(design_id), kept.get(design_id)
+            if row is None:
+                return None
+            return _There(row, tokens is not None and tokens["digest"] == row["digest"])
+
+        return [there(design_id) for design_id in ids]
 
     async def _write(self, writes: Sequence[_Write]) -> list[None]:
         designs = [write.design for write in writes]

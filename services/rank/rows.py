@@ -3,7 +3,8 @@
 The collections of a catalogue version hold one row per design: `NAME_vN` (the fused vector and all that is
 known), `NAME_align_vN` (the crop's own vector, and what filters need) and `NAME_tokens_vN` (image tokens, for
 aesthetic scores). A design exists if and only if it is in the first; a row that is only in another is the
-rest of an interrupted write and is never shown.
+rest of an interrupted write and is never shown. A row of tokens counts while its digest is that of the
+design; else it is of an earlier photo or text.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ class IndexedDesign:
         return {**self._filter_scalars(), "vector": list(self.align)}
 
     def token_row(self) -> dict[str, Any]:
-        """The row of `NAME_tokens_vN`. Its digest tells which photo the tokens are of."""
+        """The row of `NAME_tokens_vN`. Its digest tells which state of the design the tokens are of."""
         return {
             "design_id": self.text.design_id,
             "vector": list(NO_VECTOR),

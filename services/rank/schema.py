@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +95,11 @@ def token_schema() -> Any:
     schema.add_field("digest", DataType.VARCHAR, max_length=_VARCHARS["digest"])
     schema.add_field("tokens", DataType.VARCHAR, max_length=MAX_VARCHAR_BYTES)
     return schema
+
+
+def tells_photos(described: Mapping[str, Any]) -> bool:
+    """Whether the third collection, as Milvus describes it, has the digests that tokens are known by."""
+    return any(field["name"] == "digest" for field in described["fields"])
 
 
 def indexes(client: Any, names: Collections, collection: str, can: Capabilities) -> Any:

@@ -20,7 +20,7 @@ from services.kit.errors import Internal, LunulaError
 from services.rank.filters import all_of, id_expression, literal
 from services.rank.milvus import Milvus
 from services.rank.rows import IndexedDesign, spaced_words
-from services.rank.schema import Collections, align_schema, design_schema, indexes, token_schema
+from services.rank.schema import Collections, align_schema, design_schema, indexes, tells_photos, token_schema
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,18 @@ class Store:
         )
 
     async def create_tokens(self, names: Collections, facts: str, deadline: Deadline) -> None:
-        """The third collection, empty. facts: kept with it, in the property FACTS."""
+        """The third collection, empty. facts: kept with it, in the property FACTS.
+
+        One that cannot tell which photo its tokens are of makes way for it.
+        """
+
+        def make_way(client: Any, timeout: float) -> None:
+            if client.has_collection(names.tokens, timeout=timeout) and not tells_photos(
+                client.describe_collection(names.tokens, timeout=timeout)
+            ):
+                client.drop_collection(names.tokens, timeout=timeout)
+
+        await self._milvus.call(make_way, deadline=deadline, write=True)
         await self._create({names.tokens: (token_schema(), {FACTS: facts})}, deadline)
 
     async def _create(self, wanted: Mapping[str, tuple[Any, dict[str, str]]], deadline: Deadline) -> None:
@@ -112,7 +123,8 @@ class Store:
     async def upsert(self, names: Collections, designs: Sequence[IndexedDesign], deadline: Deadline) -> None:
         """Write designs, new or changed; durable when this returns. Ids must differ from each other.
 
-        Image tokens are written where the version keeps them; those of an earlier photo never stay.
+        Image tokens are written where `names` has a place for them, and there none of an earlier photo stay.
+        Where it has none, rows of tokens stay as they are: `read_tokens` knows those by their digest.
         """
         for design in designs:
             check_vector(design.design, names.design_dimensions)

@@ -31,7 +31,7 @@ def kept(rank_settings: Any) -> Any:
             assert version is not None
             assert version.tokens is not None
             names = [f"d{n}" for n in range(8)]
-            rows = await store.read(version.names.tokens, names, ("design_id", "tokens"), NEVER)
+            rows = await store.read_tokens(version.names, names, NEVER)
             batch = read_batch(rows, version.tokens)
             assert len(batch.ids) == len(rows)
             return dict(zip(batch.ids, batch.tokens.mean(axis=(1, 2)).tolist(), strict=True))
@@ -144,7 +144,7 @@ async def test_a_stale_page_of_tokens_is_never_shown(open_judging: Any, rank_set
     store = Store(milvus)
     version = await Catalogue(milvus, store, rank_settings.catalogue).resolve("v1", NEVER)
     assert version is not None
-    row = dict((await store.read(version.names.tokens, ["d0"], ("vector", "tokens"), NEVER))["d0"])
+    row = dict((await store.read(version.names.tokens, ["d0"], ("vector", "digest", "tokens"), NEVER))["d0"])
     row["design_id"], row["vector"] = "ghost", [1.0, 0.0]
     await milvus.call(
         lambda client, timeout: client.upsert(version.names.tokens, [row], timeout=timeout),

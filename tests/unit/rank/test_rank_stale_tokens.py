@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from pymilvus import DataType
 
 from lunula.type.v1 import palette_pb2, photo_pb2
 from nails.aesthetic_tokens import Packing
+from services.kit.client import Backoff
 from services.kit.deadline import Deadline
 from services.rank.catalogue import Catalogue, Space, Version
+from services.rank.ingest import Ingest, IngestLimits, _Lookup, _Write
 from services.rank.milvus import Milvus
 from services.rank.rows import DesignText, IndexedDesign
-from services.rank.store import Store
+from services.rank.store import FACTS, Store
 from services.rank.token_rows import TokenSpace
 
 NEVER = Deadline.never()
@@ -61,3 +66,60 @@ async def test_a_search_gets_only_tokens_of_the_photo_that_a_design_has(milvus: 
     assert {name: row["tokens"] for name, row in found.items()} == {"d0": "tokens 0", "d3": "tokens 3"}
     await store.upsert(kept.names, [replace(design("d1", "new", ""), tokens="new tokens")], NEVER)
     assert (await store.read_tokens(kept.names, ["d1"], NEVER))["d1"]["tokens"] == "new tokens"
+
+
+async def test_streams_that_know_a_version_with_and_without_tokens_do_not_write_for_each_other(
+    milvus: Milvus,
+) -> None:
+    store = Store(milvus)
+    plain, kept = await versions(milvus, store)
+    limits = IngestLimits(at_once=4, write_rows=64, call_s=20, backoff=Backoff(attempts=1))
+    unused = cast(Any, None)
+    ingest = Ingest(store=store, peers=unused, photos=unused, photo_users=unused, limits=limits)
+
+    async def write(*designs: tuple[Version, IndexedDesign]) -> None:
+        await asyncio.gather(*(ingest._writes.submit(_Write(*one)) for one in designs))
+
+    async def tokens_there(version: Version) -> list[bool]:
+        names = ("d1", "d2")
+        found = await asyncio.gather(*(ingest._lookups.submit(_Lookup(version, name)) for name in names))
+        return [there is not None and there.tokens for there in found]
+
+    await write(*((kept, design(name, "old", "old tokens")) for name in ("d1", "d2")))
+    assert await tokens_there(kept) == [True, True]
+    # All in one batch behind the first of them, that of the stream without tokens first.
+    await write(
+        (plain, design("d0", "old", "")),
+        (plain, design("d1", "new", "")),
+        (kept, design("d2", "new", "new tokens")),
+    )
+    found = await store.read_tokens(kept.names, ["d1", "d2"], NEVER)
+    assert {name: row["tokens"] for name, row in found.items()} == {"d2": "new tokens"}
+    # Sent again, d1 is made again; to a stream without tokens nothing is amiss.
+    assert await tokens_there(kept) == [False, True]
+    assert await tokens_there(plain) == [True, True]
+    await store.delete(plain.names, ["d1"], NEVER)
+    assert await tokens_there(kept) == [False, True]
+
+
+async def test_tokens_of_which_nobody_knows_the_photo_make_way(milvus: Milvus) -> None:
+    store, catalogue = Store(milvus), Catalogue(milvus, Store(milvus), "x")
+    plain = await catalogue.create(Space("a", "b", 2, 2), "", NEVER)
+
+    def without_digests(client: Any, timeout: float) -> None:
+        schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema.add_field("design_id", DataType.VARCHAR, max_length=128, is_primary=True)
+        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=2)
+        schema.add_field("tokens", DataType.VARCHAR, max_length=65_535)
+        client.create_collection(
+            "x_tokens_v1", schema=schema, properties={FACTS: TOKENS.facts()}, timeout=timeout
+        )
+
+    await milvus.call(without_digests, deadline=NEVER, write=True)
+    version = await catalogue.resolve("v1", NEVER)
+    assert version == plain
+    await store.upsert(plain.names, [design("d0", "old", "")], NEVER)
+    kept = await catalogue.with_tokens(plain, TOKENS, NEVER)
+    assert kept.tokens == TOKENS
+    await store.upsert(kept.names, [design("d0", "old", "tokens")], NEVER)
+    assert list(await store.read_tokens(kept.names, ["d0"], NEVER)) == ["d0"]
