@@ -49,6 +49,13 @@ async def ask(stub: rank_grpc.RankServiceAsyncStub, request: Request) -> Asked:
     return Asked(request.id, tuple(ids), tuple(relevance), tuple(beauty.get(name) for name in ids))
 
 
+async def served_models(stub: rank_grpc.RankServiceAsyncStub, text: str) -> dict[str, str]:
+    """Fingerprints of the models that take part in a search, by name; none where the catalogue is empty."""
+    request = rank.SearchDesignsRequest(text=text, page_size=1, aesthetic_weight=SMALL)
+    response: rank.SearchDesignsResponse = await call(stub.SearchDesigns, request, timeout=120.0)
+    return {model.name: model.fingerprint for model in response.info.models}
+
+
 async def _hits(
     stub: rank_grpc.RankServiceAsyncStub, text: str, weight: float
 ) -> AsyncGenerator[rank.Hit, None]:

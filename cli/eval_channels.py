@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,7 @@ from cli import indexing
 from cli.channel_terms import TEXTS, ask_all, read_terms, records_of, requests_of, terms_json
 from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.models import DEFAULT_REPOSITORY
-from cli.own_stack import EmptyRank, own_stack
+from cli.own_stack import EmptyRank, check_empty, own_stack
 from cli.records import RecordError
 from cli.searching import RequestError
 from evaluation.channel_weights import (
@@ -105,22 +105,26 @@ def _kept(
         made_with.update(path.read_bytes())
     part = terms.with_name(f"{terms.name}.{made_with.hexdigest()[:8]}.part")
     known = []
-    if part.is_file():
+    interrupted = part.is_file()
+    if interrupted:
         whole = part.read_text(encoding="utf-8").rpartition("\n")[0]  # without a half line
         part.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
         known = read_terms(part)
     asked = {(entry.id, kind) for entry in entries for kind in requests_of(entry)}
     known = [asking for asking in known if (asking.request, asking.kind) in asked]
-    with part.open("w", encoding="utf-8") as file:
-        file.write(terms_json(known))
+    if interrupted:
+        part.write_text(terms_json(known), encoding="utf-8")
 
-        def keep(asking: Asking) -> None:
+    def keep(asking: Asking) -> None:
+        with part.open("a", encoding="utf-8") as file:
             file.write(terms_json([asking]))
-            file.flush()
 
-        askings = known + _measured(folder, entries, described, rank_address, known, keep)
+    own = [entry.id for entry in entries] if interrupted else []
+    askings = known + _measured(
+        folder, entries, described, rank_address, known, keep, own=own, begin=part.touch
+    )
     terms.write_text(terms_json(askings), encoding="utf-8")
-    part.unlink()
+    part.unlink(missing_ok=True)
     return askings
 
 
@@ -131,8 +135,15 @@ def _measured(
     rank_address: str,
     known: Sequence[Asking],
     on_asked: Callable[[Asking], None],
+    *,
+    own: Collection[str] = (),
+    begin: Callable[[], None] = lambda: None,
 ) -> list[Asking]:
-    """Indexes the photos and asks the requests, less those that are known."""
+    """Indexes the photos and asks the requests, less those that are known.
+
+    own: photos that may be in the catalogue already; one with others ends the command. begin: called before
+    the first is indexed.
+    """
     done = {(asking.request, asking.kind) for asking in known}
     asked = [
         (entry, kind, request)
@@ -153,6 +164,8 @@ def _measured(
                 with progress() as bar:
                     photos = bar.add_task("Indexing", total=len(records))
                     requests = bar.add_task("Asking  ", total=len(asked))
+                    await check_empty(stub, own)
+                    begin()
                     outcome = await indexing.index(stub, records, on_answer=lambda _: bar.advance(photos))
                     for design_id, error in outcome.failed.items():
                         errors.print(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import tomllib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,29 +16,35 @@ from rich.markup import escape
 
 from cli import indexing
 from cli.aesthetic_rerank_page import weights_table, write_rerank_page
-from cli.aesthetic_terms import ask_all, disagreements
+from cli.aesthetic_terms import ask_all, disagreements, served_models
 from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.models import DEFAULT_REPOSITORY
-from cli.own_stack import EmptyRank, own_stack
+from cli.own_stack import EmptyRank, check_empty, own_stack
 from cli.records import Record
 from cli.searching import RequestError
 from evaluation.rerank_labels import LEVELS, Labels, Pool, read_pool
 from evaluation.rerank_weights import WEIGHTS, Asked, choose, gain_of, line_of, read_terms, terms_json
+from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from nails.aesthetic_rerank import DEFAULT_WEIGHT, MAX_WEIGHT
 from services.kit.client import connect
 
 SPLITS = ("val", "test")
+_MODELS = "models"
 _WEIGHTS = ",".join(f"{weight:g}" for weight in WEIGHTS)
 
 
 @dataclass
 class _Measured:
-    """checked, wrong: orders of the service that were compared with those computed here, and that differ."""
+    """checked, wrong: orders of the service that were compared with those computed here, and that differ.
+
+    models: fingerprints of those that were served, by name.
+    """
 
     askings: list[Asked] = field(default_factory=list)
     checked: int = 0
     wrong: list[str] = field(default_factory=list)
+    models: dict[str, str] = field(default_factory=dict)
 
 
 def rerank(
@@ -58,8 +65,8 @@ def rerank(
     terms: Annotated[
         Path | None,
         typer.Option(
-            help="File for what the service said: read where it exists, else written; an interrupted run "
-            "goes on where it stopped."
+            help="File for what the service said: read where it exists and the models are still the same, "
+            "else written; an interrupted run goes on where it stopped."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
@@ -80,7 +87,7 @@ def rerank(
             raise RequestError(f"--split {split}: not one of {', '.join(SPLITS)}")
         tried = _weights(weights)
         pool = read_pool(data, split, levels=_levels(levels), each=each, limit=limit)
-        measured = _known(pool, terms) or _measure(pool, terms, rank_address, check, tried)
+        measured = _known(pool, terms, rank_address) or _measure(pool, terms, rank_address, check, tried)
         labels = Labels(pool)
         with progress() as bar:
             task = bar.add_task("Reranking", total=2 * len(tried))
@@ -167,14 +174,50 @@ def _levels(text: str) -> tuple[str, ...]:
     return found
 
 
-def _known(pool: Pool, terms: Path | None) -> _Measured | None:
-    """What a whole file of terms says; None where there is none."""
+def _known(pool: Pool, terms: Path | None, rank_address: str) -> _Measured | None:
+    """What a whole file of terms says; None where there is none. Raises RequestError for other models."""
     if terms is None or not terms.is_file():
         return None
     found = read_terms(terms, pool)
+    _check_models(terms, pool, rank_address)
     if {asked.request for asked in found} != {request.id for request in pool.requests}:
         raise RequestError(f"{terms}: {len(found)} requests, not the {len(pool.requests)} of these options")
     return _Measured(found)
+
+
+def _check_models(terms: Path, pool: Pool, rank_address: str) -> None:
+    """Of other models, measures are others: those of the service, or of the own stack without one."""
+    lines = terms.read_text(encoding="utf-8").splitlines()
+    made_with = json.loads(lines[0]).get(_MODELS) if lines else None
+    if not isinstance(made_with, dict):
+        raise RequestError(f"{terms} does not say by which models it was measured; measure into another file")
+    if rank_address:
+        served = run(_served_at(rank_address, pool.requests[0].text))
+        # A search names no model of photos.
+        compared = {name: made_with[name] for name in made_with if name in served}
+        if made_with and not compared:
+            raise RequestError(f"{rank_address} does not say which models it serves; is its catalogue empty?")
+    else:
+        served, compared = _own_models(), made_with
+    if other := sorted(name for name, made in compared.items() if served.get(name) != made):
+        raise RequestError(
+            f"{terms} was measured with other models than are served now: {', '.join(other)}; "
+            "measure into another file"
+        )
+
+
+async def _served_at(rank_address: str, text: str) -> dict[str, str]:
+    async with connect(rank_address) as channel:
+        return await served_models(rank_grpc.RankServiceStub(channel), text)
+
+
+def _own_models() -> dict[str, str]:
+    """Fingerprints of what the own stack serves, by name."""
+    found = {}
+    for path in sorted(DEFAULT_REPOSITORY.glob("*/model.toml")):
+        model = tomllib.loads(path.read_text(encoding="utf-8")).get("model", {})
+        found[path.parent.name] = str(model.get("fingerprint", ""))
+    return found
 
 
 def _measure(
@@ -186,21 +229,28 @@ def _measure(
     terms.parent.mkdir(parents=True, exist_ok=True)
     part = terms.with_name(f"{terms.name}.{models_digest()}.part")
     known = []
-    if part.is_file():
+    interrupted = part.is_file()
+    if interrupted:
         whole = part.read_text(encoding="utf-8").rpartition("\n")[0]  # without a half line
         part.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
         known = read_terms(part, pool)
-    with part.open("w", encoding="utf-8") as file:
 
-        def keep(asked: Asked) -> None:
+    def keep(asked: Asked) -> None:
+        with part.open("a", encoding="utf-8") as file:
             file.write(terms_json(asked))
-            file.flush()
 
-        for asked in known:
-            keep(asked)
-        measured = _asked(pool, known, keep, rank_address, check, weights)
+    own = [photo.id for photo in pool.photos] if interrupted else []
+    measured = _asked(pool, known, keep, rank_address, check, weights, own=own, begin=part.touch)
+    _state_models(part, measured.models)
     part.replace(terms)
     return measured
+
+
+def _state_models(part: Path, models: Mapping[str, str]) -> None:
+    """Adds them to the first line."""
+    first, _, rest = part.read_text(encoding="utf-8").partition("\n")
+    stated = json.dumps(json.loads(first) | {_MODELS: models}, ensure_ascii=False)
+    part.write_text(f"{stated}\n{rest}", encoding="utf-8")
 
 
 def models_digest() -> str:
@@ -218,11 +268,20 @@ def _asked(
     rank_address: str,
     check: int,
     weights: Sequence[float],
+    *,
+    own: Collection[str] = (),
+    begin: Callable[[], None] = lambda: None,
 ) -> _Measured:
+    """Indexes the photos and asks the requests, less those that are known.
+
+    own: photos that may be in the catalogue already; one with others ends the command. begin: called before
+    the first is indexed.
+    """
     done = {asked.request for asked in known}
     left = [request for request in pool.requests if request.id not in done]
     ids = {photo.id for photo in pool.photos}
     measured = _Measured(list(known))
+    models = measured.models
     with ExitStack() as resources:
         if not rank_address:
             rank_address = resources.enter_context(own_stack()).rank
@@ -236,9 +295,18 @@ def _asked(
                     sample = min(check, len(pool.requests))
                     checking = bar.add_task("Checking", total=sample * len(weights))
                     records = [Record(design_id=photo.id, photo=photo.image) for photo in pool.photos]
-                    outcome = await indexing.index(stub, records, on_answer=lambda _: bar.advance(photos))
+                    await check_empty(stub, own)
+                    begin()
+
+                    def indexed(answer: rank.IndexDesignsResponse) -> None:
+                        models.update({model.name: model.fingerprint for model in answer.info.models})
+                        bar.advance(photos)
+
+                    outcome = await indexing.index(stub, records, on_answer=indexed)
                     for name, error in outcome.failed.items():
                         errors.print(f"not indexed: {name}: {error.message} [{error.reason}]", markup=False)
+
+                    models.update(await served_models(stub, (left or pool.requests)[0].text))
 
                     def note(asked: Asked) -> None:
                         if others := set(asked.ids) - ids:

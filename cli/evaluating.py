@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from cli.indexing import IndexOutcome, index
+from cli.own_stack import check_empty
 from cli.records import Record, RecordError, design_id_of
 from evaluation.metrics import hit_at_k, mean_reciprocal_rank
 from lunula.rank.v1 import rank_service_pb2 as rank
@@ -91,10 +92,12 @@ async def evaluate(
     on_indexed: Callable[[rank.IndexDesignsResponse], None] = lambda _: None,
     on_asked: Callable[[Result], None] = lambda _: None,
 ) -> tuple[IndexOutcome, list[Result]]:
-    """Index the photos of `questions` into the live catalogue, best an empty one, and ask each request.
+    """Index the photos of `questions` into the live catalogue, and ask each request.
 
-    beauty: its weight, 0 for what fits alone; None for the server's default.
+    beauty: its weight, 0 for what fits alone; None for the server's default. Raises RequestError, before
+    anything is indexed, for a catalogue that is not empty.
     """
+    await check_empty(stub)
     outcome = await index(stub, records_of(questions), on_answer=on_indexed)
     results = []
     for question in questions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,11 @@ import typer
 from cli.console import errors
 from cli.models import DEFAULT_REPOSITORY
 from cli.ports import Addresses, free_addresses
+from cli.searching import RequestError
 from cli.stack import Stack, StackOptions
+from lunula.rank.v1 import rank_service_pb2 as rank
+from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
+from services.kit.client import call
 
 EmptyRank = Annotated[
     str,
@@ -24,6 +28,31 @@ EmptyRank = Annotated[
     ),
 ]
 """The option of commands that fill a catalogue to measure on it."""
+
+
+_LISTED = 1_000
+
+
+async def check_empty(stub: rank_grpc.RankServiceAsyncStub, own: Collection[str] = ()) -> None:
+    """Looks at the live catalogue before anything is indexed into it.
+
+    own: ids that may be there already, from a run that was interrupted. Raises RequestError for any other
+    design, LunulaError.
+    """
+    allowed = set(own)
+    request = rank.ListDesignsRequest(page_size=_LISTED if allowed else 1)
+    while True:
+        response: rank.ListDesignsResponse = await call(stub.ListDesigns, request, timeout=60.0)
+        others = [design.design_id for design in response.designs if design.design_id not in allowed]
+        if others or response.total_size > len(allowed):
+            which = f", such as {others[0]!r}" if others else ""
+            raise RequestError(
+                f"the catalogue is not empty (designs: {response.total_size:,}{which}). Nothing was indexed; "
+                "name a RankService with an empty one, or leave --rank away"
+            )
+        if not response.next_page_token:
+            return
+        request.page_token = response.next_page_token
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -18,6 +19,8 @@ from cli.records import RecordError
 from evaluation.channel_weights import Asking
 from evaluation.nailstar import Entry
 from lunula.rank.v1 import rank_service_pb2 as rank
+from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
+from tests.rank_server import serving
 
 
 def entry(name: str, *, palette: bool = True, targets: tuple[str, ...] = ()) -> Entry:
@@ -156,11 +159,22 @@ def test_an_interrupted_run_asks_only_what_it_has_not_asked(
     """The stack is replaced: what is asked of it is the point."""
     entries = [entry(name) for name in ("a", "b", "c")]
     asked: list[list[tuple[str, str]]] = []
+    resumed: list[list[str]] = []
 
     def measured(
-        folder: Path, entries: Any, described: float, address: str, known: list[Asking], on_asked: Any
+        folder: Path,
+        entries: Any,
+        described: float,
+        address: str,
+        known: list[Asking],
+        on_asked: Any,
+        *,
+        own: list[str],
+        begin: Any,
     ) -> list[Asking]:
         del folder, described, address
+        begin()
+        resumed.append(own)
         done = {(one.request, one.kind) for one in known}
         missing = [(one, kind) for one in entries for kind in requests_of(one) if (one.id, kind) not in done]
         asked.append([(one.id, kind) for one, kind in missing])
@@ -182,6 +196,7 @@ def test_an_interrupted_run_asks_only_what_it_has_not_asked(
     other = eval_channels._kept(tmp_path, entries, 0.0, "", tmp_path / "terms-2")
     kept = eval_channels._kept(tmp_path, entries, 0.5, "", terms)
     assert [len(one) for one in asked] == [6, 6, 3]
+    assert resumed == [[], [], ["a", "b", "c"]]
     assert sorted((one.request, one.kind) for one in kept) == sorted((one.request, one.kind) for one in other)
     assert len(read_terms(terms)) == 6
     assert not list(tmp_path.glob("*.part"))
@@ -191,3 +206,33 @@ def test_weights_are_not_chosen_on_the_split_that_results_are_reported_on(tmp_pa
     result = CliRunner().invoke(app, ["eval", "channels", "--data", str(tmp_path), "--split", "test"])
     assert result.exit_code == 2
     assert "not on 'test'" in result.output
+
+
+class Live(rank_grpc.RankServiceServicer):
+    """A catalogue of one design; indexing is not implemented."""
+
+    async def ListDesigns(
+        self, request: rank.ListDesignsRequest, _: grpc.aio.ServicerContext
+    ) -> rank.ListDesignsResponse:
+        del request
+        return rank.ListDesignsResponse(designs=[rank.Design(design_id="d7")], total_size=1)
+
+
+@pytest.mark.parametrize("command", ["channels", "retrieval"])
+def test_nothing_is_indexed_into_a_catalogue_that_is_not_empty(tmp_path: Path, command: str) -> None:
+    fields = {"id": "a", "image": "a.jpg", "split": "val", "request": "red", "lang": "en", "palette": []}
+    (tmp_path / "nailstar.jsonl").write_text(
+        json.dumps(fields | {"targets": ["a"], "subset": "single"}) + "\n"
+    )
+    (tmp_path / "requests.jsonl").write_text(json.dumps({"image": "a.jpg", "requests": {"en": "red"}}))
+    (tmp_path / "a.jpg").write_bytes(b"")
+    terms = tmp_path / "terms"
+    words = {"channels": ("--described", "0", "--terms", str(terms)), "retrieval": ()}[command]
+    with serving(Live()) as address:
+        result = CliRunner().invoke(
+            app, ["eval", command, "--data", str(tmp_path), "--rank", address, *words]
+        )
+    assert result.exit_code == 2, result.output
+    said = "".join(result.output.split())
+    assert "notempty(designs:1,suchas'd7')" in said
+    assert not list(tmp_path.glob("*.part"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,8 +14,10 @@ from typer.testing import CliRunner
 
 from cli.__main__ import app
 from cli.eval_rerank import models_digest
+from cli.models import DEFAULT_REPOSITORY
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
+from lunula.type.v1 import response_info_pb2
 from nails.aesthetic_rerank import in_play, relevance_part, rerank, term
 from tests.rank_server import serving
 from tests.rated_pool import rated_folder
@@ -26,14 +29,16 @@ PAGE = 17
 
 class ByRule(rank_grpc.RankServiceServicer):
     """Every request likes designs by a hash of both; a third of them too little to be relevant. Beauty falls
-    with the id. Pages are short. others: designs that somebody else
-    indexed; judges: whether it judges beauty."""
+    with the id. Pages are short. others: designs that somebody else indexed; late: such as come after the
+    catalogue was listed; judges: whether it judges beauty; models: fingerprints by name."""
 
     def __init__(self) -> None:
         self.indexed: list[str] = []
         self.asked: list[tuple[str, float]] = []
         self.others: list[str] = []
+        self.late: list[str] = []
         self.judges = True
+        self.models: dict[str, str] = {}
 
     async def IndexDesigns(
         self, requests: AsyncIterator[rank.IndexDesignsRequest], _: grpc.aio.ServicerContext
@@ -46,12 +51,24 @@ class ByRule(rank_grpc.RankServiceServicer):
                 design_id=request.design.design_id, state=rank.INDEX_STATE_INDEXED
             )
 
+    async def ListDesigns(
+        self, request: rank.ListDesignsRequest, _: grpc.aio.ServicerContext
+    ) -> rank.ListDesignsResponse:
+        names = sorted({*self.indexed, *self.others})
+        start = int(request.page_token or 0)
+        end = start + min(PAGE, request.page_size)
+        return rank.ListDesignsResponse(
+            designs=[rank.Design(design_id=name) for name in names[start:end]],
+            next_page_token=str(end) if end < len(names) else "",
+            total_size=len(names),
+        )
+
     async def SearchDesigns(
         self, request: rank.SearchDesignsRequest, _: grpc.aio.ServicerContext
     ) -> rank.SearchDesignsResponse:
         weight = round(request.aesthetic_weight, 6)
         self.asked.append((request.text, weight))
-        names = sorted({*self.indexed, *self.others})
+        names = sorted({*self.indexed, *self.others, *self.late})
         relevance = [zlib.crc32(f"{request.text}/{name}".encode()) % 2**20 / 2**20 for name in names]
         parts = [relevance_part(own, weight) for own in relevance]
         counts = in_play(parts, names, head=200)
@@ -74,7 +91,10 @@ class ByRule(rank_grpc.RankServiceServicer):
                 )
             design = rank.Design(design_id=names[one.index])
             hits.append(rank.Hit(design=design, score=one.score, terms=terms))
-        return rank.SearchDesignsResponse(hits=hits, next_page_token=str(end) if end < len(placed) else "")
+        token = str(end) if end < len(placed) else ""
+        models = [response_info_pb2.ModelVersion(name=n, fingerprint=f) for n, f in self.models.items()]
+        info = response_info_pb2.ResponseInfo(models=models)
+        return rank.SearchDesignsResponse(hits=hits, next_page_token=token, info=info)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +155,34 @@ def test_a_catalogue_with_other_designs_is_refused(folder: Path, service: ByRule
     service.others = ["a", "b", "c"]
     code, _, said = lunula("--data", str(folder), "--rank", address)
     assert code == 2
+    assert "notempty(designs:3,suchas'a')" in said
+    assert not service.indexed
+
+
+def test_a_catalogue_that_others_fill_meanwhile_is_refused(
+    folder: Path, service: ByRule, address: str
+) -> None:
+    service.late = ["a", "b", "c"]
+    code, _, said = lunula("--data", str(folder), "--rank", address)
+    assert code == 2
     assert "otherdesigns" in said
+
+
+def test_photos_of_the_split_are_others_too_unless_a_run_was_interrupted(
+    folder: Path, service: ByRule, address: str, tmp_path: Path
+) -> None:
+    words = ("--data", str(folder), "--rank", address, "--check", "0")
+    assert lunula(*words)[0] == 0
+    terms = tmp_path / "terms.jsonl"
+    for _ in range(2):  # a run that was refused has not begun
+        code, _, said = lunula(*words, "--terms", str(terms))
+        assert code == 2
+        assert "notempty(designs:24" in said
+    part_of(terms).touch()
+    service.others = ["z"]
+    assert "notempty" in lunula(*words, "--terms", str(terms))[2]
+    service.others = []
+    assert lunula(*words, "--terms", str(terms))[0] == 0
 
 
 def test_terms_are_read_in_place_of_asking(
@@ -145,13 +192,36 @@ def test_terms_are_read_in_place_of_asking(
     words = ("--data", str(folder), "--terms", str(terms), "--json")
     first = json.loads(lunula(*words, "--rank", address)[1])
     asked = len(service.asked)
-    again = json.loads(lunula(*words, "--rank", "127.0.0.1:1")[1])
+    again = json.loads(lunula(*words)[1])
     assert len(service.asked) == asked
     assert again["rows"] == first["rows"]
     assert again["checked"] == 0
     code, _, said = lunula(*words, "--each", "2")
     assert code == 2
     assert "24requests,notthe48" in said
+
+
+def test_terms_of_other_models_are_refused(
+    folder: Path, service: ByRule, address: str, tmp_path: Path
+) -> None:
+    terms = tmp_path / "terms.jsonl"
+    words = ("--data", str(folder), "--terms", str(terms), "--check", "0")
+    own = tomllib.loads((DEFAULT_REPOSITORY / "aesthetic" / "model.toml").read_text())["model"]
+    service.models = {"aesthetic": own["fingerprint"]}
+    assert lunula(*words, "--rank", address)[0] == 0
+    assert json.loads(terms.read_text().splitlines()[0])["models"] == service.models
+    assert [lunula(*words)[0], lunula(*words, "--rank", address)[0]] == [0, 0]
+    service.models = {"aesthetic": "trained anew"}
+    code, _, said = lunula(*words, "--rank", address)
+    assert (code, "othermodelsthanareservednow:aesthetic" in said) == (2, True)
+    service.models = {}
+    code, _, said = lunula(*words, "--rank", address)
+    assert (code, "doesnotsaywhichmodels" in said) == (2, True)
+    first, _, rest = terms.read_text().partition("\n")
+    for models, fault in (({"aesthetic": "older"}, "othermodels"), (None, "doesnotsaybywhichmodels")):
+        terms.write_text(json.dumps(json.loads(first) | {"models": models}) + "\n" + rest)
+        code, _, said = lunula(*words)
+        assert (code, fault in said) == (2, True)
 
 
 def test_an_interrupted_run_goes_on(folder: Path, service: ByRule, address: str, tmp_path: Path) -> None:
@@ -178,9 +248,10 @@ def test_tables_and_a_page(folder: Path, address: str, tmp_path: Path) -> None:
     assert (tmp_path / "rerank-weights.png").stat().st_size > 5_000
 
 
-def test_no_default_is_chosen_on_test(folder: Path, address: str) -> None:
-    words = ("--data", str(folder), "--rank", address, "--split", "test", "--check", "0")
-    assert "a default is chosen on val" in lunula(*words)[1]
+def test_no_default_is_chosen_on_test(folder: Path, address: str, tmp_path: Path) -> None:
+    terms = str(tmp_path / "terms.jsonl")
+    words = ("--data", str(folder), "--terms", terms, "--split", "test", "--check", "0")
+    assert "a default is chosen on val" in lunula(*words, "--rank", address)[1]
     assert json.loads(lunula(*words, "--json")[1])["chosen"] is None
 
 
