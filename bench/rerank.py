@@ -82,10 +82,7 @@ async def parts_section(
         judge = await model.get()
         matrix = tag_matrix(judge, tags)
         session = load_session(read_config(REPOSITORY / AESTHETIC), 1)
-        rows = [
-            await store.read(version.names.tokens, ids, ("design_id", "tokens"), _NEVER)
-            for ids in heads(count)
-        ]
+        rows = [await store.read_tokens(version.names, ids, _NEVER) for ids in heads(count)]
         batches = [read_batch(one, space) for one in rows]
         assert all(len(batch.ids) == DEFAULT_HEAD for batch in batches)
         tag = np.tile(matrix, (DEFAULT_HEAD, 1, 1))
@@ -97,7 +94,7 @@ async def parts_section(
             )
 
         async def read(ids: list[str]) -> Any:
-            return await store.read(version.names.tokens, ids, ("design_id", "tokens"), _NEVER)
+            return await store.read_tokens(version.names, ids, _NEVER)
 
         async def unpack(one: Any) -> Any:
             return await threads.run(read_batch, one, space)

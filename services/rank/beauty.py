@@ -21,6 +21,7 @@ from services.kit.timings import stage
 from services.rank.aesthetics import AestheticModel, Judge, Matrix, tag_matrix
 from services.rank.catalogue import Version
 from services.rank.measures import Raw
+from services.rank.milvus import CollectionMissing
 from services.rank.page_tokens import Pinned
 from services.rank.store import Store
 from services.rank.token_rows import read_batch
@@ -80,13 +81,21 @@ class Beauty:
     """Orders lists by relevance and beauty."""
 
     def __init__(
-        self, store: Store, model: AestheticModel, threads: WorkThreads, *, timeout_s: float
+        self,
+        store: Store,
+        model: AestheticModel,
+        threads: WorkThreads,
+        *,
+        timeout_s: float,
+        forget: Callable[[Version], None],
     ) -> None:
-        """threads: unpack tokens. timeout_s: longest wait for tokens and model together."""
+        """threads: unpack tokens. timeout_s: longest wait for words, tokens and model together. forget: told
+        of versions whose tokens turn out to be gone or not loaded."""
         self._store = store
         self._model = model
         self._threads = threads
         self._timeout_s = timeout_s
+        self._forget = forget
 
     async def rank(
         self,
@@ -160,6 +169,9 @@ class Beauty:
             raise _NotJudged("it gave no answer in time") from None
         except InvalidArgument:
             raise
+        except CollectionMissing as error:
+            self._forget(version)
+            raise _NotJudged(error.message) from error
         except LunulaError as error:
             raise _NotJudged(error.message) from error
         except _NotJudged:

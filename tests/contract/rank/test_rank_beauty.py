@@ -13,6 +13,8 @@ from nails.aesthetic_rerank import RELEVANT, BeautyMap
 from nails.aesthetic_tokens import Packing
 from services.kit.errors import Internal, ResourceExhausted, Unavailable
 from services.kit.inference.fake import FakeBackend
+from services.rank.milvus import CollectionMissing
+from services.rank.store import Store
 from tests.rank_catalogue import assert_adds_up, ids, search
 from tests.rank_doubles import MIDDLE, WIDTH, aesthetic_model, design, direction, index, photo, tag_vector
 
@@ -258,6 +260,28 @@ async def test_words_that_nobody_embeds_do_not_fail_the_search(open_judging: Any
         assert "no answer in time" in response.unavailable_channels["aesthetic"]
         rank.doubles.open()
         assert beauty(await search(rank, **asked, aesthetic_weight=0.5))
+
+
+async def test_tokens_that_are_not_loaded_are_loaded_for_the_next_search(
+    judging: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(judging, {"a": 3.0, "b": 8.0})
+    read, load, loaded = Store.read_tokens, Store.load, []
+
+    async def missing(*_: Any) -> Any:
+        raise CollectionMissing("the collection is not there", reason="COLLECTION_MISSING")
+
+    async def loading(self: Store, names: Any, deadline: Any) -> None:
+        loaded.append(names)
+        await load(self, names, deadline)
+
+    monkeypatch.setattr(Store, "read_tokens", missing)
+    monkeypatch.setattr(Store, "load", loading)
+    await relevance_only(judging, "the collection is not there")
+    assert not loaded
+    monkeypatch.setattr(Store, "read_tokens", read)
+    assert beauty(await search(judging, text="red nails", aesthetic_weight=0.5))
+    assert len(loaded) == 1
 
 
 async def test_a_model_that_gives_no_numbers_does_not_fail_the_search(
