@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from cli.batches import batches, bytes_of
 from cli.records import PHOTO_SUFFIXES
 from cli.searching import RequestError
 from evaluation.trend import jonckheere_terpstra, spearman_of, spearman_per_seed
@@ -78,29 +79,30 @@ async def ask(
     stub: rank_grpc.RankServiceAsyncStub,
     images: Images,
     tags: Sequence[str],
+    scores: dict[float, dict[str, float]],
     on_scored: Callable[[int], None] = lambda _: None,
-) -> dict[float, dict[str, float]]:
-    """The score of every image. tags: of all images alike; none: they are judged as nothing in particular.
+) -> None:
+    """Scores every image into `scores`, which keeps what there is where a later call fails.
 
-    Raises LunulaError where an image is refused.
+    tags: of all images alike; none: they are judged as nothing in particular. Raises RequestError where an
+    image is refused, LunulaError.
     """
-    every = [(scale, name, path) for scale, own in images.items() for name, path in own.items()]
-    scores: dict[float, dict[str, float]] = {scale: {} for scale in images}
-    for start in range(0, len(every), _BATCH):
-        batch = every[start : start + _BATCH]
+    every = {path: (scale, name) for scale, own in images.items() for name, path in own.items()}
+    scores.update({scale: {} for scale in images})
+    for batch in batches(list(every), _BATCH):
         request = rank.ScoreAestheticsRequest(
-            photos=[photo_pb2.Photo(data=path.read_bytes()) for _, _, path in batch],
+            photos=[photo_pb2.Photo(data=bytes_of(path)) for path in batch],
             tags=tags,
             without_auto_tags=True,  # what a photo looks most like changes with the scale
         )
         response: rank.ScoreAestheticsResponse = await call(stub.ScoreAesthetics, request, timeout=120.0)
-        for (scale, name, path), item in zip(batch, response.items, strict=True):
+        for path, item in zip(batch, response.items, strict=True):
             if item.HasField("error"):
                 error = from_item_error(item.error)
                 raise RequestError(f"{path}: {error.message} [{error.reason}]")
+            scale, name = every[path]
             scores[scale][name] = item.result.score
         on_scored(len(batch))
-    return scores
 
 
 @dataclass(frozen=True)

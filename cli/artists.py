@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from cli.batches import check_fits
 from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.ports import default_addresses
 from cli.searching import RequestError
@@ -55,8 +56,11 @@ class Newcomer:
     works: tuple[form.Work, ...]
 
     def request(self) -> classify.EnrolArtistRequest:
-        """Raises OSError for a photo that cannot be read."""
-        return classify.EnrolArtistRequest(
+        """Raises OSError for a photo that cannot be read, RequestError for more than one call takes."""
+        what = f"the {len(self.works)} works"
+        # Before anything is read; what words add is known only when all is put together.
+        check_fits(what, sum(work.image.stat().st_size for work in self.works if work.image is not None))
+        request = classify.EnrolArtistRequest(
             artist_id=self.artist,
             works=[
                 classify.Work(
@@ -68,6 +72,11 @@ class Newcomer:
                 for work in self.works
             ],
         )
+        check_fits(what, request.ByteSize())
+        return request
+
+
+_Outcome = classify.EnrolArtistResponse | LunulaError | OSError | RequestError
 
 
 def register(app: typer.Typer) -> None:
@@ -128,8 +137,8 @@ def enrol(
     with errors_as_exit_codes():
         wanted = newcomers(source, artist or [], works)
 
-    async def work() -> list[tuple[Newcomer, classify.EnrolArtistResponse | LunulaError | OSError]]:
-        outcomes: list[tuple[Newcomer, classify.EnrolArtistResponse | LunulaError | OSError]] = []
+    async def work() -> list[tuple[Newcomer, _Outcome]]:
+        outcomes: list[tuple[Newcomer, _Outcome]] = []
         async with connect(classify_address) as channel:
             stub = classify_grpc.ClassifyServiceStub(channel)
             with progress() as bar:
@@ -139,7 +148,7 @@ def enrol(
                         outcomes.append(
                             (newcomer, await call(stub.EnrolArtist, newcomer.request(), timeout=300.0))
                         )
-                    except (LunulaError, OSError) as error:
+                    except (LunulaError, OSError, RequestError) as error:
                         outcomes.append((newcomer, error))
                     bar.advance(task)
         return outcomes

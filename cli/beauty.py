@@ -9,16 +9,16 @@ from typing import Annotated
 import typer
 
 from cli import tables
-from cli.console import console, errors_as_exit_codes, progress, run
+from cli.batches import batches, bytes_of
+from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.ports import default_addresses
-from cli.searching import RequestError
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from lunula.type.v1 import photo_pb2
 from services.kit.client import call, connect
 
 BATCH = 16
-"""Photos of one call."""
+"""Photos of one call, if they are not large."""
 
 
 def register(app: typer.Typer) -> None:
@@ -42,30 +42,41 @@ def beauty(
     """Judge photos: the mean vote that is expected, from 1 to 10, and how the votes spread.
 
     Beauty is the share of photos that score lower. "is it?" is how much the photo is what it is judged as,
-    a cosine.
+    a cosine. Where a call fails, what was judged before it is printed.
     """
     with errors_as_exit_codes():
-        read = [_read(path) for path in photos]
+        calls = list(batches(photos, BATCH))
+    items: list[rank.ScoreAestheticsItem] = []
+    timings = ""
 
-    async def work() -> tuple[list[rank.ScoreAestheticsItem], rank.ScoreAestheticsResponse]:
-        items: list[rank.ScoreAestheticsItem] = []
+    async def work() -> None:
+        nonlocal timings
         async with connect(rank_address) as channel:
             stub = rank_grpc.RankServiceStub(channel)
             with progress() as bar:
-                task = bar.add_task("Judging", total=len(read))
-                for start in range(0, len(read), BATCH):
-                    request = request_of(read[start : start + BATCH], tag or (), auto=auto)
+                task = bar.add_task("Judging", total=len(photos))
+                for paths in calls:
+                    request = request_of([bytes_of(path) for path in paths], tag or (), auto=auto)
                     response: rank.ScoreAestheticsResponse = await call(
                         stub.ScoreAesthetics, request, timeout=120.0
                     )
-                    items += response.items
+                    items.extend(response.items)
+                    timings = tables.timings_line(response.info)
                     bar.advance(task, len(response.items))
-        return items, response
 
-    items, last = run(work())
-    console.print(tables.beauty_table([str(path) for path in photos], items))
-    console.print(f"[dim]{tables.timings_line(last.info)}[/dim]")
-    if any(item.WhichOneof("outcome") == "error" for item in items):
+    try:
+        run(work())
+    except typer.Exit:
+        if not items:
+            raise
+        failed = True
+    else:
+        failed = False
+    console.print(tables.beauty_table([str(path) for path in photos[: len(items)]], items))
+    console.print(f"[dim]{timings}[/dim]")
+    if failed:
+        errors.print(f"{len(photos) - len(items)} of {len(photos)} photos were not judged")
+    if failed or any(item.WhichOneof("outcome") == "error" for item in items):
         raise typer.Exit(1)
 
 
@@ -74,10 +85,3 @@ def request_of(photos: Sequence[bytes], tags: Sequence[str], *, auto: bool) -> r
     return rank.ScoreAestheticsRequest(
         photos=[photo_pb2.Photo(data=data) for data in photos], tags=tags, without_auto_tags=not auto
     )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise RequestError(f"{path}: {error.strerror}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from cli.aesthetic_sweep import ask, facts_of, images_of, rows_of
+from cli.aesthetic_sweep import Images, Scores, ask, facts_of, images_of, rows_of
 from cli.aesthetic_sweep_page import lines_of, sweep_table, write_sweep_page
 from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.own_stack import own_stack
@@ -54,14 +55,26 @@ def aesthetic_sweep(
         if not rank_address:
             rank_address = resources.enter_context(own_stack()).rank
 
-        async def work() -> dict[float, dict[str, float]]:
+        scores: dict[float, dict[str, float]] = {}
+
+        async def work() -> None:
             async with connect(rank_address) as channel:
                 stub = rank_grpc.RankServiceStub(channel)
                 with progress() as bar:
                     scoring = bar.add_task("Scoring", total=sum(len(own) for own in images.values()))
-                    return await ask(stub, images, tags, lambda count: bar.advance(scoring, count))
+                    await ask(stub, images, tags, scores, lambda count: bar.advance(scoring, count))
 
-        scores = run(work())
+        try:
+            run(work())
+        except typer.Exit as ended:
+            scored = sum(len(own) for own in scores.values())
+            if not scored:
+                raise
+            _show_part(images, scores, tags, as_json=as_json)
+            errors.print(
+                f"{sum(map(len, images.values())) - scored} images were not scored: no trend is told"
+            )
+            raise typer.Exit(1) from ended
         facts = facts_of(scores, tags)
         if page is not None:
             for path in write_sweep_page(page, images, scores, facts):
@@ -72,3 +85,14 @@ def aesthetic_sweep(
         console.print(sweep_table(rows_of(scores), facts))
         for line in lines_of(facts):
             console.print(line, highlight=False, markup=False)
+
+
+def _show_part(images: Images, scores: Scores, tags: Sequence[str], *, as_json: bool) -> None:
+    """What was scored before a call failed."""
+    if as_json:
+        said = {f"{scale:g}": dict(own) for scale, own in scores.items()}
+        typer.echo(json.dumps({"tags": list(tags), "scores": said}, ensure_ascii=False, indent=2))
+        return
+    for scale, own in scores.items():
+        for name, score in own.items():
+            console.print(f"{images[scale][name]}: {score:.2f}", highlight=False, markup=False)

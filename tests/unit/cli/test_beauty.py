@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import grpc
 import pytest
 from rich.console import Console, RenderableType
 from typer.testing import CliRunner
 
+from cli import batches
 from cli.__main__ import app
 from cli.beauty import request_of
 from cli.tables import bars, beauty_table, hits_table
 from lunula.rank.v1 import rank_service_pb2 as rank
+from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from lunula.type.v1 import item_error_pb2
+from tests.rank_server import serving
 
 
 def printed(what: RenderableType) -> str:
@@ -66,6 +70,44 @@ def test_a_hit_without_a_score_has_a_dash_and_says_why() -> None:
     text = printed(hits_table(rank.SearchDesignsResponse(hits=[hit]), title="red"))
     for part in ("0.70 → .450", "– → .050", "aesthetic: tokens are not stored"):
         assert part in text
+
+
+class Judging(rank_grpc.RankServiceServicer):
+    """Scores photos; refuses a call with a photo that says so."""
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    async def ScoreAesthetics(
+        self, request: rank.ScoreAestheticsRequest, context: grpc.aio.ServicerContext
+    ) -> rank.ScoreAestheticsResponse:
+        self.calls.append(len(request.photos))
+        if any(photo.data.startswith(b"no") for photo in request.photos):
+            await context.abort(grpc.StatusCode.INTERNAL, "the model broke")
+        items = [rank.ScoreAestheticsItem(result=rank.AestheticScore(score=7.5)) for _ in request.photos]
+        return rank.ScoreAestheticsResponse(items=items)
+
+
+def test_photos_go_in_calls_of_so_many_bytes_and_what_was_judged_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "MOST_BYTES", 250)
+    paths = [tmp_path / f"{number}.jpg" for number in range(6)]
+    for path in paths:
+        path.write_bytes(b"x" * 100)
+    service = Judging()
+    with serving(service) as address:
+        words = ["beauty", *map(str, paths), "--rank", address]
+        whole = CliRunner().invoke(app, words)
+        paths[4].write_bytes(b"no" * 50)
+        part = CliRunner().invoke(app, words)
+        paths[0].write_bytes(b"no" * 50)
+        nothing = CliRunner().invoke(app, words)
+    assert service.calls == [2, 2, 2, 2, 2, 2, 2]
+    assert (whole.exit_code, whole.stdout.count("7.50")) == (0, 6)
+    assert (part.exit_code, part.stdout.count("7.50")) == (1, 4)
+    assert "the model broke" in part.stderr and "2 of 6 photos were not judged" in part.stderr
+    assert (nothing.exit_code, nothing.stdout) == (1, "")
 
 
 def test_a_photo_that_is_not_there_is_named(tmp_path: Path) -> None:

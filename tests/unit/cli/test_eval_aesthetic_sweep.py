@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from cli import batches
 from cli.__main__ import app
 from cli.aesthetic_sweep import facts_of
 from lunula.rank.v1 import rank_service_pb2 as rank
@@ -83,6 +84,33 @@ def test_tags_reach_the_service(tmp_path: Path, address: str) -> None:
     )
     assert tagged["tags"] == ["nature", "sea"]
     assert tagged["scales"][0]["mean"] == pytest.approx(plain["scales"][0]["mean"] + 0.5, abs=1e-5)
+
+
+def test_what_was_scored_before_a_call_failed_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class BreaksSoon(ByBrightness):
+        calls = 0
+
+        async def ScoreAesthetics(
+            self, request: rank.ScoreAestheticsRequest, context: grpc.aio.ServicerContext
+        ) -> rank.ScoreAestheticsResponse:
+            self.calls += 1
+            if self.calls % 2 == 0:
+                await context.abort(grpc.StatusCode.INTERNAL, "the model broke")
+            return await super().ScoreAesthetics(request, context)
+
+    swept(tmp_path, RISING)
+    size = (tmp_path / "9" / "0.jpg").stat().st_size
+    monkeypatch.setattr(batches, "MOST_BYTES", 4 * size + size // 2)
+    with serving(BreaksSoon()) as broken:
+        code, out, said = lunula(str(tmp_path), "--rank", broken)
+        assert (code, out.count(".jpg: ")) == (1, 4)
+        assert "themodelbroke" in said and "2imageswerenotscored" in said
+        code, out, _ = lunula(str(tmp_path), "--rank", broken, "--json")
+    found = json.loads(out)["scores"]
+    assert code == 1
+    assert {scale: len(own) for scale, own in found.items()} == {"1.5": 2, "9": 2, "10": 0}
 
 
 def test_table_and_page(tmp_path: Path, address: str) -> None:
