@@ -48,8 +48,10 @@ def up(
     """Run the four services, one process each, until Ctrl-C or SIGTERM."""
     addresses = addresses_from(port_base)
     options = StackOptions(state, repository, addresses, triton=triton, milvus_uri=milvus_uri)
-    # Both signals interrupt, so that a stack that is still starting stops as well.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both signals interrupt, so that a stack that is still starting stops as well. SIGINT is set too: a shell
+    # without job control starts what it runs in the background with SIGINT ignored.
+    for interrupting in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(interrupting, signal.default_int_handler)
     try:
         with errors_as_exit_codes(), Stack(options, report=console.print) as stack:
             console.print(f"ready; logs in {state / 'logs'}; Ctrl-C stops everything", markup=False)

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
+from cli import stack_commands
+from cli.__main__ import app
 from cli.ports import Addresses, free_addresses
 from cli.stack import Stack, StackError, StackOptions
 
@@ -53,3 +56,37 @@ def test_a_child_ends_when_its_parent_is_killed() -> None:
     gone, alive = psutil.wait_procs([child], timeout=10)
     assert not alive
     assert gone
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_up_stops_at_a_signal_that_its_shell_had_it_ignore(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    class Running:
+        """A stack that is sent the signal when it is looked at."""
+
+        looks = 0
+
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def __enter__(self) -> Running:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def check(self) -> None:
+            self.looks += 1
+            assert self.looks == 1, "the signal was ignored"
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(stack_commands, "Stack", Running)
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        signal.signal(number, signal.SIG_IGN)
+        ended = CliRunner().invoke(app, ["up", "--state", str(tmp_path)])
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    assert (ended.exit_code, "stopped" in ended.stdout) == (0, True), ended.output
