@@ -75,7 +75,7 @@ async def parts_section(
     store, threads = Store(milvus), WorkThreads(2)
     backend = LocalBackend(REPOSITORY, (AESTHETIC,))
     model = AestheticModel(backend)
-    beauty = Beauty(store, model, threads, timeout_s=60)
+    beauty = Beauty(store, model, threads, timeout_s=60, forget=lambda _: None)
     space = version.tokens
     assert space is not None
     try:
@@ -102,10 +102,13 @@ async def parts_section(
         async def infer(batch: TokenBatch) -> Any:
             return await model.score(judge, batch.tokens, batch.align, matrix, _NEVER)
 
+        async def known(_: Deadline) -> Sequence[vector_pb2.Vector]:
+            return tags
+
         async def whole(ids: list[str]) -> Any:
             measures: dict[str, Any] = {design_id: {"design": 0.8} for design_id in ids}
             ranking = await beauty.rank(
-                version, measures, _SHARES, Pinned(DEFAULT_WEIGHT, DEFAULT_HEAD), tags, _NEVER
+                version, measures, _SHARES, Pinned(DEFAULT_WEIGHT, DEFAULT_HEAD), known, _NEVER
             )
             assert not ranking.unavailable, ranking.unavailable
             return None

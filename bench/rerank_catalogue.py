@@ -75,7 +75,8 @@ async def fill(
         return space
 
     version = await Catalogue(milvus, store, name).live_or_first(known, _NEVER)
-    assert version.tokens is not None
+    if version.tokens is None:
+        raise SystemExit(f"error: the catalogue {name} of an earlier run keeps no tokens: remove --state")
     there = await store.count(version.names.design, "", _NEVER) // _WRITE_ROWS * _WRITE_ROWS
     on_written(there)
     vectors, aligns = clouds[0].draw(count, _SEED), clouds[1].draw(count, _SEED + 1)
