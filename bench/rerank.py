@@ -18,7 +18,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -48,6 +48,7 @@ from services.kit.inference.local import LocalBackend, load_session
 from services.rank.aesthetics import AESTHETIC, AestheticModel, tag_matrix
 from services.rank.beauty import Beauty
 from services.rank.catalogue import Version
+from services.rank.measures import Measures
 from services.rank.milvus import Milvus
 from services.rank.milvus_server import LAUNCHER, running
 from services.rank.page_tokens import Pinned
@@ -68,6 +69,12 @@ def heads(count: int) -> list[list[str]]:
     return [[f"d{n:07}" for n in rng.choice(count, DEFAULT_HEAD, replace=False)] for _ in range(_HEADS)]
 
 
+async def digests_of(store: Store, version: Version, ids: Sequence[str]) -> dict[str, str]:
+    """What the first step of a search brings along of these designs."""
+    rows = await store.read(version.names.design, ids, ("design_id", "digest"), _NEVER)
+    return {design_id: str(row["digest"]) for design_id, row in rows.items()}
+
+
 async def parts_section(
     milvus: Milvus, version: Version, tags: Sequence[vector_pb2.Vector], count: int, times: int, name: str
 ) -> list[Row]:
@@ -82,7 +89,8 @@ async def parts_section(
         judge = await model.get()
         matrix = tag_matrix(judge, tags)
         session = load_session(read_config(REPOSITORY / AESTHETIC), 1)
-        rows = [await store.read_tokens(version.names, ids, _NEVER) for ids in heads(count)]
+        lists = [await digests_of(store, version, ids) for ids in heads(count)]
+        rows = [await store.read_tokens(version.names, digests, _NEVER) for digests in lists]
         batches = [read_batch(one, space) for one in rows]
         assert all(len(batch.ids) == DEFAULT_HEAD for batch in batches)
         tag = np.tile(matrix, (DEFAULT_HEAD, 1, 1))
@@ -93,8 +101,8 @@ async def parts_section(
                 None, {"tokens": batch.tokens, "align": batch.align, "tag": tag, "tag_mask": mask}
             )
 
-        async def read(ids: list[str]) -> Any:
-            return await store.read_tokens(version.names, ids, _NEVER)
+        async def read(digests: Mapping[str, str]) -> Any:
+            return await store.read_tokens(version.names, digests, _NEVER)
 
         async def unpack(one: Any) -> Any:
             return await threads.run(read_batch, one, space)
@@ -105,8 +113,8 @@ async def parts_section(
         async def known(_: Deadline) -> Sequence[vector_pb2.Vector]:
             return tags
 
-        async def whole(ids: list[str]) -> Any:
-            measures: dict[str, Any] = {design_id: {"design": 0.8} for design_id in ids}
+        async def whole(digests: Mapping[str, str]) -> Any:
+            measures = Measures({design_id: {"design": 0.8} for design_id in digests}, digests)
             ranking = await beauty.rank(
                 version, measures, _SHARES, Pinned(DEFAULT_WEIGHT, DEFAULT_HEAD), known, _NEVER
             )
@@ -119,10 +127,10 @@ async def parts_section(
         taken = await take_turns(
             {
                 "bare model": (in_thread(bare), again(batches)),
-                "read": (read, again(heads(count))),
+                "read": (read, again(lists)),
                 "unpack": (unpack, again(rows)),
                 "infer": (infer, again(batches)),
-                "judge and reorder, whole": (whole, again(heads(count))),
+                "judge and reorder, whole": (whole, again(lists)),
             },
             1,
         )

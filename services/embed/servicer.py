@@ -57,11 +57,7 @@ class EmbedServicer(pb_grpc.EmbedServiceServicer):
         check_batch_size(len(request.designs), "designs")
         parts, deadline = await self._parts.get(), current_deadline()
         parts.spaces.check_expected(request.expected_fingerprint, "expected_fingerprint")
-        packing = (
-            read_packing(request.token_packing, "token_packing")
-            if request.HasField("token_packing")
-            else None
-        )
+        packing = _packing(request)
 
         async def work(index: int, design: pb.DesignInput) -> DesignVectors:
             return await embed_design(parts, design, f"designs[{index}]", packing, deadline)
@@ -130,9 +126,7 @@ async def _answer(
     parts: EmbedParts, deadline: Deadline, request: pb.StreamEmbedDesignsRequest
 ) -> pb.StreamEmbedDesignsResponse:
     async def work() -> DesignVectors:
-        asked = request.HasField("token_packing")
-        packing = read_packing(request.token_packing, "token_packing") if asked else None
-        return await embed_design(parts, request.design, "design", packing, deadline)
+        return await embed_design(parts, request.design, "design", _packing(request), deadline)
 
     with collect():
         outcome = await settle(work())
@@ -141,6 +135,13 @@ async def _answer(
             item=design_item(outcome, parts.spaces),
             info=response_info(parts.models),
         )
+
+
+def _packing(request: pb.EmbedDesignsRequest | pb.StreamEmbedDesignsRequest) -> Packing | None:
+    """Of the tokens that are wanted; None wants none."""
+    if not request.HasField("token_packing"):
+        return None
+    return read_packing(request.token_packing, "token_packing")
 
 
 async def embed_design(

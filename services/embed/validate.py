@@ -43,9 +43,10 @@ def read_palette(palette: palette_pb2.Palette, field: str) -> tuple[PaletteColor
 
 def read_packing(packing: pb.TokenPacking, field: str) -> Packing:
     """The packing. Raises InvalidArgument TOKEN_PACKING_INVALID."""
-    for grid in GRIDS:
-        for bits in BITS:
-            if (packing.grid, packing.bits) == (grid, bits):
-                return Packing(grid, bits)
-    description = f"must have a grid of {GRIDS} and bits of {BITS}, has {packing.grid} and {packing.bits}"
-    raise InvalidArgument(description, reason="TOKEN_PACKING_INVALID", fields=[(field, description)])
+    try:
+        return Packing.of({"grid": str(packing.grid), "bits": str(packing.bits)})
+    except ValueError:
+        description = f"must have a grid of {GRIDS} and bits of {BITS}, has {packing.grid} and {packing.bits}"
+        raise InvalidArgument(
+            description, reason="TOKEN_PACKING_INVALID", fields=[(field, description)]
+        ) from None

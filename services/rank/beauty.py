@@ -20,7 +20,7 @@ from services.kit.errors import DeadlineExceeded, InvalidArgument, LunulaError
 from services.kit.timings import stage
 from services.rank.aesthetics import AestheticModel, Judge, Matrix, tag_matrix
 from services.rank.catalogue import Version
-from services.rank.measures import Raw
+from services.rank.measures import Measures, Raw
 from services.rank.milvus import CollectionMissing
 from services.rank.page_tokens import Pinned
 from services.rank.store import Store
@@ -100,7 +100,7 @@ class Beauty:
     async def rank(
         self,
         version: Version,
-        measures: Mapping[str, Raw],
+        measures: Measures,
         shares: Mapping[str, float],
         wanted: Pinned,
         tags: TagVectors,
@@ -111,23 +111,25 @@ class Beauty:
         shares: weights of the channels, summing to 1. wanted: weight and head, and on later pages the judge
         of the first. tags: awaited within the time that beauty may take; InvalidArgument passes through.
         """
-        if wanted.weight <= 0 or not measures:
-            return Ranking(_by_relevance(measures, shares), 0.0, wanted)
+        raw = measures.raw
+        if wanted.weight <= 0 or not raw:
+            return Ranking(_by_relevance(raw, shares), 0.0, wanted)
         if wanted.judge == NO_JUDGE:
             why = "it could not be judged for the first page, whose order this page continues"
-            return Ranking(_by_relevance(measures, shares), 0.0, wanted, why)
-        names = list(measures)
+            return Ranking(_by_relevance(raw, shares), 0.0, wanted, why)
+        names = list(raw)
         with stage("fuse"):
             left = 1.0 - wanted.weight
             scaled = {channel: left * share for channel, share in shares.items()}
-            parts = [score_of(measures[name], scaled) for name in names]
+            parts = [score_of(raw[name], scaled) for name in names]
             head = [names[index] for index in in_play(parts, names, head=wanted.head)]
+            digests = {name: measures.digests[name] for name in head}
         try:
-            judged = await self._judged(version, head, wanted, tags, deadline)
+            judged = await self._judged(version, digests, wanted, tags, deadline)
         except _NotJudged as why:
             later = "; this page may repeat designs of earlier ones" if wanted.judge else ""
             pinned = wanted if wanted.judge else Pinned(wanted.weight, wanted.head, NO_JUDGE)
-            return Ranking(_by_relevance(measures, shares), 0.0, pinned, f"{why}{later}")
+            return Ranking(_by_relevance(raw, shares), 0.0, pinned, f"{why}{later}")
         with stage("fuse"):
             indexes = {name: index for index, name in enumerate(names)}
             beauties = {indexes[name]: beauty for name, beauty in judged.beauties.items()}
@@ -135,7 +137,7 @@ class Beauty:
             ranked = [
                 Ranked(
                     names[placed.index],
-                    measures[names[placed.index]],
+                    raw[names[placed.index]],
                     placed.relevance,
                     placed,
                     judged.scores.get(names[placed.index]),
@@ -151,7 +153,7 @@ class Beauty:
     async def _judged(
         self,
         version: Version,
-        design_ids: Sequence[str],
+        digests: Mapping[str, str],
         wanted: Pinned,
         tags: TagVectors,
         deadline: Deadline,
@@ -164,7 +166,7 @@ class Beauty:
                 if wanted.judge and wanted.judge != judge.pin:
                     raise _NotJudged("the model was exchanged after the first page")
                 matrix = tag_matrix(judge, await tags(limit))
-                return await self._judge(version, design_ids, judge, matrix, limit)
+                return await self._judge(version, digests, judge, matrix, limit)
         except (DeadlineExceeded, TimeoutError):
             raise _NotJudged("it gave no answer in time") from None
         except InvalidArgument:
@@ -183,7 +185,7 @@ class Beauty:
     async def _judge(
         self,
         version: Version,
-        design_ids: Sequence[str],
+        digests: Mapping[str, str],
         judge: Judge,
         tags: Matrix,
         limit: Deadline,
@@ -198,7 +200,7 @@ class Beauty:
             raise _NotJudged(why)
         judge.check_made_with("image_align", version.space.align_fingerprint)
         with stage("tokens"):
-            rows = await self._store.read_tokens(version.names, design_ids, limit)
+            rows = await self._store.read_tokens(version.names, digests, limit)
             batch = await self._threads.run(read_batch, rows, space)
         scores: dict[str, float] = {}
         if batch.ids:

@@ -42,10 +42,18 @@ class Query:
     exclude: str = ""
 
 
+@dataclass(frozen=True)
+class Measures:
+    """raw: by design id and channel. digests: of the same designs, as they were measured."""
+
+    raw: Mapping[str, Raw]
+    digests: Mapping[str, str]
+
+
 async def measure(
     store: Store, version: Version, query: Query, *, limit: int, deadline: Deadline
-) -> dict[str, Raw]:
-    """Raw measures by design id and channel, for the proposals of all channels (at most `limit` of each)."""
+) -> Measures:
+    """Measures of the proposals of all channels (at most `limit` of each)."""
     names = version.names
     excluded = f"design_id != {literal(query.exclude)}" if query.exclude else ""
     expression = all_of(query.expression, excluded)
@@ -72,7 +80,7 @@ async def measure(
     by_design, by_words, by_reference = await _all(design(), words(), reference())
     ids = list(dict.fromkeys(found.design_id for found in (*by_design, *by_words, *by_reference)))
     if not ids:
-        return {}
+        return Measures({}, {})
     rows = {found.design_id: found.row for found in (*by_design, *by_words)}
     others = [design_id for design_id in ids if design_id not in rows]
     vectors = {found.design_id: found.row for found in by_words}
@@ -88,7 +96,7 @@ async def measure(
     # A row that is only in the second collection is the rest of an interrupted write.
     ids = [design_id for design_id in ids if design_id in rows]
     palettes = _palette_differences(query.palette, [rows[design_id] for design_id in ids])
-    return {
+    raw: dict[str, Raw] = {
         design_id: {
             "design": designs.get(design_id),
             # No common word is a measure too.
@@ -98,6 +106,7 @@ async def measure(
         }
         for design_id, palette in zip(ids, palettes, strict=True)
     }
+    return Measures(raw, {design_id: str(rows[design_id]["digest"]) for design_id in ids})
 
 
 async def _rows(

@@ -30,7 +30,7 @@ NO_VECTOR = (1.0, 0.0)
 """Milvus wants a vector in every row; this one says nothing and is the shortest that there is."""
 FILTER_FIELDS = ("artist_id", "tags", "attributes", "context")
 """Scalars that both collections carry."""
-LIGHT_FIELDS = ("facts",)
+LIGHT_FIELDS = ("facts", "digest")
 """What scoring needs of a row."""
 FULL_FIELDS = (
     "design_id",

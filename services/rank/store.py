@@ -7,7 +7,6 @@ request asks Milvus for more rows than it gives.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 from collections import Counter
@@ -186,21 +185,15 @@ class Store:
         return rows
 
     async def read_tokens(
-        self, names: Collections, design_ids: Sequence[str], deadline: Deadline
+        self, names: Collections, digests: Mapping[str, str], deadline: Deadline
     ) -> dict[str, Mapping[str, Any]]:
         """Rows of image tokens by id, with "tokens"; only those that are of the design as it is now.
 
-        A row of tokens may be of an earlier photo, since a writer that knows of no tokens leaves it alone.
+        digests: of the designs that are wanted, by id. A row of tokens may be of an earlier photo, since a
+        writer that knows of no tokens leaves it alone.
         """
-        tokens, designs = await asyncio.gather(
-            self.read(names.tokens, design_ids, ("design_id", "digest", "tokens"), deadline),
-            self.read(names.design, design_ids, ("design_id", "digest"), deadline),
-        )
-        return {
-            design_id: row
-            for design_id, row in tokens.items()
-            if design_id in designs and designs[design_id]["digest"] == row["digest"]
-        }
+        rows = await self.read(names.tokens, list(digests), ("design_id", "digest", "tokens"), deadline)
+        return {design_id: row for design_id, row in rows.items() if row["digest"] == digests[design_id]}
 
     async def nearest(
         self,

@@ -25,7 +25,8 @@ from services.kit.server import RunningServer, running_server
 from services.rank.build import build, serve_on
 from services.rank.settings import RankSettings
 from tests.rank_catalogue import CATALOGUE
-from tests.rank_doubles import Doubles, Neighbours, aesthetic_model, index, judged, neighbours
+from tests.rank_doubles import Doubles, Neighbours, index, neighbours
+from tests.rank_judge import aesthetic_model, judged
 
 
 class Rank(NamedTuple):
@@ -89,20 +90,21 @@ def rank_settings(milvus_uri: str, catalogue: str, tmp_path: Path, beside: Neigh
     )
 
 
+@asynccontextmanager
+async def opened(settings: RankSettings, build_server: Any, beside: Neighbours) -> AsyncIterator[Rank]:
+    """A server of these settings, serving."""
+    async with running_server(settings, build_server) as server, connect(server.address) as channel:
+        await server.until_serving()
+        bm25 = not settings.milvus_uri.startswith("http")
+        yield Rank(RankServiceStub(channel), server, beside.doubles, settings, bm25)
+
+
 @pytest.fixture
 def open_rank(rank_settings: RankSettings, beside: Neighbours) -> OpenRank:
     """Opens a server with settings of the test's choice."""
 
-    @asynccontextmanager
-    async def open_(**changes: Any) -> AsyncIterator[Rank]:
-        settings = rank_settings.model_copy(update=changes)
-        async with (
-            running_server(settings, build) as server,
-            connect(server.address) as channel,
-        ):
-            await server.until_serving()
-            bm25 = not settings.milvus_uri.startswith("http")
-            yield Rank(RankServiceStub(channel), server, beside.doubles, settings, bm25)
+    def open_(**changes: Any) -> AbstractAsyncContextManager[Rank]:
+        return opened(rank_settings.model_copy(update=changes), build, beside)
 
     return open_
 
@@ -110,27 +112,23 @@ def open_rank(rank_settings: RankSettings, beside: Neighbours) -> OpenRank:
 @pytest.fixture
 async def rank(open_rank: OpenRank) -> AsyncIterator[Rank]:
     """A server with an empty catalogue."""
-    async with open_rank() as opened:
-        yield opened
+    async with open_rank() as server:
+        yield server
 
 
 @pytest.fixture
 def open_judging(rank_settings: RankSettings, beside: Neighbours, gate: Any) -> OpenRank:
     """Opens a server that judges beauty; `model` replaces the model's config, None is without a model."""
 
-    @asynccontextmanager
-    async def open_(model: ModelMetadata | None = aesthetic_model(), **changes: Any) -> AsyncIterator[Rank]:  # noqa: B008  never changed
-        settings = rank_settings.model_copy(update={"aesthetic": True, **changes})
+    def open_(
+        model: ModelMetadata | None = aesthetic_model(),  # noqa: B008  never changed
+        **changes: Any,
+    ) -> AbstractAsyncContextManager[Rank]:
         backend = None
         if model is not None:
             backend = FakeBackend([model], answers={"aesthetic": judged}, before=gate)
-        async with (
-            running_server(settings, lambda s, _: serve_on(backend, s, why_not="no model")) as server,
-            connect(server.address) as channel,
-        ):
-            await server.until_serving()
-            bm25 = not settings.milvus_uri.startswith("http")
-            yield Rank(RankServiceStub(channel), server, beside.doubles, settings, bm25)
+        settings = rank_settings.model_copy(update={"aesthetic": True, **changes})
+        return opened(settings, lambda s, _: serve_on(backend, s, why_not="no model"), beside)
 
     return open_
 
@@ -138,8 +136,8 @@ def open_judging(rank_settings: RankSettings, beside: Neighbours, gate: Any) -> 
 @pytest.fixture
 async def judging(open_judging: OpenRank) -> AsyncIterator[Rank]:
     """A server that judges beauty, with an empty catalogue."""
-    async with open_judging() as opened:
-        yield opened
+    async with open_judging() as server:
+        yield server
 
 
 class Failure(NamedTuple):

@@ -16,7 +16,8 @@ from services.kit.inference.fake import FakeBackend
 from services.rank.milvus import CollectionMissing
 from services.rank.store import Store
 from tests.rank_catalogue import assert_adds_up, ids, search
-from tests.rank_doubles import MIDDLE, WIDTH, aesthetic_model, design, direction, index, photo, tag_vector
+from tests.rank_doubles import design, direction, index, photo, tag_vector
+from tests.rank_judge import MIDDLE, WIDTH, aesthetic_model
 
 NAN, INF = float("nan"), float("inf")
 

@@ -14,17 +14,8 @@ from nails.aesthetic_rerank import BeautyMap
 from nails.aesthetic_tags import AUTO_TAGS
 from services.kit.errors import Internal, ResourceExhausted
 from tests.rank_catalogue import RED, search
-from tests.rank_doubles import (
-    ALIGN_DIMENSIONS,
-    MIDDLE,
-    WIDTH,
-    aesthetic_model,
-    design,
-    direction,
-    index,
-    photo,
-    tag_vector,
-)
+from tests.rank_doubles import ALIGN_DIMENSIONS, design, direction, index, photo, tag_vector
+from tests.rank_judge import MIDDLE, WIDTH, aesthetic_model
 
 PLAIN = photo(RED, "plain")
 

@@ -14,6 +14,7 @@ from services.rank.store import Store
 from services.rank.token_rows import read_batch
 from tests.rank_catalogue import assert_adds_up, ids, search
 from tests.rank_doubles import design, index
+from tests.rank_tokens import tokens_of
 
 INDEXED, UNCHANGED = pb.INDEX_STATE_INDEXED, pb.INDEX_STATE_UNCHANGED
 NEVER = Deadline.never()
@@ -30,8 +31,7 @@ def kept(rank_settings: Any) -> Any:
             version = await Catalogue(milvus, store, rank_settings.catalogue).resolve(version_id, NEVER)
             assert version is not None
             assert version.tokens is not None
-            names = [f"d{n}" for n in range(8)]
-            rows = await store.read_tokens(version.names, names, NEVER)
+            rows = await tokens_of(store, version, [f"d{n}" for n in range(8)])
             batch = read_batch(rows, version.tokens)
             assert len(batch.ids) == len(rows)
             return dict(zip(batch.ids, batch.tokens.mean(axis=(1, 2)).tolist(), strict=True))

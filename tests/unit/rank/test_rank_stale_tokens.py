@@ -21,6 +21,7 @@ from services.rank.milvus import Milvus
 from services.rank.rows import DesignText, IndexedDesign
 from services.rank.store import FACTS, Store
 from services.rank.token_rows import TokenSpace
+from tests.rank_tokens import tokens_of
 
 NEVER = Deadline.never()
 TOKENS = TokenSpace("f", Packing(2, 8), 4, 8)
@@ -62,10 +63,10 @@ async def test_a_search_gets_only_tokens_of_the_photo_that_a_design_has(milvus: 
     # A writer that knows of no tokens gives one another photo, and deletes one.
     await store.upsert(plain.names, [design("d1", "new", "")], NEVER)
     await store.delete(plain.names, ["d2"], NEVER)
-    found = await store.read_tokens(kept.names, ["d0", "d1", "d2", "d3", "d9"], NEVER)
+    found = await tokens_of(store, kept, ["d0", "d1", "d2", "d3", "d9"])
     assert {name: row["tokens"] for name, row in found.items()} == {"d0": "tokens 0", "d3": "tokens 3"}
     await store.upsert(kept.names, [replace(design("d1", "new", ""), tokens="new tokens")], NEVER)
-    assert (await store.read_tokens(kept.names, ["d1"], NEVER))["d1"]["tokens"] == "new tokens"
+    assert (await tokens_of(store, kept, ["d1"]))["d1"]["tokens"] == "new tokens"
 
 
 async def test_streams_that_know_a_version_with_and_without_tokens_do_not_write_for_each_other(
@@ -93,7 +94,7 @@ async def test_streams_that_know_a_version_with_and_without_tokens_do_not_write_
         (plain, design("d1", "new", "")),
         (kept, design("d2", "new", "new tokens")),
     )
-    found = await store.read_tokens(kept.names, ["d1", "d2"], NEVER)
+    found = await tokens_of(store, kept, ["d1", "d2"])
     assert {name: row["tokens"] for name, row in found.items()} == {"d2": "new tokens"}
     # Sent again, d1 is made again; to a stream without tokens nothing is amiss.
     assert await tokens_there(kept) == [False, True]
@@ -122,4 +123,4 @@ async def test_tokens_of_which_nobody_knows_the_photo_make_way(milvus: Milvus) -
     kept = await catalogue.with_tokens(plain, TOKENS, NEVER)
     assert kept.tokens == TOKENS
     await store.upsert(kept.names, [design("d0", "old", "tokens")], NEVER)
-    assert list(await store.read_tokens(kept.names, ["d0"], NEVER)) == ["d0"]
+    assert list(await tokens_of(store, kept, ["d0"])) == ["d0"]

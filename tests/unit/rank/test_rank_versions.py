@@ -190,7 +190,7 @@ async def test_a_version_whose_tokens_are_away_is_looked_at_and_loaded_again_onc
         write=True,
     )
     with pytest.raises(CollectionMissing):
-        await store.read_tokens(kept.names, ["d0"], NEVER)
+        await store.read_tokens(kept.names, {"d0": "x"}, NEVER)
     assert await resolved(catalogue) is kept
     store.loads = 0
     # Who finds the same later changes nothing.
@@ -201,4 +201,4 @@ async def test_a_version_whose_tokens_are_away_is_looked_at_and_loaded_again_onc
     if loss == "drop_collection":
         assert found.tokens is None
     else:
-        assert await store.read_tokens(found.names, ["d0"], NEVER) == {}
+        assert await store.read_tokens(found.names, {"d0": "x"}, NEVER) == {}
