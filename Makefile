@@ -26,7 +26,7 @@ gen: $(VENV)/.ready ## Generate lunula/ from protos/ again
 	@$(BIN)/python hatch_build.py
 
 models: $(VENV)/.ready ## Build the model that is converted from a package (text_encode); a no-op once built
-	@$(BIN)/python -m services.embed.text_model --out triton_models/text_encode/1/model.onnx
+	@$(BIN)/python -m tools.text_encode.build --out triton_models/text_encode/1/model.onnx
 
 demo: setup ## Start the stack, index the sample catalogue, search it, write a page, stop
 	@$(BIN)/lunula demo

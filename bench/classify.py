@@ -32,8 +32,8 @@ from bench.classify_text import TextRow, compare_text, show_text
 from lunula.classify.v1 import classify_service_pb2 as pb
 from lunula.classify.v1 import classify_service_pb2_grpc as pb_grpc
 from lunula.type.v1 import photo_pb2
-from nails.photo import decode
-from nails.preprocess import backbone_input
+from nails.photo.codec import decode
+from nails.photo.preprocess import backbone_input
 from services.classify.build import build
 from services.classify.reading import ARTIST_IMAGE, DECODE_SIDE
 from services.classify.settings import ClassifySettings

@@ -21,7 +21,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from nails.words import words
+from nails.language.words import words
 
 REQUESTS = Path(__file__).with_name("data") / "nail_requests.tsv"
 ARTISTS, WORKS = 200, 10_000

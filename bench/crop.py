@@ -36,7 +36,7 @@ from bench.decoders import HEIGHT, WIDTH, Decoder, compare_decoders
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
 from lunula.type.v1 import photo_pb2
-from nails.photo import decode, read_header
+from nails.photo.codec import decode, read_header
 from services.crop.build import serve_on
 from services.crop.findings import CropOptions
 from services.crop.models import MODELS, HandFinder, NailFinder
@@ -225,11 +225,11 @@ async def take_turns(
 
 async def stages_of(data: bytes, path: CropPipeline, rounds: int) -> list[Stage]:
     """Processor time of the path's own parts, called one by one as the path calls them."""
-    from nails.crop_rules import crop_nails, cut, expand_square
-    from nails.palette import palette_of_nails
-    from nails.photo import encode_png
-    from nails.preprocess import hand_detect_input, hand_pose_input, nail_seg_input
-    from nails.quality import flags
+    from nails.colour.palette import palette_of_nails
+    from nails.perception.crop_rules import crop_nails, cut, expand_square
+    from nails.perception.quality import flags
+    from nails.photo.codec import encode_png
+    from nails.photo.preprocess import hand_detect_input, hand_pose_input, nail_seg_input
 
     never = Deadline.never()
     photo = await path.intake.load(

@@ -14,7 +14,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
-from nails.photo import PhotoError, decode
+from nails.photo.codec import PhotoError, decode
 
 WIDTH, HEIGHT = 4000, 3000
 

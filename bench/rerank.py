@@ -34,27 +34,27 @@ from bench.search_drawn import requests, sample_clouds
 from bench.search_embed import REPOSITORY
 from bench.search_tables import Row, row, show
 from bench.search_timing import in_thread, service, take_turns, times_over
-from cli.memory import proportional_bytes
+from cli.stack.memory import proportional_bytes
 from lunula.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.rank.v1.rank_service_pb2_grpc import RankServiceStub
 from lunula.type.v1 import vector_pb2
-from nails.aesthetic_rerank import DEFAULT_HEAD, DEFAULT_WEIGHT
-from services.intake.threads import WorkThreads
+from nails.aesthetic.rerank import DEFAULT_HEAD, DEFAULT_WEIGHT
 from services.kit.client import Backoff, call, connect
+from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.inference.config import read_config
 from services.kit.inference.local import LocalBackend, load_session
-from services.rank.aesthetics import AESTHETIC, AestheticModel, tag_matrix
-from services.rank.beauty import Beauty
-from services.rank.catalogue import Version
-from services.rank.measures import Measures
-from services.rank.milvus import Milvus
-from services.rank.milvus_server import LAUNCHER, running
-from services.rank.page_tokens import Pinned
-from services.rank.peers import Peers
-from services.rank.store import Store
-from services.rank.token_rows import TokenBatch, read_batch
+from services.rank.catalogue.milvus import Milvus
+from services.rank.catalogue.store import Store
+from services.rank.catalogue.token_rows import TokenBatch, read_batch
+from services.rank.catalogue.versions import Version
+from services.rank.clients import Peers
+from services.rank.rerank.aesthetic import Beauty
+from services.rank.rerank.aesthetic_model import AESTHETIC, AestheticModel, tag_matrix
+from services.rank.search.candidates import Measures
+from services.rank.search.page_tokens import Pinned
+from tools.milvus_server import LAUNCHER, running
 
 IN_FLIGHT = (1, 4)
 _TAGS = ("wedding", "marble")

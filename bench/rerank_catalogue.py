@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from bench.search_drawn import SAMPLE, Cloud, designs
-from cli.records import find
+from cli.client.records import find
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from lunula.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
 from lunula.type.v1 import photo_pb2
-from nails.aesthetic_tokens import Packing, pack, unpack
+from nails.aesthetic.tokens import Packing, pack, unpack
 from services.kit.client import call
 from services.kit.deadline import Deadline
-from services.rank.catalogue import Catalogue, Space, Version
-from services.rank.milvus import Milvus
-from services.rank.rows import IndexedDesign
-from services.rank.store import Store
-from services.rank.token_rows import PhotoTokens, TokenSpace
+from services.rank.catalogue.milvus import Milvus
+from services.rank.catalogue.rows import IndexedDesign
+from services.rank.catalogue.store import Store
+from services.rank.catalogue.token_rows import PhotoTokens, TokenSpace
+from services.rank.catalogue.versions import Catalogue, Space, Version
 
 _WRITE_ROWS = 200
 _NOISE = 0.05

@@ -39,15 +39,15 @@ from bench.search_timing import service, take_turns, times_over
 from lunula.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.rank.v1.rank_service_pb2_grpc import RankServiceStub
-from services.embed.spaces import MODELS, joint_fingerprint
+from nails.encoders import ENCODERS, joint_fingerprint
 from services.kit.client import Backoff, call, connect
 from services.kit.deadline import Deadline
 from services.kit.inference.config import read_config
-from services.rank.catalogue import Space
-from services.rank.milvus import Milvus
-from services.rank.milvus_server import LAUNCHER, ServerFailed, running
-from services.rank.peers import Peers
+from services.rank.catalogue.milvus import Milvus
+from services.rank.catalogue.versions import Space
+from services.rank.clients import Peers
 from services.rank.settings import RankSettings
+from tools.milvus_server import LAUNCHER, ServerFailed, running
 
 IN_FLIGHT = (1, 4)
 _SETTLE_S = 60.0
@@ -63,7 +63,7 @@ class Bench:
         self._progress = progress
         self._figures = self.state / "figures.json"
         self.done: dict[str, list[dict[str, Any]]] = {}
-        models = [read_config(REPOSITORY / model).metadata.fingerprint for model in MODELS]
+        models = [read_config(REPOSITORY / model).metadata.fingerprint for model in ENCODERS]
         self.parameters = {"requests": self.count, "models": joint_fingerprint(models)}
         if options.resume and self._figures.is_file():
             kept = json.loads(self._figures.read_text("utf-8"))

@@ -14,9 +14,9 @@ import numpy as np
 from bench.search_drawn import ARTISTS, Cloud, Matrix, artist, designs
 from bench.search_timing import Taken, exact_nearest, in_thread, take_turns
 from services.kit.deadline import Deadline
-from services.rank.catalogue import Catalogue, Space, Version
-from services.rank.milvus import Milvus
-from services.rank.store import Store
+from services.rank.catalogue.milvus import Milvus
+from services.rank.catalogue.store import Store
+from services.rank.catalogue.versions import Catalogue, Space, Version
 
 DEPTH = 10
 _WRITE_ROWS = 500

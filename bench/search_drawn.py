@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cli.records import find
+from cli.client.records import find
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from lunula.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import palette_pb2, photo_pb2
 from services.kit.client import call
-from services.rank.catalogue import Space
-from services.rank.rows import DesignText, IndexedDesign
+from services.rank.catalogue.rows import DesignText, IndexedDesign
+from services.rank.catalogue.versions import Space
 
 SAMPLE = Path(__file__).resolve().parents[1] / "sample"
 ARTISTS = 100  # of equal size, so that a filter on one of them keeps a hundredth
@@ -94,9 +94,9 @@ def written(count: int, seed: int) -> tuple[Written, ...]:
 
 def _written(texts: dict[str, Any]) -> Written:
     palette = palette_pb2.Palette(
-        colors=[
-            palette_pb2.PaletteColor(
-                color=palette_pb2.LabColor(l=item["lab"][0], a=item["lab"][1], b=item["lab"][2]),
+        colours=[
+            palette_pb2.PaletteColour(
+                colour=palette_pb2.LabColour(l=item["lab"][0], a=item["lab"][1], b=item["lab"][2]),
                 weight=item["weight"],
                 name=item["name"],
             )

@@ -12,14 +12,14 @@ from bench.search_timing import Ask, in_thread
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from lunula.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
 from lunula.rank.v1 import rank_service_pb2 as pb
+from nails.encoders import QUERY_FUSE, TEXT_ENCODE
+from nails.language.word_pieces import SentenceTokenizer
 from services.embed.queries import QueryPipeline, Request
 from services.embed.settings import EmbedSettings
-from services.embed.spaces import QUERY_FUSE, TEXT_ENCODE
 from services.embed.text_encoder import TextEncoder, text_width
-from services.embed.tokenizer import SentenceTokenizer
 from services.embed.validate import read_palette
-from services.intake.threads import WorkThreads
 from services.kit.client import call
+from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.inference.config import read_config
 from services.kit.inference.local import LocalBackend, load_session

@@ -138,7 +138,14 @@ def exact_nearest(
 def service(module: str, log: Path, *options: str) -> Iterator[tuple[str, int]]:
     """The service `module` in a process of its own, as (address, process id); stopped at the end."""
     address = free_addresses().rank
-    command = [sys.executable, "-m", "cli.child", module, f"--port={address.rsplit(':', 1)[1]}", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "cli.stack.child",
+        module,
+        f"--port={address.rsplit(':', 1)[1]}",
+        *options,
+    ]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         try:

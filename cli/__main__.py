@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from cli import artists, beauty, catalogue, data, evaluation_commands, models, photos, stack_commands, train
+from cli.client import aesthetic as beauty
+from cli.client import artists, models, photos
+from cli.client import commands as catalogue
+from cli.evaluate import commands as evaluation_commands
+from cli.stack import commands as stack_commands
+from cli.workbench import data, train
 
 app = typer.Typer(
     name="lunula",

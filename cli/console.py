@@ -13,10 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cli.records import RecordError
-from cli.searching import RequestError
-from cli.stack import StackError
-from evaluation.labelled import LabelsError
+from cli.errors import RecordError, RequestError, StackError
+from evaluation.perception.labelled import LabelsError
 from services.kit.errors import LunulaError
 
 T = TypeVar("T")

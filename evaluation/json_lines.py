@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
 
-from evaluation.labelled import LabelsError
+from evaluation.perception.labelled import LabelsError
 
 
 class Named(Protocol):

@@ -10,10 +10,10 @@ $(MILVUS_VENV)/.ready: locks/milvus.txt
 	@touch $@
 
 milvus: $(VENV)/.ready $(MILVUS_VENV)/.ready ## Install the real Milvus server; start it, ask its version, stop it
-	@$(BIN)/python -m services.rank.milvus_server --check
+	@$(BIN)/python -m tools.milvus_server --check
 
 milvus-up: $(VENV)/.ready $(MILVUS_VENV)/.ready ## Run the real Milvus server on port 29530 until Ctrl-C
-	@$(BIN)/python -m services.rank.milvus_server --data .lunula/milvus-server --port 29530
+	@$(BIN)/python -m tools.milvus_server --data .lunula/milvus-server --port 29530
 
 test-milvus: milvus ## RankService's tests against the real Milvus server
 	@$(BIN)/python -m pytest -m milvus_server tests

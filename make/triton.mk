@@ -2,11 +2,11 @@
 .PHONY: triton triton-up test-triton lock-triton
 
 triton: $(VENV)/.ready models ## Install the real Triton server; start it, run every model once, stop it
-	@$(BIN)/python -m services.kit.inference.triton_install
-	@$(BIN)/python -m services.kit.inference.tritonserver --port 0 --check
+	@$(BIN)/python -m tools.triton_install
+	@$(BIN)/python -m tools.tritonserver --port 0 --check
 
 triton-up: triton ## Run the real Triton server on port 7001 until Ctrl-C
-	@$(BIN)/python -m services.kit.inference.tritonserver --port 7001
+	@$(BIN)/python -m tools.tritonserver --port 7001
 
 test-triton: triton ## The inference contract against the real Triton server
 	@$(BIN)/python -m pytest -m triton tests

@@ -133,7 +133,7 @@ def fuse(
     raw: what each channel measured for this hit; None where it measured nothing. available: the channels that
     the *request* has input for, where that differs: one of those with a raw of None contributes 0 but keeps
     its weight, so that hits of one search are weighed alike. Without it the channels with a raw take part.
-    part: what the weights of these channels sum to where beauty has the rest (nails.aesthetic_rerank).
+    part: what the weights of these channels sum to where beauty has the rest (nails.aesthetic.rerank).
     """
     weights = DEFAULT_WEIGHTS if weights is None else weights
     taking_part = {name: raw.get(name) is not None for name in CHANNELS} if available is None else available

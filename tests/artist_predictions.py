@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.folds import FoldedWork, Folds, write_folds
-from evaluation.predictions import PROBABILITIES, SCORES, Predictions, write, write_about
+from evaluation.artist.folds import FoldedWork, Folds, write_folds
+from evaluation.artist.predictions import PROBABILITIES, SCORES, Predictions, write, write_about
 
 OUTER = INNER = 5
 LABELS = ("book", "cup", "vase", "scissors")

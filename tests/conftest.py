@@ -32,7 +32,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def milvus_server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URI of a real Milvus server for this run (mark such tests `milvus_server`; `make milvus` first)."""
-    from services.rank.milvus_server import LAUNCHER, running
+    from tools.milvus_server import LAUNCHER, running
 
     with running(tmp_path_factory.mktemp("milvus"), launcher=root / LAUNCHER) as (uri, _):
         yield uri

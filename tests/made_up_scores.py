@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.aesthetic_predictions import Scored, Truth, write, write_about
+from evaluation.aesthetic.predictions import Scored, Truth, write, write_about
 
 TAGS = ("nature", "night", "portrait", "sea", "street")
 NOISE = {"regression": 0.9, "notext": 0.7, "ours": 0.4}

@@ -16,8 +16,9 @@ RED, BLUE, GREEN, WHITE = (200, 30, 40), (30, 60, 200), (30, 160, 60), (240, 240
 
 def palette(*labs: tuple[float, float, float]) -> palette_pb2.Palette:
     return palette_pb2.Palette(
-        colors=[
-            palette_pb2.PaletteColor(color=palette_pb2.LabColor(l=lab[0], a=lab[1], b=lab[2])) for lab in labs
+        colours=[
+            palette_pb2.PaletteColour(colour=palette_pb2.LabColour(l=lab[0], a=lab[1], b=lab[2]))
+            for lab in labs
         ]
     )
 

@@ -22,13 +22,13 @@ from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from lunula.embed.v1 import embed_service_pb2_grpc as embed_grpc
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2, vector_pb2
-from nails.aesthetic_tags import tags_of_request
-from nails.aesthetic_tokens import Packing, pack
-from nails.color import srgb_to_lab
-from nails.palette import nearest_name
-from nails.photo import PhotoError, decode, encode_png
-from nails.phrases import parse
-from nails.words import words
+from nails.aesthetic.tags import tags_of_request
+from nails.aesthetic.tokens import Packing, pack
+from nails.colour.cielab import srgb_to_lab
+from nails.colour.palette import nearest_name
+from nails.language.phrases import parse
+from nails.language.words import words
+from nails.photo.codec import PhotoError, decode, encode_png
 from services.kit.errors import FailedPrecondition, InvalidArgument, LunulaError, to_item_error
 from services.kit.scope import response_info
 from services.kit.server import RunningServer, Service, running_server
@@ -129,15 +129,15 @@ class CropDouble(crop_grpc.CropServiceServicer):
                 continue
             height, width = image.shape[:2]
             lab = srgb_to_lab(image.reshape(-1, 3).mean(axis=0, keepdims=True).astype(np.uint8))[0]
-            color = palette_pb2.PaletteColor(
-                color=palette_pb2.LabColor(l=lab[0], a=lab[1], b=lab[2]), weight=1, name=nearest_name(lab)
+            colour = palette_pb2.PaletteColour(
+                colour=palette_pb2.LabColour(l=lab[0], a=lab[1], b=lab[2]), weight=1, name=nearest_name(lab)
             )
             result = crop_pb.CropResult(
                 size=photo_pb2.ImageSize(width=width, height=height),
                 target_hand=-1,
                 crop_box=photo_pb2.Box(x0=0, y0=0, x1=width, y1=height),
                 crop=encode_png(image[:16, :16]),
-                palette=palette_pb2.Palette(colors=[color]),
+                palette=palette_pb2.Palette(colours=[colour]),
             )
             items.append(crop_pb.CropItem(result=result))
         return crop_pb.CropImagesResponse(items=items, info=response_info())
@@ -193,11 +193,11 @@ class EmbedDouble(embed_grpc.EmbedServiceServicer):
             self._check(query.expected_fingerprint)
             reading = parse(query.text)
             palette = query.palette
-            if not palette.colors:
+            if not palette.colours:
                 palette = palette_pb2.Palette(
-                    colors=[
-                        palette_pb2.PaletteColor(
-                            color=palette_pb2.LabColor(l=colour.lab[0], a=colour.lab[1], b=colour.lab[2]),
+                    colours=[
+                        palette_pb2.PaletteColour(
+                            colour=palette_pb2.LabColour(l=colour.lab[0], a=colour.lab[1], b=colour.lab[2]),
                             weight=1 / len(reading.colours),
                             name=colour.name,
                         )
@@ -219,7 +219,7 @@ class EmbedDouble(embed_grpc.EmbedServiceServicer):
                         tags=[
                             embed_pb.TagEmbedding(words=words, vector=self._text(words))
                             for words in tags_of_request(reading.phrases, reading.mdd)
-                            if query.read_tags
+                            if query.include_tags
                         ],
                     )
                 )

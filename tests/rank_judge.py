@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.aesthetic_tokens import Packing
+from nails.aesthetic.tokens import Packing
 from services.kit.inference import ModelMetadata, TensorSpec
 from tests.rank_doubles import ALIGN_DIMENSIONS, TOKEN_DIMENSIONS
 

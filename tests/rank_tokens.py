@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.kit.deadline import Deadline
-from services.rank.catalogue import Version
-from services.rank.store import Store
+from services.rank.catalogue.store import Store
+from services.rank.catalogue.versions import Version
 
 
 async def tokens_of(store: Store, version: Version, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:

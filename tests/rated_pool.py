@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nails.photo import encode_jpeg
+from nails.photo.codec import encode_jpeg
 from training.synth.taste import TAGS, lists
 
 COLOURS = ("red", "navy", "green", "gold")

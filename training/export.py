@@ -290,7 +290,7 @@ def write_card(folder: Path, card: ModelCard, provenance: Provenance) -> None:
 def render_config(folder: Path) -> bool:
     """Writes folder/config.pbtxt for the committed profile; False where the serving packages are absent."""
     try:
-        from services.kit.inference.render import render
+        from tools.render import render
     except ModuleNotFoundError:
         return False
     (folder / "config.pbtxt").write_text(render(folder, "onnx"), encoding="utf-8")

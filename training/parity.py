@@ -26,8 +26,8 @@ from typing import Any
 
 import cv2
 
-from evaluation.nailstar import NailStarError
-from services.embed.spaces import IMAGE_ALIGN, MODELS
+from evaluation.retrieval.nailstar import NailStarError
+from nails.encoders import ENCODERS, IMAGE_ALIGN
 from training.parity_chain import Feeds
 from training.parity_measure import LEAST_ALONE, LEAST_COSINE, LEAST_OVERLAP, Bench, refusals, table
 from training.parity_probe import ProbeError, drawn_probe, read_words, real_probe
@@ -127,7 +127,7 @@ def parser() -> argparse.ArgumentParser:
         prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     steps = top.add_subparsers(dest="step", required=True)
-    variants = [f"{model}.{precision}" for model in MODELS for precision in precisions_of(model)]
+    variants = [f"{model}.{precision}" for model in ENCODERS for precision in precisions_of(model)]
     make_step = steps.add_parser("make", help="write the variants of served models")
     make_step.add_argument(
         "--out", type=Path, required=True, help="folder of variants, outside triton_models"
@@ -137,8 +137,8 @@ def parser() -> argparse.ArgumentParser:
     make_step.add_argument(
         "--only",
         dest="models_named",
-        type=_names(MODELS),
-        default=list(MODELS),
+        type=_names(ENCODERS),
+        default=list(ENCODERS),
         help="comma-separated models",
     )
     make_step.add_argument(

@@ -1,9 +1,9 @@
 """The way from photos and requests to a ranking, with any model of it in any of its variants.
 
 The way is that of EmbedService: photos through image_style and image_align, crops through image_align, both
-with the catalogue's words through design_fuse; requests through `nails.phrases`, text_encode and query_fuse.
-What a model gives for the probe is computed once for each variant and kept, so that to exchange one model
-costs only what comes after it.
+with the catalogue's words through design_fuse; requests through `nails.language.phrases`, text_encode and
+query_fuse. What a model gives for the probe is computed once for each variant and kept, so that to exchange
+one model costs only what comes after it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from nails.palette import PaletteColor
-from nails.phrases import parse
-from services.embed.queries import MAX_PHRASES, fuse_inputs, named_colours
-from services.embed.spaces import DESIGN_FUSE, IMAGE_ALIGN, IMAGE_STYLE, MODELS, QUERY_FUSE, TEXT_ENCODE
-from services.embed.text_encoder import padded, padded_length
-from services.embed.tokenizer import SentenceTokenizer
+from nails.colour.palette import PaletteColour
+from nails.encoders import (
+    DESIGN_FUSE,
+    ENCODERS,
+    IMAGE_ALIGN,
+    IMAGE_STYLE,
+    MAX_PHRASES,
+    QUERY_FUSE,
+    TEXT_ENCODE,
+    fuse_inputs,
+    named_colours,
+)
+from nails.language.phrases import parse
+from nails.language.word_pieces import SentenceTokenizer, padded, padded_length
 from training.parity_probe import Probe
 
 Floats = NDArray[np.float32]
@@ -91,7 +99,7 @@ class Chain:
         self.probe = probe
         self.sessions = sessions
         self.differences: dict[tuple[str, str, str], Difference] = {}  # model, variant, output
-        self.examples: dict[str, list[Feeds]] = {name: [] for name in MODELS}  # inputs of one item each
+        self.examples: dict[str, list[Feeds]] = {name: [] for name in ENCODERS}  # inputs of one item each
         self._kept: dict[tuple[str, ...], Any] = {}
         self._see()
         self._read()
@@ -129,7 +137,7 @@ class Chain:
             for asked, reading in zip(self.probe.asked, readings, strict=True)
         ]
         self._palettes = [
-            tuple(PaletteColor(lab=lab, weight=1.0) for lab in asked.palette) or named_colours(reading)
+            tuple(PaletteColour(lab=lab, weight=1.0) for lab in asked.palette) or named_colours(reading)
             for asked, reading in zip(self.probe.asked, readings, strict=True)
         ]
         tokenizer = SentenceTokenizer()

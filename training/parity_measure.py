@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.metrics import hit_at_k, mean_reciprocal_rank
-from services.embed.spaces import MODELS
+from nails.encoders import ENCODERS
 from training.design.ranking import best_ranks
 from training.parity_chain import REFERENCE, Chain, Chosen, Difference, Feeds, Session
 from training.parity_probe import Probe
@@ -137,7 +137,7 @@ class Bench:
     """The models, their variants, and the probes in every choice of them."""
 
     def __init__(self, models: Path, variants: Path, only: Sequence[str], probes: Sequence[Probe]) -> None:
-        self.folders = {model: models / model for model in MODELS}
+        self.folders = {model: models / model for model in ENCODERS}
         self.made = list(self._made(variants, only))
         if not self.made:
             wanted = f" of {', '.join(only)}" if only else ""
@@ -162,7 +162,7 @@ class Bench:
 
     @staticmethod
     def _made(variants: Path, only: Sequence[str]) -> Iterator[tuple[str, str, Path]]:
-        for model in MODELS:
+        for model in ENCODERS:
             for variant in PRECISIONS:
                 if (variants / variant / model).is_dir() and (not only or f"{model}.{variant}" in only):
                     yield model, variant, variants / variant / model
@@ -170,7 +170,7 @@ class Bench:
     def rows(self) -> Iterator[Row]:
         """The reference, each variant, and each precision of all models where there are several."""
         yield self._ranked(Row(ALL, REFERENCE), {})
-        for model in MODELS:
+        for model in ENCODERS:
             variants = [variant for made, variant, _ in self.made if made == model]
             if variants:
                 times = milliseconds(self.files[model], self.chains[0].examples[model])
@@ -189,7 +189,7 @@ class Bench:
         if precision == INT8_CPU and not any(variant == INT8_CPU for _, variant in made):
             return {}
         chosen = {}
-        for model in MODELS:
+        for model in ENCODERS:
             own = INT8 if precision == INT8_CPU and model not in CONVOLUTIONAL else precision
             if (model, own) in made:
                 chosen[model] = own

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.nailstar import Entry
-from evaluation.nailstar import read as read_nailstar
-from nails.crop_rules import cut, expand_square
-from nails.photo import decode
-from nails.preprocess import backbone_input
-from services.embed.designs import DECODE_SIDE
+from evaluation.retrieval.nailstar import Entry
+from evaluation.retrieval.nailstar import read as read_nailstar
+from nails.encoders import DECODE_SIDE
+from nails.perception.crop_rules import cut, expand_square
+from nails.photo.codec import decode
+from nails.photo.preprocess import backbone_input
 
 Floats = NDArray[np.float32]
 SIDE = 224

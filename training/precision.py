@@ -28,7 +28,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from services.kit.inference.render import fingerprint_of, render
+from tools.render import fingerprint_of, render
 from training.onnx_files import save_graph
 
 FP16, INT8, INT8_CPU = "fp16", "int8", "int8-cpu"

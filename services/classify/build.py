@@ -19,9 +19,9 @@ from services.classify.references import References, read_references
 from services.classify.servicer import ClassifyParts, ClassifyServicer
 from services.classify.settings import ClassifySettings
 from services.classify.text_model import FastTextModel, TextModel
-from services.intake.late import Late
 from services.intake.model_io import image_side
 from services.intake.photos import PhotoIntake
+from services.kit.concurrency.lazy import Late
 from services.kit.errors import FailedPrecondition
 from services.kit.inference import InferenceBackend, ModelMetadata, build_backend, model_versions
 from services.kit.server import Service

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.artist_fusion import Pool, normalised, tempered
-from nails.artist_openset import BOTH, IMAGE, TEXT, Joint, Nearness, OpenSet, joint
+from nails.artist.fusion import Pool, normalised, tempered
+from nails.artist.openset import BOTH, IMAGE, TEXT, Joint, Nearness, OpenSet, joint
 
 Probabilities = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nails.text_vectors import EMPTY, SparseRows
+from nails.artist.text_vectors import EMPTY, SparseRows
 from services.classify.reading import ReadWork
 from services.classify.records import Record
 from services.classify.references import References

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from nails.artist_openset import Prototypes
-from nails.text_vectors import SparseRows
+from nails.artist.openset import Prototypes
+from nails.artist.text_vectors import SparseRows
 from services.classify import records
 from services.classify.records import Record, RecordDamaged
-from services.intake.threads import WorkThreads
+from services.kit.concurrency.threads import WorkThreads
 from services.kit.errors import FailedPrecondition, NotFound, ResourceExhausted, Unavailable
 
 _LOCK_FILE = ".lock"

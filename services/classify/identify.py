@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.artist_openset import Joint, Nearness
+from nails.artist.openset import Joint, Nearness
 from services.classify.calibration import Calibration, Probabilities, Verdict, judge
 from services.classify.enrolment import Gallery
 from services.classify.evidence import NearWork, nearest_works

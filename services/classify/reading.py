@@ -9,16 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.artist_fusion import softmax
-from nails.preprocess import backbone_input
-from nails.script import language_tag
-from nails.text_vectors import EMPTY, SparseVector
+from nails.artist.fusion import softmax
+from nails.artist.text_vectors import EMPTY, SparseVector
+from nails.language.script import language_tag
+from nails.photo.preprocess import backbone_input
 from services.classify.calibration import Probabilities
 from services.classify.references import References
 from services.classify.text_model import Reading, TextModel
 from services.intake.model_io import infer_one
 from services.intake.photos import PhotoIntake, PhotoSource
-from services.intake.together import together
+from services.kit.concurrency.together import together
 from services.kit.deadline import Deadline
 from services.kit.errors import Internal, InvalidArgument
 from services.kit.inference.base import InferenceBackend

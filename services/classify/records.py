@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.text_vectors import BUCKETS, SparseRows, SparseVector, mean
+from nails.artist.text_vectors import BUCKETS, SparseRows, SparseVector, mean
 from services.kit.durable import sync_folder, write_durably
 
 _FORM = 1

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.artist_openset import Prototypes
-from nails.text_vectors import BUCKETS, VERSION, SparseRows, SparseVector, vector
+from nails.artist.openset import Prototypes
+from nails.artist.text_vectors import BUCKETS, VERSION, SparseRows, SparseVector, vector
 from services.kit.errors import FailedPrecondition
 
 

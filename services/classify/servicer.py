@@ -21,8 +21,8 @@ from services.classify.reading import ReadWork, WorkReader
 from services.classify.references import References
 from services.classify.validate import check_artist_id, check_work_ids, read_page_size, read_top_k
 from services.intake.items import check_batch_size, run_batch, run_stream, settle
-from services.intake.late import Late
-from services.intake.threads import WorkThreads
+from services.kit.concurrency.lazy import Late
+from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import LunulaError
 from services.kit.scope import current_deadline, response_info

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 import fasttext
 import numpy as np
 
-from nails.artist_fusion import softmax
-from nails.artist_labels import from_label
-from nails.morphemes import morphemes
-from nails.words import words
+from nails.artist.fusion import softmax
+from nails.artist.labels import from_label
+from nails.language.morphemes import morphemes
+from nails.language.words import words
 from services.kit.errors import FailedPrecondition
 
 _PRECISION = "int8"
@@ -50,7 +50,7 @@ class TextModel(Protocol):
 
 
 class FastTextModel:
-    """Quantised fastText classifiers with labels of nails.artist_labels; of several, probabilities are
+    """Quantised fastText classifiers with labels of nails.artist.labels; of several, probabilities are
     averaged.
 
     The mean is that of the logarithms, as in the image model: see training/artist/served.py.

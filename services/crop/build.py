@@ -13,8 +13,8 @@ from services.crop.models import MODELS, HandFinder, NailFinder
 from services.crop.pipeline import CropPipeline
 from services.crop.servicer import CropParts, CropServicer
 from services.crop.settings import CropSettings
-from services.intake.late import Late
 from services.intake.photos import PhotoIntake
+from services.kit.concurrency.lazy import Late
 from services.kit.inference import InferenceBackend, build_backend, model_versions
 from services.kit.server import Service
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from nails.crop_rules import Rule
-from nails.palette import PaletteColor
-from nails.quality import Flag
+from nails.colour.palette import PaletteColour
+from nails.perception.crop_rules import Rule
+from nails.perception.quality import Flag
 
 Box = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in pixels of the upright photo."""
@@ -80,6 +80,6 @@ class CroppedPhoto:
     rule: Rule
     crop_box: Box
     crop: bytes
-    palette: tuple[PaletteColor, ...]
+    palette: tuple[PaletteColour, ...]
     flags: tuple[Flag, ...]
     overlay: bytes

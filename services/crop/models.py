@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.closer_look import both_looks, part_of
-from nails.hands import Hand, HandReader, assemble_hands
-from nails.nail_decode import NailInstance
-from nails.nail_reading import NailReader
-from nails.preprocess import Letterbox, hand_detect_input, hand_pose_input, nail_seg_input
+from nails.perception.closer_look import both_looks, part_of
+from nails.perception.hands import Hand, HandReader, assemble_hands
+from nails.perception.nail_decode import NailInstance
+from nails.perception.nail_reading import NailReader
+from nails.photo.preprocess import Letterbox, hand_detect_input, hand_pose_input, nail_seg_input
 from services.intake.model_io import image_side, infer_one
-from services.intake.threads import WorkThreads
+from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition
 from services.kit.inference.base import InferenceBackend

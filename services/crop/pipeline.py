@@ -9,18 +9,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.crop_rules import crop_nails, cut, expand_square
-from nails.hands import Hand
-from nails.masks import encode_rle
-from nails.nail_decode import NailInstance
-from nails.overlay import draw
-from nails.palette import palette_of_nails
-from nails.photo import encode_jpeg, encode_png
-from nails.quality import flags
+from nails.colour.palette import palette_of_nails
+from nails.perception.crop_rules import crop_nails, cut, expand_square
+from nails.perception.hands import Hand
+from nails.perception.masks import encode_rle
+from nails.perception.nail_decode import NailInstance
+from nails.perception.overlay import draw
+from nails.perception.quality import flags
+from nails.photo.codec import encode_jpeg, encode_png
 from services.crop.findings import Box, CropFormat, CropOptions, CroppedPhoto, FoundHand, FoundNail
 from services.crop.models import HandFinder, NailFinder
 from services.intake.photos import LoadedPhoto, PhotoIntake, PhotoSource
-from services.intake.together import together
+from services.kit.concurrency.together import together
 from services.kit.deadline import Deadline
 from services.kit.timings import stage
 

@@ -11,14 +11,14 @@ from typing import Any
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
 from lunula.type.v1 import photo_pb2, response_info_pb2
-from nails.quality import Flag
+from nails.perception.quality import Flag
 from services.crop.findings import Box, CropOptions, CroppedPhoto, FoundHand, FoundNail, Point
 from services.crop.pipeline import CropPipeline
 from services.crop.validate import check_answer_size, read_options
 from services.intake.items import check_batch_size, run_batch, run_stream, settle
-from services.intake.late import Late
 from services.intake.palettes import palette_message
 from services.intake.photos import PhotoSource
+from services.kit.concurrency.lazy import Late
 from services.kit.deadline import Deadline
 from services.kit.errors import LunulaError, to_item_error
 from services.kit.scope import current_deadline, response_info

@@ -9,15 +9,16 @@ from prometheus_client import CollectorRegistry
 
 from lunula.embed.v1 import embed_service_pb2 as pb
 from lunula.embed.v1 import embed_service_pb2_grpc as pb_grpc
+from nails.encoders import ENCODERS, TEXT_ENCODE
+from nails.language.word_pieces import SentenceTokenizer
 from services.embed.designs import DesignPipeline
 from services.embed.queries import QueryPipeline
 from services.embed.servicer import EmbedParts, EmbedServicer
 from services.embed.settings import EmbedSettings
-from services.embed.spaces import MODELS, TEXT_ENCODE, Spaces
+from services.embed.spaces import Spaces
 from services.embed.text_encoder import TextEncoder, Tokenizer, text_width
-from services.embed.tokenizer import SentenceTokenizer
-from services.intake.late import Late
 from services.intake.photos import PhotoIntake
+from services.kit.concurrency.lazy import Late
 from services.kit.inference import InferenceBackend, build_backend, model_versions
 from services.kit.server import Service
 
@@ -27,7 +28,7 @@ NAME = pb.DESCRIPTOR.services_by_name["EmbedService"].full_name
 @asynccontextmanager
 async def build(settings: EmbedSettings, registry: CollectorRegistry) -> AsyncIterator[Sequence[Service]]:
     """EmbedService on the backend that the settings name; everything is closed at the end."""
-    backend = build_backend(settings, MODELS, registry=registry)
+    backend = build_backend(settings, ENCODERS, registry=registry)
     try:
         async with serve_on(backend, settings, SentenceTokenizer(settings.max_tokens)) as services:
             yield services
@@ -59,10 +60,10 @@ async def serve_on(
             queries=queries,
             encoder=encoder,
             spaces=spaces,
-            models=tuple(await model_versions(backend, MODELS)),
+            models=tuple(await model_versions(backend, ENCODERS)),
         )
 
-    late = Late(backend, MODELS, parts)
+    late = Late(backend, ENCODERS, parts)
     servicer = EmbedServicer(
         late, photos_per_call=settings.photos_per_call, queries_per_call=settings.queries_per_call
     )

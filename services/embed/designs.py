@@ -7,20 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.aesthetic_tokens import SIDE, Packing, pack
-from nails.preprocess import backbone_input
-from services.embed.spaces import DESIGN_FUSE, IMAGE_ALIGN, IMAGE_STYLE, Spaces
+from nails.aesthetic.tokens import SIDE, Packing, pack
+from nails.encoders import DECODE_SIDE, DESIGN_FUSE, IMAGE_ALIGN, IMAGE_STYLE
+from nails.photo.preprocess import backbone_input
+from services.embed.spaces import Spaces
 from services.embed.text_encoder import TextEncoder
 from services.intake.model_io import image_side, infer_one, vector
 from services.intake.photos import LoadedPhoto, PhotoIntake, PhotoSource
-from services.intake.together import together
+from services.kit.concurrency.together import together
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, Internal
 from services.kit.inference.base import InferenceBackend
 from services.kit.timings import stage
-
-DECODE_SIDE = 1024
-"""Photos are decoded at most this large: several times what the encoders see, so that nothing is lost."""
 
 Image = NDArray[np.float32]
 

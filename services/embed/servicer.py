@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from lunula.embed.v1 import embed_service_pb2 as pb
 from lunula.embed.v1 import embed_service_pb2_grpc as pb_grpc
 from lunula.type.v1 import response_info_pb2, vector_pb2
-from nails.aesthetic_tokens import Packing
+from nails.aesthetic.tokens import Packing
 from services.embed.designs import DesignPipeline, DesignSources, DesignVectors
 from services.embed.queries import QueryPipeline, Request, RequestVectors
 from services.embed.spaces import ALIGN, DESIGN, TEXT, Spaces
 from services.embed.text_encoder import TextEncoder
 from services.embed.validate import check_design, check_query, read_packing, read_palette
 from services.intake.items import check_batch_size, run_batch, run_stream, settle
-from services.intake.late import Late
 from services.intake.palettes import palette_message
 from services.intake.photos import PhotoSource
 from services.intake.texts import check_text
+from services.kit.concurrency.lazy import Late
 from services.kit.deadline import Deadline
 from services.kit.errors import LunulaError, to_item_error
 from services.kit.scope import current_deadline, response_info
@@ -93,7 +93,9 @@ class EmbedServicer(pb_grpc.EmbedServiceServicer):
             check_query(query, field)
             palette = read_palette(query.palette, f"{field}.palette")
             return await parts.queries.embed(
-                Request(text=query.text, palette=palette, context=query.context, read_tags=query.read_tags),
+                Request(
+                    text=query.text, palette=palette, context=query.context, include_tags=query.include_tags
+                ),
                 deadline,
             )
 

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nails.aesthetic_tokens import Packing
+from nails.aesthetic.tokens import Packing
+from nails.encoders import ENCODERS, IMAGE_ALIGN, TEXT_ENCODE, joint_fingerprint
 from services.kit.errors import FailedPrecondition
 from services.kit.inference.base import InferenceBackend, ModelMetadata
 
 DESIGN, ALIGN, TEXT = "design", "align", "text"
-
-IMAGE_ALIGN, IMAGE_STYLE = "image_align", "image_style"
-TEXT_ENCODE = "text_encode"
-DESIGN_FUSE, QUERY_FUSE = "design_fuse", "query_fuse"
-
-MODELS = (IMAGE_ALIGN, IMAGE_STYLE, TEXT_ENCODE, DESIGN_FUSE, QUERY_FUSE)
-"""Every model of EmbedService, in the order in which their fingerprints make that of the space "design"."""
 
 
 @dataclass(frozen=True)
 class Spaces:
     """The spaces that this server's models define.
 
-    models: in the order of MODELS.
+    models: in the order of ENCODERS.
     """
 
     models: tuple[ModelMetadata, ...]
@@ -32,7 +24,7 @@ class Spaces:
     @classmethod
     async def read(cls, backend: InferenceBackend) -> Spaces:
         """Asks the backend for its models. Raises what the backend raises."""
-        return cls(tuple([await backend.metadata(name) for name in MODELS]))
+        return cls(tuple([await backend.metadata(name) for name in ENCODERS]))
 
     @property
     def design(self) -> str:
@@ -55,7 +47,7 @@ class Spaces:
 
     def model(self, name: str) -> ModelMetadata:
         """The model of that name."""
-        return self.models[MODELS.index(name)]
+        return self.models[ENCODERS.index(name)]
 
     def check_expected(self, fingerprint: str, field: str) -> None:
         """Raises FailedPrecondition FINGERPRINT_MISMATCH when `fingerprint` is set and another one."""
@@ -66,8 +58,3 @@ class Spaces:
                 fields=[(field, f"this server's space 'design' has the fingerprint {self.design}")],
                 metadata={"expected": fingerprint, "actual": self.design},
             )
-
-
-def joint_fingerprint(fingerprints: Sequence[str]) -> str:
-    """sha256 hex of the fingerprints joined by colons."""
-    return hashlib.sha256(":".join(fingerprints).encode()).hexdigest()

@@ -9,16 +9,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from services.embed.spaces import TEXT_ENCODE
-from services.intake.threads import WorkThreads
+from nails.encoders import TEXT_ENCODE
+from nails.language.word_pieces import padded, padded_length
+from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, Internal
 from services.kit.inference.base import InferenceBackend, ModelMetadata
 from services.kit.timings import stage
-
-LENGTH_STEP = 8
-"""Token rows are padded to a multiple of this, so that sentences of like length share a batch, and so that a
-sentence has one length whatever stands beside it."""
 
 
 class Tokenizer(Protocol):
@@ -98,18 +95,3 @@ def text_width(model: ModelMetadata) -> int:
         if output.name == "embedding" and len(output.shape) == 1 and output.shape[0] is not None:
             return output.shape[0]
     raise FailedPrecondition(f"model {model.name} has no output embedding [N, D]", reason="MODEL_UNSUITABLE")
-
-
-def padded_length(tokens: int) -> int:
-    """The least multiple of LENGTH_STEP that holds `tokens`."""
-    return -(-tokens // LENGTH_STEP) * LENGTH_STEP
-
-
-def padded(rows: Sequence[Sequence[int]], length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(ids, mask) i64 [n, length]; mask is 1 on tokens and 0 on padding."""
-    ids = np.zeros((len(rows), length), np.int64)
-    mask = np.zeros((len(rows), length), np.int64)
-    for row, tokens in enumerate(rows):
-        ids[row, : len(tokens)] = tokens
-        mask[row, : len(tokens)] = 1
-    return ids, mask

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lunula.embed.v1 import embed_service_pb2 as pb
 from lunula.type.v1 import palette_pb2
-from nails.aesthetic_tokens import BITS, GRIDS, Packing
-from nails.palette import PaletteColor, PaletteError, validate
+from nails.aesthetic.tokens import BITS, GRIDS, Packing
+from nails.colour.palette import PaletteColour, PaletteError, validate
 from services.intake.texts import MAX_CONTEXT, check_text
 from services.kit.errors import InvalidArgument
 
@@ -22,19 +22,19 @@ def check_query(query: pb.QueryInput, field: str) -> None:
     check_text(query.context, f"{field}.context", max_characters=MAX_CONTEXT)
 
 
-def read_palette(palette: palette_pb2.Palette, field: str) -> tuple[PaletteColor, ...]:
+def read_palette(palette: palette_pb2.Palette, field: str) -> tuple[PaletteColour, ...]:
     """The caller's colours with weights that sum to 1; empty when there are none.
 
-    Raises InvalidArgument with the reason of nails.palette.PaletteError and the path of the wrong colour,
-    weight, or list.
+    Raises InvalidArgument with the reason of nails.colour.palette.PaletteError and the path of the wrong
+    colour, weight, or list.
     """
-    labs = [(entry.color.l, entry.color.a, entry.color.b) for entry in palette.colors]
+    labs = [(entry.colour.l, entry.colour.a, entry.colour.b) for entry in palette.colours]
     try:
-        return tuple(validate(labs, [entry.weight for entry in palette.colors]))
+        return tuple(validate(labs, [entry.weight for entry in palette.colours]))
     except PaletteError as error:
-        path = f"{field}.colors"
+        path = f"{field}.colours"
         if error.index is not None:
-            part = "weight" if error.reason == "COLOR_WEIGHT_INVALID" else "color"
+            part = "weight" if error.reason == "COLOUR_WEIGHT_INVALID" else "colour"
             path = f"{path}[{error.index}].{part}"
         raise InvalidArgument(
             error.description, reason=error.reason, fields=[(path, error.description)]

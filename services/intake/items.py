@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass
 from typing import TypeVar
 
-from services.intake.together import stop
+from services.kit.concurrency.together import stop
 from services.kit.deadline import Deadline
 from services.kit.errors import (
     Cancelled,

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lunula.type.v1 import photo_pb2
-from nails.photo import PhotoError, PhotoLimits, decode, read_header
+from nails.photo.codec import PhotoError, PhotoLimits, decode, read_header
 from services.intake.settings import PhotoSettings
-from services.intake.threads import WorkThreads
 from services.intake.uris import UriReader
+from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import InvalidArgument
 from services.kit.timings import stage
@@ -112,8 +112,9 @@ class PhotoIntake:
 
         enough_side: a long side between it and `max_side` will do, as it is cheapest.
 
-        Raises InvalidArgument with the reason of nails.photo.PhotoError (field path `photos[3].data`) or
-        PHOTO_MISSING; PermissionDenied URI_NOT_ALLOWED and the other errors of UriReader; DeadlineExceeded.
+        Raises InvalidArgument with the reason of nails.photo.codec.PhotoError (field path `photos[3].data`)
+        or PHOTO_MISSING; PermissionDenied URI_NOT_ALLOWED and the other errors of UriReader;
+        DeadlineExceeded.
         """
         data, path = source.data, f"{source.field}.data"
         if source.uri:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from nails.photo import PhotoLimits
+from nails.photo.codec import PhotoLimits
 from services.kit.settings import MiB, ServiceSettings
 
 

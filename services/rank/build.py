@@ -10,27 +10,27 @@ from prometheus_client import CollectorRegistry
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.rank.v1 import rank_service_pb2_grpc as pb_grpc
-from services.intake.threads import WorkThreads
 from services.intake.uris import UriReader
 from services.kit.client import Backoff, ClientTls, connect
+from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition
 from services.kit.inference import InferenceBackend, build_backend
 from services.kit.server import Service
-from services.rank.aesthetics import AESTHETIC, AestheticModel
-from services.rank.beauty import Beauty
-from services.rank.blobs import FsspecBlobs
-from services.rank.catalogue import Catalogue
-from services.rank.ingest import Ingest, IngestLimits
-from services.rank.milvus import Milvus
-from services.rank.page_tokens import PageTokens
-from services.rank.peers import Peers
-from services.rank.photos import Photos
-from services.rank.scoring import Scoring
-from services.rank.search import Search
+from services.rank.catalogue.milvus import Milvus
+from services.rank.catalogue.store import Store
+from services.rank.catalogue.versions import Catalogue
+from services.rank.clients import Peers
+from services.rank.ingest.pipeline import Ingest, IngestLimits
+from services.rank.photos.blobs import FsspecBlobs
+from services.rank.photos.store import Photos
+from services.rank.rerank.aesthetic import Beauty
+from services.rank.rerank.aesthetic_model import AESTHETIC, AestheticModel
+from services.rank.rerank.photo_scoring import Scoring
+from services.rank.search.page_tokens import PageTokens
+from services.rank.search.pipeline import Search
 from services.rank.servicer import AestheticParts, RankParts, RankServicer
 from services.rank.settings import RankSettings
-from services.rank.store import Store
 
 log = logging.getLogger(__name__)
 NAME = pb.DESCRIPTOR.services_by_name["RankService"].full_name

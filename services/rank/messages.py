@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from lunula.rank.v1 import rank_service_pb2 as pb
 from services.intake.texts import MAX_CONTEXT, check_text
 from services.kit.errors import LunulaError, to_item_error
-from services.rank.filters import expression
-from services.rank.scoring import PhotoScore
-from services.rank.search import Hit, Request
+from services.rank.catalogue.filters import expression
+from services.rank.rerank.photo_scoring import PhotoScore
+from services.rank.search.pipeline import Hit, Request
 from services.rank.validation import (
     check_design_id,
     read_aesthetic_weight,
@@ -84,7 +84,7 @@ def score_item(outcome: PhotoScore | LunulaError) -> pb.ScoreAestheticsItem:
         result=pb.AestheticScore(
             score=outcome.score,
             distribution=outcome.distribution,
-            beauty=outcome.beauty,
+            normalised=outcome.beauty,
             tags_used=outcome.words,
             tag_alignment=outcome.alignment,
             auto_tags=[

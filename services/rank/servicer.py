@@ -17,18 +17,18 @@ from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, LunulaError, NotFound, Unavailable, to_item_error
 from services.kit.scope import current_deadline, response_info
 from services.kit.timings import stage
-from services.rank.aesthetics import AestheticModel
-from services.rank.catalogue import Catalogue, Space, Version
-from services.rank.filters import expression
-from services.rank.ingest import Ingest
+from services.rank.catalogue.filters import expression
+from services.rank.catalogue.rows import FULL_FIELDS, design_message
+from services.rank.catalogue.store import Store
+from services.rank.catalogue.versions import Catalogue, Space, Version
+from services.rank.clients import Peers, check_fingerprint
+from services.rank.ingest.pipeline import Ingest
 from services.rank.messages import hit_message, read_search, score_item
-from services.rank.page_tokens import PagePosition, PageTokens, Pinned, request_digest
-from services.rank.peers import Peers, check_fingerprint
-from services.rank.photos import Photos
-from services.rank.rows import FULL_FIELDS, design_message
-from services.rank.scoring import PhotoScore, Scoring
-from services.rank.search import Search
-from services.rank.store import Store
+from services.rank.photos.store import Photos
+from services.rank.rerank.aesthetic_model import AestheticModel
+from services.rank.rerank.photo_scoring import PhotoScore, Scoring
+from services.rank.search.page_tokens import PagePosition, PageTokens, Pinned, request_digest
+from services.rank.search.pipeline import Search
 from services.rank.validation import (
     MAX_DELETED,
     MAX_NOTE,
@@ -152,7 +152,7 @@ class RankServicer(pb_grpc.RankServiceServicer):
         words = read_tags(request.tags, "tags")
         scoring = self._parts.scoring
         judge = await scoring.judge()
-        tags = await scoring.tags(judge, words, not request.without_auto_tags, deadline)
+        tags = await scoring.tags(judge, words, not request.disable_auto_tags, deadline)
 
         async def work(index: int, photo: photo_pb2.Photo) -> PhotoScore:
             return await scoring.score(judge, photo, f"photos[{index}]", tags, deadline)

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from nails.aesthetic_rerank import DEFAULT_HEAD, DEFAULT_WEIGHT, MAX_HEAD, MAX_WEIGHT
+from nails.aesthetic.rerank import DEFAULT_HEAD, DEFAULT_WEIGHT, MAX_HEAD, MAX_WEIGHT
 from nails.fusion import DEFAULT_WEIGHTS
 from services.intake.settings import PhotoSettings
 from services.kit.settings import PeerSettings

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import palette_pb2
-from nails.aesthetic_rerank import MAX_WEIGHT, check_weight
-from nails.aesthetic_tags import MAX_TAGS as MAX_TAGS_JUDGED
+from nails.aesthetic.rerank import MAX_WEIGHT, check_weight
+from nails.aesthetic.tags import MAX_TAGS as MAX_TAGS_JUDGED
+from nails.colour.palette import PaletteColour, PaletteError, validate
 from nails.fusion import CHANNELS
-from nails.palette import PaletteColor, PaletteError, validate
 from services.intake.texts import MAX_TEXT, check_text
 from services.kit.errors import InvalidArgument
-from services.rank.filters import check_attribute
+from services.rank.catalogue.filters import check_attribute
 
 MAX_ARTIST_ID = 128
 MAX_TAGS = 64
@@ -56,20 +56,20 @@ def page_size(requested: int, *, default: int, largest: int) -> int:
     return requested or default
 
 
-def read_palette(palette: palette_pb2.Palette) -> list[PaletteColor]:
+def read_palette(palette: palette_pb2.Palette) -> list[PaletteColour]:
     """The caller's colours, weights summing to 1; [] for none.
 
-    Raises InvalidArgument with the reasons of nails.palette.PaletteError.
+    Raises InvalidArgument with the reasons of nails.colour.palette.PaletteError.
     """
-    labs = [(entry.color.l, entry.color.a, entry.color.b) for entry in palette.colors]
+    labs = [(entry.colour.l, entry.colour.a, entry.colour.b) for entry in palette.colours]
     try:
-        return validate(labs, [entry.weight for entry in palette.colors])
+        return validate(labs, [entry.weight for entry in palette.colours])
     except PaletteError as error:
-        path = "palette.colors" if error.index is None else f"palette.colors[{error.index}]"
+        path = "palette.colours" if error.index is None else f"palette.colours[{error.index}]"
         part = {
-            "COLOR_NOT_FINITE": ".color",
-            "COLOR_OUT_OF_GAMUT": ".color",
-            "COLOR_WEIGHT_INVALID": ".weight",
+            "COLOUR_NOT_FINITE": ".colour",
+            "COLOUR_OUT_OF_GAMUT": ".colour",
+            "COLOUR_WEIGHT_INVALID": ".weight",
         }
         raise wrong(error.reason, path + part.get(error.reason, ""), error.description) from error
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cli import indexing, searching
-from cli.demo import requests
+from cli.client import indexing, searching
+from cli.client.records import find
 from cli.ports import free_addresses
-from cli.records import find
-from cli.stack import Stack, StackOptions
+from cli.stack.demo import requests
+from cli.stack.processes import Stack, StackOptions
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from services.kit.client import connect
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from evaluation.aesthetics import read
+from evaluation.aesthetic.photos import read
 from training.aesthetic.features import FOLDER, WORDS
 from training.artist.features import CHUNK, chunk_path
 from training.artist.nested import remember

@@ -13,9 +13,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the training environment")
 
-from evaluation.aesthetic_metrics import spearman
-from evaluation.aesthetic_predictions import read
-from nails.aesthetic_tokens import Packing
+from evaluation.aesthetic.metrics import spearman
+from evaluation.aesthetic.predictions import read
+from nails.aesthetic.tokens import Packing
 from tests.training.rated_photos import write_features, write_rated
 from training.aesthetic import features, train_step
 from training.aesthetic.__main__ import main

@@ -13,10 +13,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the training environment")
 pytest.importorskip("fasttext", reason="needs the training environment")
 
-from evaluation.works import Work
-from nails.artist_fusion import softmax
-from nails.artist_labels import from_label, to_label
-from nails.artist_openset import MODES, Numbers, OpenSet
+from evaluation.artist.works import Work
+from nails.artist.fusion import softmax
+from nails.artist.labels import from_label, to_label
+from nails.artist.openset import MODES, Numbers, OpenSet
 from training.artist import export, text_export
 from training.artist.artist_image import DESCRIPTION, ArtistHead
 from training.artist.fold_step import deal
@@ -108,7 +108,7 @@ def test_everything_that_is_served_is_written_and_read_back(
     encoders: Encoders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("grpc", reason="needs the service")
-    from cli.models import ModelEntry
+    from cli.client.models import ModelEntry
     from services.classify.calibration import Calibration
     from services.classify.identify import read_labels
     from services.classify.label_evidence import LabelTable

@@ -10,7 +10,8 @@ import pytest
 
 pytest.importorskip("lightgbm", reason="only the training environment has LightGBM")
 
-from evaluation.artist_metrics import (
+from evaluation.artist.folds import write_folds
+from evaluation.artist.metrics import (
     accuracy,
     accuracy_difference,
     answers_of,
@@ -18,10 +19,9 @@ from evaluation.artist_metrics import (
     macro_difference,
     negative_log_likelihood,
 )
-from evaluation.folds import write_folds
-from evaluation.predictions import RunOfModels, open_run
-from nails.artist_fusion import Pool, tempered
-from nails.artist_ranking import Evidence
+from evaluation.artist.predictions import RunOfModels, open_run
+from nails.artist.fusion import Pool, tempered
+from nails.artist.ranking import Evidence
 from tests.artist_predictions import drawn_folds, drawn_run
 from training.artist import fuse as step
 from training.artist.fuse_fitting import fit_pool, fit_ranker, fit_reach, fit_temperature

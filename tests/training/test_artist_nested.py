@@ -12,9 +12,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the training environment")
 
-from evaluation.folds import read_folds
-from evaluation.predictions import open_run
-from evaluation.works import WorksError, read
+from evaluation.artist.folds import read_folds
+from evaluation.artist.predictions import open_run
+from evaluation.artist.works import WorksError, read
 from tests.training.artist_works import write_works
 from training.artist import features, nested
 from training.artist.__main__ import main

@@ -11,9 +11,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the training environment")
 pytest.importorskip("fasttext", reason="needs the training environment")
 
-from evaluation.artist_metrics import auroc
-from evaluation.works import Work
-from nails.artist_openset import BOTH, IMAGE, MODES, Nearness, Numbers, OpenSet, joint
+from evaluation.artist.metrics import auroc
+from evaluation.artist.works import Work
+from nails.artist.openset import BOTH, IMAGE, MODES, Nearness, Numbers, OpenSet, joint
 from training.artist import openset, openset_trial
 from training.artist.fold_step import deal
 from training.artist.nested import Nest

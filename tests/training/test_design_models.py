@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the training environment")
 
-from nails.color import srgb_to_lab as reference_lab
+from nails.colour.cielab import srgb_to_lab as reference_lab
 from nails.vocabulary import COLOURS
 from training.backbone import EfficientNetLite0
 from training.design.design_fuse import INPUTS, DesignFuse

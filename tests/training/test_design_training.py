@@ -104,8 +104,8 @@ def test_photo_and_mask_are_distorted_together(folder: Path) -> None:
 
 
 def test_the_plain_view_of_a_crop_is_the_serving_cut(folder: Path) -> None:
-    from nails.crop_rules import cut, expand_square
-    from nails.preprocess import backbone_input
+    from nails.perception.crop_rules import cut, expand_square
+    from nails.photo.preprocess import backbone_input
 
     design = read_designs(folder, 1)[0]
     photo = read_photo(design)

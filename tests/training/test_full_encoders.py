@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch", reason="training is tested in an environmen
 pytest.importorskip("transformers", reason="the hubs' encoders need the training environment")
 
 import training.onnx_files
-from nails.preprocess import backbone_input
+from nails.photo.preprocess import backbone_input
 from services.intake.model_io import image_side
 from services.kit.errors import FailedPrecondition
 from services.kit.inference.config import read_config

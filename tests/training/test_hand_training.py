@@ -9,8 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
-from nails.hands import decode_simcc
-from nails.preprocess import PoseTransform
+from nails.perception.hands import decode_simcc
+from nails.photo.preprocess import PoseTransform
 from tests.training.drawn_photos import write_drawn_photos
 from training.backbone import EfficientNetLite0, fold_batch_norm
 from training.hand.data import DetectViews, PoseViews, served_pose_view, turned_box

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
-from nails.masks import iou
-from nails.preprocess import Letterbox, letterbox
+from nails.perception.masks import iou
+from nails.photo.preprocess import Letterbox, letterbox
 from tests.training.drawn_photos import write_drawn_photos
 from training.seg.candidates import CANDIDATES
 from training.seg.centres import CentreSeg, centre_loss, centre_targets, decode_centres

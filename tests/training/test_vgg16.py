@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the training environment")
 
-from evaluation.predictions import open_run
+from evaluation.artist.predictions import open_run
 from tests.training.artist_works import write_works
 from training.artist.steps import STEPS
 from training.artist.vgg16 import PINS, Vgg16, VggArtist, VggHead, from_state, load_vgg16

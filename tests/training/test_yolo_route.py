@@ -11,9 +11,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
-from nails.masks import iou
-from nails.nail_decode import decode_yolo_seg
-from nails.preprocess import Letterbox, nail_seg_input
+from nails.perception.masks import iou
+from nails.perception.nail_decode import decode_yolo_seg
+from nails.photo.preprocess import Letterbox, nail_seg_input
 from tests.training.drawn_photos import write_drawn_photos
 from training.export import run_onnx
 from training.seg import yolo

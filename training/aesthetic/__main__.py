@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from evaluation.labelled import LabelsError
+from evaluation.perception.labelled import LabelsError
 from training.aesthetic.steps import STEPS
 from training.export import ExportError
 from training.stepwise import add_arguments, run_steps

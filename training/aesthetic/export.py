@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from torch import Tensor
 
-from evaluation.aesthetic_metrics import average_ranks
-from nails.aesthetic_tokens import Packing
+from evaluation.aesthetic.metrics import average_ranks
+from nails.aesthetic.tokens import Packing
 from training.aesthetic.features import FOLDER
 from training.aesthetic.fitting import Inputs, figures
 from training.aesthetic.material import NONE, Material, read_material

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.rated import Rated, RatedSet
-from evaluation.works import Work
-from nails.preprocess import backbone_input
+from evaluation.aesthetic.rated import Rated, RatedSet
+from evaluation.artist.works import Work
+from nails.photo.preprocess import backbone_input
 from training.aesthetic.steps import photos_of
 from training.artist.features import Photo, Run, Source, extract
 from training.artist.nested import remember

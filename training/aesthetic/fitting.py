@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from evaluation.aesthetic_metrics import pearson, spearman
-from nails.aesthetic_tokens import Grid
+from evaluation.aesthetic.metrics import pearson, spearman
+from nails.aesthetic.tokens import Grid
 from training.aesthetic.groups import SIZE, batches, slots_of
 from training.aesthetic.losses import order_of, ranking_loss, squared_emd
 from training.aesthetic.material import NONE, Material, Rows

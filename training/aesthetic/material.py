@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.rated import MAX_TAGS, RatedSet, mos_of, standard_errors
-from nails.aesthetic_tokens import Grid, pooled
+from evaluation.aesthetic.rated import MAX_TAGS, RatedSet, mos_of, standard_errors
+from nails.aesthetic.tokens import Grid, pooled
 from training.aesthetic.features import FOLDER, OUTPUTS, WORDS
 from training.aesthetic.steps import photos_of
 from training.artist.features import load

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from evaluation.rated import MARKS
+from evaluation.aesthetic.rated import MARKS
 from training.design.attention import Attention
 
 MEAN_SCORE = 5.4  # of AVA: where an untrained score begins

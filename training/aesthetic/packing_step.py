@@ -1,6 +1,6 @@
 """The step `packing`: how few bytes of a photo's tokens still give the same order of photos.
 
-RUN/packing.json has, for every grid and number of bits (nails.aesthetic_tokens), SRCC on validation and test
+RUN/packing.json has, for every grid and number of bits (nails.aesthetic.tokens), SRCC on validation and test
 photos of two kinds of models:
 
 - `asked`: the models of the step `train`, given tokens of a grid that they were not trained on;
@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from nails.aesthetic_tokens import BITS, GRIDS, Grid, Packing, pack, unpack
+from nails.aesthetic.tokens import BITS, GRIDS, Grid, Packing, pack, unpack
 from training.aesthetic.fitting import Inputs, figures, seeded
 from training.aesthetic.material import Material, Rows, read_material
 from training.aesthetic.steps import whole

@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from evaluation.aesthetic_metrics import pearson
-from evaluation.aesthetics import INDEX
-from nails.preprocess import backbone_input
+from evaluation.aesthetic.metrics import pearson
+from evaluation.aesthetic.photos import INDEX
+from nails.photo.preprocess import backbone_input
 from training.aesthetic.features import works_of
 from training.aesthetic.material import Material, read_material
 from training.aesthetic.steps import whole

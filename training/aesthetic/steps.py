@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from evaluation.aesthetics import read
-from evaluation.rated import RatedSet
+from evaluation.aesthetic.photos import read
+from evaluation.aesthetic.rated import RatedSet
 from training.stepwise import Job, StepError
 
 STEPS: Final[dict[str, str]] = {
@@ -25,7 +25,7 @@ _NUMBERS: Final = ("least", "train", "val", "test")
 
 def photos_of(job: Job) -> RatedSet:
     """The rated photos of --data, AVA's split by the options rule, test_list, least, train, val, test and
-    skip_missing (see `evaluation.ava`). Raises StepError, RatedError."""
+    skip_missing (see `evaluation.aesthetic.ava`). Raises StepError, RatedError."""
     ava: dict[str, Any] = {name: job.options[name] for name in _TEXTS if name in job.options}
     if "test_list" in ava:
         ava["test_list"] = Path(ava["test_list"])

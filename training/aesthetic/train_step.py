@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from evaluation.aesthetic_predictions import Scored, Truth, write, write_about
-from nails.aesthetic_tokens import GRIDS, Grid
+from evaluation.aesthetic.predictions import Scored, Truth, write, write_about
+from nails.aesthetic.tokens import GRIDS, Grid
 from training.aesthetic.fitting import (
     VARIANTS,
     Answered,

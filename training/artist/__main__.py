@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluation.works import WorksError
+from evaluation.artist.works import WorksError
 from training.artist.steps import STEPS
 from training.stepwise import add_arguments, run_steps
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.works import MASKS, Work
+from evaluation.artist.works import MASKS, Work
 from training.artist import feature_step, features
 from training.artist.features import Photo, Source
 from training.artist.image_step import CONFIG, answer, with_photo

@@ -28,11 +28,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evaluation.artist_metrics import accuracy, answers_of, calibration_error
-from evaluation.label_entropy import combination
-from nails.artist_fusion import Pool, linear
-from nails.artist_openset import OpenSet
-from nails.text_vectors import VERSION, rarities, vector
+from evaluation.artist.label_entropy import combination
+from evaluation.artist.metrics import accuracy, answers_of, calibration_error
+from nails.artist.fusion import Pool, linear
+from nails.artist.openset import OpenSet
+from nails.artist.text_vectors import VERSION, rarities, vector
 from training.artist.artist_image import ArtistHead
 from training.artist.fuse_fitting import fit_pool
 from training.artist.image_step import CONFIG, whole_numbers

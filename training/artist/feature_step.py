@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from evaluation.works import Work
+from evaluation.artist.works import Work
 from training.artist.features import Photo, Source, extract
 from training.artist.nested import open_nest, remember
 from training.design.encoders import Encoders, load_encoders

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from evaluation.works import Work
-from nails.photo import PhotoError, decode
+from evaluation.artist.works import Work
+from nails.photo.codec import PhotoError, decode
 from training.stepwise import StepError
 
 CHUNK = 256

@@ -10,8 +10,8 @@ from collections import defaultdict
 
 import numpy as np
 
-from evaluation.folds import FILE, FoldedWork, Folds, read_folds, write_folds
-from evaluation.works import Work, read
+from evaluation.artist.folds import FILE, FoldedWork, Folds, read_folds, write_folds
+from evaluation.artist.works import Work, read
 from training.artist.steps import INNER, OUTER
 from training.stepwise import Job, StepError
 

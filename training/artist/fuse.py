@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from evaluation.artist_metrics import accuracy, answers_of, negative_log_likelihood
-from evaluation.folds import Folds, PredictionsError
-from evaluation.predictions import (
+from evaluation.artist.folds import Folds, PredictionsError
+from evaluation.artist.metrics import accuracy, answers_of, negative_log_likelihood
+from evaluation.artist.predictions import (
     FOLDER,
     PROBABILITIES,
     SCORES,
@@ -29,8 +29,8 @@ from evaluation.predictions import (
     open_run,
     write,
 )
-from nails.artist_fusion import logarithms, missing, softmax, tempered
-from nails.artist_ranking import Evidence
+from nails.artist.fusion import logarithms, missing, softmax, tempered
+from nails.artist.ranking import Evidence
 from training.artist.fuse_fitting import fit_temperature
 from training.artist.fuse_rules import (
     CALIBRATED,

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
-from nails.artist_fusion import Pool, logarithms, missing, softmax
-from nails.artist_ranking import FEATURES, Evidence, Ranker, candidates, features, logit, reached
+from nails.artist.fusion import Pool, logarithms, missing, softmax
+from nails.artist.ranking import FEATURES, Evidence, Ranker, candidates, features, logit, reached
 
 Labels = NDArray[np.int64]
 MOST_ROWS: Final = 10_000

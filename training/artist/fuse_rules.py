@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.artist_metrics import accuracy, answers_of, negative_log_likelihood
-from nails.artist_fusion import linear, tempered
-from nails.artist_ranking import Evidence
+from evaluation.artist.metrics import accuracy, answers_of, negative_log_likelihood
+from nails.artist.fusion import linear, tempered
+from nails.artist.ranking import Evidence
 from training.artist.fuse_fitting import Labels, fit_pool, fit_ranker, fit_temperature
 
 RATIOS: Final = tuple(round(0.1 * tenths, 1) for tenths in range(1, 10))

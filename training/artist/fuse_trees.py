@@ -14,8 +14,8 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.artist_fusion import Table, softmax
-from nails.artist_ranking import FEATURES, Evidence, Ranker
+from nails.artist.fusion import Table, softmax
+from nails.artist.ranking import FEATURES, Evidence, Ranker
 from training.artist.fuse_fitting import Labels, gathered
 
 SETTINGS: Final[dict[str, Any]] = {

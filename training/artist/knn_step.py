@@ -12,8 +12,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.predictions import SCORES
-from nails.morphemes import VERSION
+from evaluation.artist.predictions import SCORES
+from nails.language.morphemes import VERSION
 from training.artist import feature_step, features
 from training.artist.image_step import with_photo
 from training.artist.nested import Nest, Rows, Table, Task, cross_validate, open_nest

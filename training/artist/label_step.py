@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from evaluation.folds import Folds, write_folds
+from evaluation.artist.folds import Folds, write_folds
 from training.artist import feature_step, features
 from training.artist.image_step import whole_numbers
 from training.artist.nested import Nest, Table, Task, cross_validate, open_nest

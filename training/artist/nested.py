@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from evaluation.folds import Folds, PredictionsError, read_folds
-from evaluation.predictions import FOLDER, PROBABILITIES, Predictions, write
-from evaluation.works import Work, digest, read
+from evaluation.artist.folds import Folds, PredictionsError, read_folds
+from evaluation.artist.predictions import FOLDER, PROBABILITIES, Predictions, write
+from evaluation.artist.works import Work, digest, read
 from training.artist.steps import write_about
 from training.stepwise import Job, StepError
 

@@ -35,9 +35,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.artist_metrics import auroc, calibration_error
-from nails.artist_openset import BOTH, IMAGE, MODES, Numbers, OpenSet
-from nails.text_vectors import rarities, vector
+from evaluation.artist.metrics import auroc, calibration_error
+from nails.artist.openset import BOTH, IMAGE, MODES, Numbers, OpenSet
+from nails.artist.text_vectors import rarities, vector
 from training.artist.nested import open_nest
 from training.artist.openset_fit import UNKNOWN, distribution, fit_enrolled, fit_unknown, strangeness
 from training.artist.openset_models import SPACES, Floats, Material, Rows, read_material

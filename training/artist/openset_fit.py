@@ -1,4 +1,4 @@
-"""Fits what the unknown and enrolled artists weigh beside the trained ones (nails.artist_openset).
+"""Fits what the unknown and enrolled artists weigh beside the trained ones (nails.artist.openset).
 
 Everything here is a function of a few numbers of each work: the largest probability of a trained artist, the
 largest cosines with trained prototypes, and the cosines with the prototypes of enrolled artists.
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from nails.artist_openset import BOTH, IMAGE, TEXT, Numbers, Prototypes
-from nails.text_vectors import SparseVector
+from nails.artist.openset import BOTH, IMAGE, TEXT, Numbers, Prototypes
+from nails.artist.text_vectors import SparseVector
 
 Floats = NDArray[np.float64]
 FLOOR = 1e-12

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nails.artist_fusion import softmax
-from nails.artist_openset import Prototypes
-from nails.morphemes import morphemes
-from nails.text_vectors import SparseRows, SparseVector, mean
-from nails.words import words
+from nails.artist.fusion import softmax
+from nails.artist.openset import Prototypes
+from nails.artist.text_vectors import SparseRows, SparseVector, mean
+from nails.language.morphemes import morphemes
+from nails.language.words import words
 from training.artist import feature_step
 from training.artist.artist_image import ArtistHead
 from training.artist.features import load

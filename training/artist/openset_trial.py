@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.artist_fusion import Pool, tempered
-from nails.artist_openset import BOTH, IMAGE, Prototypes
-from nails.text_vectors import SparseVector
+from nails.artist.fusion import Pool, tempered
+from nails.artist.openset import BOTH, IMAGE, Prototypes
+from nails.artist.text_vectors import SparseVector
 from training.artist.fuse_fitting import fit_pool
 from training.artist.image_step import CONFIG
 from training.artist.nested import Nest

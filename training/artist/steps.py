@@ -39,7 +39,7 @@ def write_about(folder: Path, job: Job, kind: str, what: str, started: float, **
 
     kind: "probabilities" or "scores". started: time.monotonic() at the beginning of this run of the step.
     """
-    from evaluation.works import digest
+    from evaluation.artist.works import digest
 
     about = {
         "kind": kind,

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from tqdm import tqdm
 
-from evaluation.works import Work
-from nails.morphemes import morphemes
+from evaluation.artist.works import Work
+from nails.language.morphemes import morphemes
 
 Words = list[str]
 

@@ -13,14 +13,14 @@ from typing import Any
 import fasttext
 import numpy as np
 
-from nails.artist_labels import PREFIX, from_label, to_label
+from nails.artist.labels import PREFIX, from_label, to_label
 from training.artist.openset_models import WORDS, Floats
 from training.artist.text_data import Words
 from training.artist.text_steps import fit_fasttext
 from training.design.export import SCRATCH
 from training.export import fingerprint
 
-WORDS_VERSION = "1"  # of nails.words, in place of a preprocessing version
+WORDS_VERSION = "1"  # of nails.language.words, in place of a preprocessing version
 MOST_TEXT_BYTES = 12_000_000
 """Of the five files together: what the service then holds in memory for words."""
 CUTOFF = 20_000  # words and pairs that quantisation keeps

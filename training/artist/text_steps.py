@@ -17,8 +17,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.predictions import FOLDER
-from nails.morphemes import VERSION
+from evaluation.artist.predictions import FOLDER
+from nails.language.morphemes import VERSION
 from training.artist.image_step import whole_numbers
 from training.artist.nested import Nest, Rows, Table, Task, cross_validate, open_nest
 from training.artist.text_data import TfIdf, Words, words_of

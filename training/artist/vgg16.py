@@ -47,8 +47,8 @@ DEVIATION: Final = (0.229, 0.224, 0.225)
 class Vgg16(nn.Module):
     """The network up to its first dense layer.
 
-    images f32 [N,3,S,S] as nails.preprocess.backbone_input gives them ((x - 127) / 128), S = 32 * cells ->
-    pooled f32 [N, C*cells*cells], dense f32 [N,width] after its ReLU.
+    images f32 [N,3,S,S] as nails.photo.preprocess.backbone_input gives them ((x - 127) / 128), S = 32 * cells
+    -> pooled f32 [N, C*cells*cells], dense f32 [N,width] after its ReLU.
     """
 
     mean: Tensor

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from evaluation.works import Work
+from evaluation.artist.works import Work
 from training.artist import feature_step, features
 from training.artist.features import Photo, Source
 from training.artist.image_step import answer, whole_numbers, with_photo

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from nails.phrases import MAX_MDD, MAX_NNP, parse
+from nails.language.phrases import MAX_MDD, MAX_NNP, parse
 from training.describe.question import ItemError, Kind
 
 MAX_DESCRIPTION = 4_000
@@ -31,7 +31,7 @@ class Restated:
 
 
 def restate_by_lexicon(request: str) -> Restated:
-    """What `nails.phrases` makes of a request: what serving uses, and what models are compared with."""
+    """What `nails.language.phrases` makes of a request: serving uses it, models are compared with it."""
     reading = parse(request)
     return Restated(tuple(reading.mdd), tuple(reading.nnp))
 
@@ -66,7 +66,7 @@ def description(answer: str) -> str:
 
 
 def restated(answer: str) -> Restated:
-    """The restatement that was asked for. Phrases beyond the limits of `nails.phrases` are left out."""
+    """The restatement asked for. Phrases beyond the limits of `nails.language.phrases` are left out."""
     found = json_object(answer)
     return Restated(_phrases(found, "mdd", MAX_MDD), _phrases(found, "nnp", MAX_NNP))
 

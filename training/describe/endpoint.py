@@ -24,7 +24,7 @@ import numpy as np
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from nails.photo import PhotoError
+from nails.photo.codec import PhotoError
 from training.describe.question import ItemError, Question, RunError
 
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.photo import PhotoError, decode, encode_jpeg
+from nails.photo.codec import PhotoError, decode, encode_jpeg
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 _QUALITIES = (90, 80, 65)

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nails.photo import PhotoError
+from nails.photo.codec import PhotoError
 from training.describe.question import ItemError, Question, RunError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")

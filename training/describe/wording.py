@@ -1,15 +1,15 @@
 """One English description of a design from what compact perception knows of its photo.
 
 Deterministic, and silent about whatever is uncertain: a wrong word costs a search more than a missing one.
-What is written is read back by `nails.phrases` as the same attributes.
+What is written is read back by `nails.language.phrases` as the same attributes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from nails.color import in_gamut
-from nails.palette import nearest_name
+from nails.colour.cielab import in_gamut
+from nails.colour.palette import nearest_name
 from nails.vocabulary import TERM_BY_NAME
 
 # kind -> (name in the vocabulary, probability in [0, 1]), in any order. The kinds are the vocabulary's, those

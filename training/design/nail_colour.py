@@ -1,7 +1,7 @@
 """Colour inside the graph: sRGB to CIELAB and soft counts of the named nail colours.
 
-Differentiable twins of `nails.color` for batches. The bins are the named colours of `nails.vocabulary`, so a
-photo's histogram speaks the language of requests.
+Differentiable twins of `nails.colour.cielab` for batches. The bins are the named colours of
+`nails.vocabulary`, so a photo's histogram speaks the language of requests.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.preprocess import backbone_input
+from nails.photo.preprocess import backbone_input
 from training.design.encoders import Encoders
 from training.design.features import OUTPUTS, SIZE, Everything, Features, onnx_runner
 

@@ -1,7 +1,7 @@
 """Requests as the rows read them: sentence, description and phrases as rows of one table, and a palette.
 
-The phrases are those that serving finds (`nails.phrases`), in training as in evaluation: the role of the
-language model that writes MDD and NNP in paper N.
+The phrases are those that serving finds (`nails.language.phrases`), in training as in evaluation: the role of
+the language model that writes MDD and NNP in paper N.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nails.phrases import parse
+from nails.language.phrases import parse
 from training.design.query_fuse import MAX_COLOURS, MAX_PHRASES
 from training.design.records import Design
 from training.design.sentences import Sentences

@@ -2,7 +2,7 @@
 
 Geometry (window, turn, mirror) is drawn once and applied to photo and mask alike; then light, white balance,
 noise, blur and JPEG. Colour is what requests are about, so its distortions stay within what cameras and lamps
-do to it. A plain view is exactly what serving sees: `nails.preprocess.backbone_input`.
+do to it. A plain view is exactly what serving sees: `nails.photo.preprocess.backbone_input`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from nails.crop_rules import cut, expand_square
-from nails.preprocess import backbone_input
+from nails.perception.crop_rules import cut, expand_square
+from nails.photo.preprocess import backbone_input
 from training.design.records import Design
 
 Image = NDArray[np.uint8]

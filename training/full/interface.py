@@ -4,10 +4,10 @@
     image_style   images f32 [N,3,S,S]             -> embedding f32 [N,D] unit
     text_encode   input_ids, attention_mask i64 [N,L] -> embedding f32 [N,D] unit, tokens f32 [N,L,D_t]
 
-`images` are what `nails.preprocess.backbone_input` makes of a photo, for every model alike: the network's
-first operation turns them into the mean and deviation that its weights were trained with. So a full model
-takes the compact one's place without another preprocessing in the services, and what it changes is part of
-its weights, hence of its fingerprint.
+`images` are what `nails.photo.preprocess.backbone_input` makes of a photo, for every model alike: the
+network's first operation turns them into the mean and deviation that its weights were trained with. So a full
+model takes the compact one's place without another preprocessing in the services, and what it changes is part
+of its weights, hence of its fingerprint.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from nails.preprocess import hand_pose_input
+from nails.photo.preprocess import hand_pose_input
 from training.hand.detect_model import HALF
 from training.hand.front import Front, FrontFeatures
 from training.hand.pose_model import SIZE as POSE_SIZE

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from nails.boxes import box_iou
-from nails.hands import decode_hand_boxes
-from nails.preprocess import Letterbox, hand_detect_input
+from nails.perception.boxes import box_iou
+from nails.perception.hands import decode_hand_boxes
+from nails.photo.preprocess import Letterbox, hand_detect_input
 from training.hand.data import DetectViews, seen_hands
 from training.hand.detect_loss import detect_loss
 from training.hand.detect_model import SIZE, HandDetector, halved, hand_detector, peaks

@@ -23,9 +23,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evaluation.segmentation import Predictor, evaluate
-from nails.nail_decode import NailInstance, decode_interior
-from nails.preprocess import nail_seg_input
+from evaluation.perception.segmentation import Predictor, evaluate
+from nails.perception.nail_decode import NailInstance, decode_interior
+from nails.photo.preprocess import nail_seg_input
 from training.run import Schedule, load_checkpoint
 from training.seg.data import ViewConfig
 from training.seg.model import NailMaps

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nails.nail_decode import NailInstance, decode_interior, decode_yolo_seg
-from nails.preprocess import Letterbox
+from nails.perception.nail_decode import NailInstance, decode_interior, decode_yolo_seg
+from nails.photo.preprocess import Letterbox
 from training.backbone import EfficientNetLite0, fold_batch_norm, freeze, imagenet_backbone
 from training.seg.centres import CentreMaps, CentreSeg, centre_loss, decode_centres
 from training.seg.data import SegBatch, target_maps

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nails.nail_decode import NailInstance, instance_of
-from nails.preprocess import Letterbox
+from nails.perception.nail_decode import NailInstance, instance_of
+from nails.photo.preprocess import Letterbox
 from training.backbone import PYRAMID_CHANNELS, EfficientNetLite0
 from training.seg.loss import dice_loss, focused_bce
 from training.seg.model import Separable, Up

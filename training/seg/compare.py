@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import nn
 
-from evaluation.segmentation import evaluate, matched, union_mask
-from nails.masks import iou
-from nails.nail_decode import NailInstance
-from nails.preprocess import nail_seg_input
+from evaluation.perception.segmentation import evaluate, matched, union_mask
+from nails.perception.masks import iou
+from nails.perception.nail_decode import NailInstance
+from nails.photo.preprocess import nail_seg_input
 from training.export import TensorCard, plain_graph, trace_onnx
 from training.photos import Clutter, Drawn, Image, digest, read_drawn, read_image, read_mask, split
 from training.run import Averaged, Log, Schedule, mean, optimiser, take_step

@@ -2,9 +2,9 @@
 
 The decoder goes from stride 32 back to stride 2 and predicts three maps at half the input's resolution:
 channel 0 is "nail", channel 1 is "interior", the eroded core of each nail. Two nails that touch share a
-border in channel 0 but not in channel 1, which is what `nails.nail_decode.decode_interior` separates them by.
-Channel 2 is "body": hands with their nails, and nails that lie alone. It teaches the network what a nail
-grows on, and takes nails back that lie where it sees no hand; it is not served itself.
+border in channel 0 but not in channel 1, which is what `nails.perception.nail_decode.decode_interior`
+separates them by. Channel 2 is "body": hands with their nails, and nails that lie alone. It teaches the
+network what a nail grows on, and takes nails back that lie where it sees no hand; it is not served itself.
 """
 
 from __future__ import annotations

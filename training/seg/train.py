@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from nails.preprocess import nail_seg_input
+from nails.photo.preprocess import nail_seg_input
 from training.backbone import fold_batch_norm, freeze
 from training.photos import Clutter, Drawn, digest, read_drawn, read_image, read_mask, split
 from training.run import Averaged, Log, Schedule, load_checkpoint, mean, optimiser, save_checkpoint, take_step

@@ -7,7 +7,7 @@
 
 ultralytics and weights trained with it are AGPL-3.0, which is why this is a route and not what we ship. It is
 imported here and in `yolo_views` alone, never by what serves: an export needs ONNX Runtime and
-`nails.nail_decode.decode_yolo_seg`, no code of ultralytics.
+`nails.perception.nail_decode.decode_yolo_seg`, no code of ultralytics.
 """
 
 from __future__ import annotations

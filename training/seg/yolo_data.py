@@ -1,12 +1,12 @@
 """Labelled photos in the form that ultralytics reads: pictures, one line per nail, data.yaml. No torch.
 
 Two sources, mixed as wanted:
-- labelled photos (`images/` and `masks/` with equal stems, as `evaluation.labelled` reads them): masks
-  carry no instances, so a nail is a connected part of its mask;
+- labelled photos (`images/` and `masks/` with equal stems, as `evaluation.perception.labelled` reads them):
+  masks carry no instances, so a nail is a connected part of its mask;
 - drawn photos (a folder of `training.synth`): the masks number the nails.
 
-Pictures are copied byte for byte; both OpenCV (which ultralytics reads with) and `nails.photo` turn them as
-EXIF says, so the outlines fit. Every `VALIDATION_STEP`-th photo by name is kept for validation.
+Pictures are copied byte for byte; both OpenCV (which ultralytics reads with) and `nails.photo.codec` turn
+them as EXIF says, so the outlines fit. Every `VALIDATION_STEP`-th photo by name is kept for validation.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from evaluation.labelled import list_entries, read_entry
-from nails.nail_decode import NailInstance, instance_of
+from evaluation.perception.labelled import list_entries, read_entry
+from nails.perception.nail_decode import NailInstance, instance_of
 from training.photos import read_drawn, read_mask, split
 
 VALIDATION_STEP = 10

@@ -6,7 +6,7 @@ Every photo gets one of its texts, in English or Japanese by a hash of its id, a
 pick it. Which text: in each split and language, half of the photos get one that other photos of the split
 satisfy too ("multi", 2 to 20 targets where there is such a text; one that says a part of what the photo shows
 where its own say too much), the others one that none does ("single").
-What the form's fields are, and the check of what is written here: `evaluation.nailstar`.
+What the form's fields are, and the check of what is written here: `evaluation.retrieval.nailstar`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from nails.color import lab_to_srgb, srgb_to_lab
+from nails.colour.cielab import lab_to_srgb, srgb_to_lab
 from training.synth.brief import brief_requests
 from training.synth.facts import accepted
 from training.synth.index import numbered_records

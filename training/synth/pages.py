@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.crop_rules import crop_nails
+from nails.perception.crop_rules import crop_nails
 
 U8 = NDArray[np.uint8]
 Part = tuple[U8, U8, U8, dict[str, Any]]  # image, nail instances, hands, record

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nails.crop_rules import crop_nails
+from nails.perception.crop_rules import crop_nails
 from training.synth.anatomy import FINGERS
 from training.synth.designs import Design, Look
 from training.synth.fit import mood_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nails.phrases import parse
+from nails.language.phrases import parse
 from nails.vocabulary import COLOUR_BY_NAME
 from training.synth import grammar_en, grammar_ja
 from training.synth.designs import PARTS, Design

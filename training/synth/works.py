@@ -1,4 +1,4 @@
-"""Works of synthetic artists in the form that paper A's models are trained on (`evaluation.works`).
+"""Works of synthetic artists in the form that paper A's models are trained on (`evaluation.artist.works`).
 
     lunula data artists from-synth DIR
 
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.works import LISTING, write
+from evaluation.artist.works import LISTING, write
 from training.synth.artist_words import written
 from training.synth.artists import ARTISTS, MOST_ARTISTS
 from training.synth.index import numbered_records

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from lunula.classify.v1 import classify_service_pb2_grpc as pb_grpc
-from nails.artist_openset import BOTH, IMAGE, TEXT, Numbers, OpenSet, Prototypes
-from nails.text_vectors import SparseRows, rarities, vector
-from nails.words import words
+from nails.artist.openset import BOTH, IMAGE, TEXT, Numbers, OpenSet, Prototypes
+from nails.artist.text_vectors import SparseRows, rarities, vector
+from nails.language.words import words
 from services.classify.build import serve_on
 from services.classify.label_evidence import LabelTable
 from services.classify.references import References

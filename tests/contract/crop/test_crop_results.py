@@ -12,7 +12,7 @@ from PIL import Image
 
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.type.v1 import photo_pb2
-from nails.masks import decode_rle
+from nails.perception.masks import decode_rle
 from services.kit.client import call
 from services.kit.errors import InvalidArgument
 
@@ -60,9 +60,9 @@ async def test_the_crop_is_an_image_of_the_size_and_format_asked_for(crops: Any,
 
 async def test_the_palette_is_of_nail_pixels_only(crops: Any, hand_photo: Any) -> None:
     palette = (await crop(crops, hand_photo.jpeg)).items[0].result.palette
-    assert palette.colors[0].name == "red" and palette.colors[0].weight > 0.9
-    assert sum(color.weight for color in palette.colors) == pytest.approx(1.0)
-    assert palette.colors[0].color.l == pytest.approx(53, abs=3)
+    assert palette.colours[0].name == "red" and palette.colours[0].weight > 0.9
+    assert sum(colour.weight for colour in palette.colours) == pytest.approx(1.0)
+    assert palette.colours[0].colour.l == pytest.approx(53, abs=3)
 
 
 async def test_without_a_hand_no_hand_is_invented(crops: Any, paint: Callable[..., Any]) -> None:
@@ -79,7 +79,7 @@ async def test_a_photo_without_nails_is_cropped_whole_and_flagged(
     result = (await crop(crops, paint(nails=[]).jpeg)).items[0].result
     assert result.rule == pb.CROP_RULE_WHOLE_PHOTO
     assert pb.QUALITY_FLAG_NO_NAILS in result.quality_flags
-    assert list(result.palette.colors) == [] and list(result.nails) == []
+    assert list(result.palette.colours) == [] and list(result.nails) == []
     assert (result.crop_box.x1, result.crop_box.y1) == (640, 480)
 
 

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from lunula.embed.v1 import embed_service_pb2 as pb
 from lunula.embed.v1 import embed_service_pb2_grpc as pb_grpc
 from lunula.type.v1 import photo_pb2
+from nails.encoders import ENCODERS
+from nails.language.word_pieces import SentenceTokenizer, padded, padded_length
 from services.embed.build import build
 from services.embed.settings import EmbedSettings
-from services.embed.spaces import MODELS
-from services.embed.text_encoder import padded, padded_length
-from services.embed.tokenizer import SentenceTokenizer
 from services.kit.client import call, connect
 from services.kit.deadline import Deadline
 from services.kit.inference.local import LocalBackend
@@ -92,7 +91,7 @@ def need(root: Path, *models: str) -> Path:
     return repository
 
 
-@pytest.mark.parametrize("model", [*MODELS, "nail_seg", "hand_detect", "hand_pose", "artist_image"])
+@pytest.mark.parametrize("model", [*ENCODERS, "nail_seg", "hand_detect", "hand_pose", "artist_image"])
 async def test_a_row_does_not_depend_on_the_rows_beside_it(root: Path, model: str) -> None:
     repository = need(root, model)
     backend = LocalBackend(repository, [model])
@@ -119,7 +118,7 @@ async def test_a_row_does_not_depend_on_the_rows_beside_it(root: Path, model: st
 
 @asynccontextmanager
 async def real_embeds(root: Path) -> AsyncIterator[Any]:
-    settings = EmbedSettings(port=0, model_repository=need(root, *MODELS), remembered_texts=0)
+    settings = EmbedSettings(port=0, model_repository=need(root, *ENCODERS), remembered_texts=0)
     async with running_server(settings, build) as server, connect(server.address) as channel:
         await server.until_serving()
         yield pb_grpc.EmbedServiceStub(channel)

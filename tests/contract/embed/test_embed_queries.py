@@ -19,12 +19,14 @@ PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION.value[0]
 TEXT = "long almond nails, milky pink, a thin gold French line, no glitter"
 
 
-def palette(*colors: tuple[float, float, float], weights: tuple[float, ...] = ()) -> palette_pb2.Palette:
-    said = weights or (0.0,) * len(colors)
+def palette(*colours: tuple[float, float, float], weights: tuple[float, ...] = ()) -> palette_pb2.Palette:
+    said = weights or (0.0,) * len(colours)
     return palette_pb2.Palette(
-        colors=[
-            palette_pb2.PaletteColor(color=palette_pb2.LabColor(l=lab[0], a=lab[1], b=lab[2]), weight=weight)
-            for lab, weight in zip(colors, said, strict=True)
+        colours=[
+            palette_pb2.PaletteColour(
+                colour=palette_pb2.LabColour(l=lab[0], a=lab[1], b=lab[2]), weight=weight
+            )
+            for lab, weight in zip(colours, said, strict=True)
         ]
     )
 
@@ -75,10 +77,10 @@ async def test_colours_named_in_the_text_become_the_palette_when_none_is_given(e
         pb.QueryInput(text="black nails with gold", palette=palette((53.2, 80.1, 67.2))),
         pb.QueryInput(text="something nice"),
     )
-    names = [[color.name for color in item.embedding.palette.colors] for item in items]
+    names = [[colour.name for colour in item.embedding.palette.colours] for item in items]
     assert names == [["black", "gold"], ["black", "gold"], ["red"], []]
     for item in items[:3]:
-        assert sum(color.weight for color in item.embedding.palette.colors) == pytest.approx(1.0)
+        assert sum(colour.weight for colour in item.embedding.palette.colours) == pytest.approx(1.0)
 
 
 async def test_text_palette_and_context_all_count(embeds: Any) -> None:
@@ -117,7 +119,7 @@ async def test_unsaid_weights_share_and_said_ones_are_scaled(embeds: Any) -> Non
         pb.QueryInput(text="x", palette=palette(red, blue)),
         pb.QueryInput(text="x", palette=palette(red, blue, weights=(0.6, 0.2))),
     )
-    weights = [[color.weight for color in item.embedding.palette.colors] for item in items]
+    weights = [[colour.weight for colour in item.embedding.palette.colours] for item in items]
     assert weights[0] == pytest.approx([0.5, 0.5])
     assert weights[1] == pytest.approx([0.75, 0.25])
 
@@ -131,28 +133,28 @@ async def test_unsaid_weights_share_and_said_ones_are_scaled(embeds: Any) -> Non
         (pb.QueryInput(text="x", context="x" * 100_000), "TEXT_TOO_LONG", "context"),
         (
             pb.QueryInput(text="x", palette=palette((50, 0, 0), (float("nan"), 0, 0))),
-            "COLOR_NOT_FINITE",
-            "palette.colors[1].color",
+            "COLOUR_NOT_FINITE",
+            "palette.colours[1].colour",
         ),
         (
             pb.QueryInput(text="x", palette=palette((50, float("inf"), 0))),
-            "COLOR_NOT_FINITE",
-            "palette.colors[0].color",
+            "COLOUR_NOT_FINITE",
+            "palette.colours[0].colour",
         ),
         (
             pb.QueryInput(text="x", palette=palette((50, 0, 0), (50, 0, 0), (90, 120, 120))),
-            "COLOR_OUT_OF_GAMUT",
-            "palette.colors[2].color",
+            "COLOUR_OUT_OF_GAMUT",
+            "palette.colours[2].colour",
         ),
         (
             pb.QueryInput(text="x", palette=palette((50, 0, 0), weights=(-0.5,))),
-            "COLOR_WEIGHT_INVALID",
-            "palette.colors[0].weight",
+            "COLOUR_WEIGHT_INVALID",
+            "palette.colours[0].weight",
         ),
         (
             pb.QueryInput(text="x", palette=palette(*[(50.0, 0.0, 0.0)] * 13)),
-            "PALETTE_TOO_MANY_COLORS",
-            "palette.colors",
+            "PALETTE_TOO_MANY_COLOURS",
+            "palette.colours",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -11,7 +11,7 @@ import pytest
 
 from lunula.embed.v1 import embed_service_pb2 as pb
 from lunula.type.v1 import photo_pb2
-from nails.aesthetic_tokens import Packing, pack, pooled, unpack
+from nails.aesthetic.tokens import Packing, pack, pooled, unpack
 from services.kit.client import call, stream
 from services.kit.errors import InvalidArgument
 from services.kit.inference.fake import FakeBackend
@@ -140,9 +140,9 @@ async def test_a_model_without_tokens_says_so(
     assert item.HasField("embedding")
 
 
-async def queries(embeds: Any, *texts: str, read_tags: bool = True) -> list[pb.QueryEmbedding]:
+async def queries(embeds: Any, *texts: str, include_tags: bool = True) -> list[pb.QueryEmbedding]:
     request = pb.EmbedQueriesRequest(
-        queries=[pb.QueryInput(text=text, read_tags=read_tags) for text in texts]
+        queries=[pb.QueryInput(text=text, include_tags=include_tags) for text in texts]
     )
     items = (await call(embeds.stub.EmbedQueries, request, timeout=60)).items
     assert all(item.HasField("embedding") for item in items)
@@ -152,7 +152,7 @@ async def queries(embeds: Any, *texts: str, read_tags: bool = True) -> list[pb.Q
 async def test_a_request_tells_what_it_is_about_where_that_is_asked(embeds: Any) -> None:
     text = "marble nails for a wedding, no glitter"
     (asked,) = await queries(embeds, text)
-    (plain,) = await queries(embeds, text, read_tags=False)
+    (plain,) = await queries(embeds, text, include_tags=False)
     assert [tag.words for tag in asked.tags] == ["marble", "wedding"]
     assert not plain.tags
     assert (asked.design, asked.text) == (plain.design, plain.text)

@@ -21,9 +21,9 @@ from onnx import TensorProto, helper, numpy_helper
 from services.kit.inference import InferenceBackend
 from services.kit.inference.fake import FakeBackend
 from services.kit.inference.local import LocalBackend
-from services.kit.inference.render import render
-from services.kit.inference.triton_install import DEFAULT_ROOT, Installation
-from services.kit.inference.triton_process import ServerOptions, ServerProcess
+from tools.render import render
+from tools.triton_install import DEFAULT_ROOT, Installation
+from tools.triton_process import ServerOptions, ServerProcess
 
 VOCABULARY = 50
 MODELS = ("pixels", "words")

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from services.kit.deadline import Deadline
 from services.kit.inference.base import ModelMetadata
 from services.kit.inference.local import LocalBackend
-from services.kit.inference.render import describe, served_models
 from services.kit.inference.triton import TritonBackend
-from services.kit.inference.triton_process import ServerOptions, ServerProcess
+from tools.render import describe, served_models
+from tools.triton_process import ServerOptions, ServerProcess
 
 pytestmark = [pytest.mark.triton, pytest.mark.timeout(300)]
 

@@ -19,8 +19,8 @@ from services.kit.deadline import Deadline
 from services.kit.errors import DeadlineExceeded, ResourceExhausted, Unavailable
 from services.kit.inference.local import LocalBackend
 from services.kit.inference.triton import TritonBackend
-from services.kit.inference.triton_install import DEFAULT_ROOT
-from services.kit.inference.triton_process import ServerOptions, ServerProcess
+from tools.triton_install import DEFAULT_ROOT
+from tools.triton_process import ServerOptions, ServerProcess
 
 pytestmark = pytest.mark.triton
 

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from services.kit.inference.triton import TritonBackend
-from services.kit.inference.triton_install import DEFAULT_ROOT
-from services.kit.inference.triton_process import free_port
+from tools.triton_install import DEFAULT_ROOT
+from tools.triton_process import free_port
 
 pytestmark = [pytest.mark.triton, pytest.mark.timeout(240)]
 
@@ -26,11 +26,11 @@ def port() -> int:
 
 @pytest.fixture
 async def supervisor(repository: Path, triton_url: str, port: int) -> AsyncIterator[psutil.Popen]:
-    """`python -m services.kit.inference.tritonserver` with quick canaries."""
+    """`python -m tools.tritonserver` with quick canaries."""
     del triton_url  # which skips where no server is installed
     process = psutil.Popen(
         [
-            sys.executable, "-m", "services.kit.inference.tritonserver",
+            sys.executable, "-m", "tools.tritonserver",
             f"--repository={repository}", f"--port={port}", "--check-interval=0.5",
         ],
         stdout=subprocess.DEVNULL,
@@ -124,7 +124,7 @@ async def test_a_killed_supervisor_takes_its_server_along(
 def test_a_server_that_is_not_installed_is_reported(repository: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [
-            sys.executable, "-m", "services.kit.inference.tritonserver",
+            sys.executable, "-m", "tools.tritonserver",
             f"--repository={repository}", "--port=0", f"--root={tmp_path}",
         ],
         capture_output=True, text=True, check=False,

@@ -13,9 +13,9 @@ from tests.rank_doubles import design, index
 NAN, INF = float("nan"), float("inf")
 
 
-def color(l: float, a: float, b: float, weight: float = 0) -> palette_pb2.Palette:  # noqa: E741  CIELAB's name
+def colour(l: float, a: float, b: float, weight: float = 0) -> palette_pb2.Palette:  # noqa: E741  CIELAB's name
     return palette_pb2.Palette(
-        colors=[palette_pb2.PaletteColor(color=palette_pb2.LabColor(l=l, a=a, b=b), weight=weight)]
+        colours=[palette_pb2.PaletteColour(colour=palette_pb2.LabColour(l=l, a=a, b=b), weight=weight)]
     )
 
 
@@ -30,15 +30,25 @@ BAD_SEARCHES: list[tuple[str, dict[str, Any], str, str]] = [
     ("blank text", {"text": " \n\t　"}, "REQUEST_EMPTY", "text"),
     ("100,000 characters", {"text": "x" * 100_000}, "TEXT_TOO_LONG", "text"),
     ("long context", {"text": "x", "context": "y" * 10_001}, "TEXT_TOO_LONG", "context"),
-    ("NaN colour", {"palette": color(NAN, 0, 0)}, "COLOR_NOT_FINITE", "palette.colors[0].color"),
-    ("infinite colour", {"palette": color(50, INF, 0)}, "COLOR_NOT_FINITE", "palette.colors[0].color"),
-    ("impossible colour", {"palette": color(50, 120, 120)}, "COLOR_OUT_OF_GAMUT", "palette.colors[0].color"),
-    ("colour weight", {"palette": color(50, 0, 0, 2.0)}, "COLOR_WEIGHT_INVALID", "palette.colors[0].weight"),
+    ("NaN colour", {"palette": colour(NAN, 0, 0)}, "COLOUR_NOT_FINITE", "palette.colours[0].colour"),
+    ("infinite colour", {"palette": colour(50, INF, 0)}, "COLOUR_NOT_FINITE", "palette.colours[0].colour"),
+    (
+        "impossible colour",
+        {"palette": colour(50, 120, 120)},
+        "COLOUR_OUT_OF_GAMUT",
+        "palette.colours[0].colour",
+    ),
+    (
+        "colour weight",
+        {"palette": colour(50, 0, 0, 2.0)},
+        "COLOUR_WEIGHT_INVALID",
+        "palette.colours[0].weight",
+    ),
     (
         "13 colours",
-        {"palette": palette_pb2.Palette(colors=list(color(50, 0, 0).colors) * 13)},
-        "PALETTE_TOO_MANY_COLORS",
-        "palette.colors",
+        {"palette": palette_pb2.Palette(colours=list(colour(50, 0, 0).colours) * 13)},
+        "PALETTE_TOO_MANY_COLOURS",
+        "palette.colours",
     ),
     ("page size", {"text": "x", "page_size": 101}, "PAGE_SIZE_INVALID", "page_size"),
     ("negative page size", {"text": "x", "page_size": -1}, "PAGE_SIZE_INVALID", "page_size"),

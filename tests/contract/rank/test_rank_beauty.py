@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from lunula.rank.v1 import rank_service_pb2 as pb
-from nails.aesthetic_rerank import RELEVANT, BeautyMap
-from nails.aesthetic_tokens import Packing
+from nails.aesthetic.rerank import RELEVANT, BeautyMap
+from nails.aesthetic.tokens import Packing
 from services.kit.errors import Internal, ResourceExhausted, Unavailable
 from services.kit.inference.fake import FakeBackend
-from services.rank.milvus import CollectionMissing
-from services.rank.store import Store
+from services.rank.catalogue.milvus import CollectionMissing
+from services.rank.catalogue.store import Store
 from tests.rank_catalogue import assert_adds_up, ids, search
 from tests.rank_doubles import design, direction, index, photo, tag_vector
 from tests.rank_judge import MIDDLE, WIDTH, aesthetic_model

@@ -38,7 +38,7 @@ async def test_a_design_comes_back_with_all_that_was_said_about_it(rank: Any) ->
     for field in ("title", "description", "artist_id", "tags", "attributes", "context", "photo"):
         assert getattr(found, field) == getattr(sent, field)
     assert found.fingerprint == rank.doubles.design_fingerprint
-    assert found.palette.colors[0].weight == 1
+    assert found.palette.colours[0].weight == 1
     assert found.crop_box.x1 == 32
     assert found.photo_uri.startswith("file:///")
     assert found.index_time.seconds > 1_700_000_000

@@ -10,8 +10,8 @@ import pytest
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import photo_pb2
-from nails.aesthetic_rerank import BeautyMap
-from nails.aesthetic_tags import AUTO_TAGS
+from nails.aesthetic.rerank import BeautyMap
+from nails.aesthetic.tags import AUTO_TAGS
 from services.kit.errors import Internal, ResourceExhausted
 from tests.rank_catalogue import RED, search
 from tests.rank_doubles import ALIGN_DIMENSIONS, design, direction, index, photo, tag_vector
@@ -32,13 +32,13 @@ def cosine(data: bytes, words: str) -> float:
 
 async def test_a_photo_has_a_score_its_votes_and_a_beauty(judging: Any) -> None:
     judging.doubles.beauties[PLAIN] = 7.0
-    response = await score(judging, PLAIN, without_auto_tags=True)
+    response = await score(judging, PLAIN, disable_auto_tags=True)
     result = response.items[0].result
     assert result.score == pytest.approx(7.0, abs=0.05)
     assert len(result.distribution) == 10
     assert sum(result.distribution) == pytest.approx(1, abs=1e-5)
     assert result.distribution[6] == 1
-    assert result.beauty == pytest.approx(BeautyMap(MIDDLE, WIDTH)(7.0), abs=0.01)
+    assert result.normalised == pytest.approx(BeautyMap(MIDDLE, WIDTH)(7.0), abs=0.01)
     assert not result.tags_used
     assert not result.auto_tags
     assert not result.HasField("tag_alignment")
@@ -73,7 +73,7 @@ async def test_a_photo_scores_as_the_design_that_shows_it(judging: Any) -> None:
     response = await search(judging, text="red nails", aesthetic_tags=["marble"], aesthetic_weight=0.5)
     (term,) = [term for term in response.hits[0].terms if term.channel == "aesthetic"]
     result = (await score(judging, one.photo.data, tags=["marble"])).items[0].result
-    assert (result.score, result.beauty) == (term.raw, pytest.approx(term.normalised, abs=1e-6))
+    assert (result.score, result.normalised) == (term.raw, pytest.approx(term.normalised, abs=1e-6))
 
 
 async def test_every_bad_photo_fails_alone(judging: Any, bad_photo: Any) -> None:
@@ -99,7 +99,7 @@ async def test_a_missing_photo_and_a_forbidden_place_fail_alone(judging: Any) ->
 async def test_64_photos_are_judged_in_their_order(judging: Any) -> None:
     photos = [photo((10 + n, 90, 90), f"p{n}") for n in range(64)]
     judging.doubles.beauties |= {data: 1 + n / 10 for n, data in enumerate(photos)}
-    items = (await score(judging, *photos, without_auto_tags=True)).items
+    items = (await score(judging, *photos, disable_auto_tags=True)).items
     assert [item.result.score for item in items] == pytest.approx([1 + n / 10 for n in range(64)], abs=0.05)
 
 
@@ -184,7 +184,7 @@ async def test_one_call_too_many_is_refused_with_a_retry_delay(
 
 async def test_embed_being_away_is_told_with_a_retry_delay(judging: Any, beside: Any, refused: Any) -> None:
     await beside.embed.drain()
-    request = pb.ScoreAestheticsRequest(photos=[photo_pb2.Photo(data=PLAIN)], without_auto_tags=True)
+    request = pb.ScoreAestheticsRequest(photos=[photo_pb2.Photo(data=PLAIN)], disable_auto_tags=True)
     failure = await refused(judging.stub.ScoreAesthetics(request, timeout=20))
     assert (failure.code, failure.reason) == ("UNAVAILABLE", "EMBED_SERVICE_UNAVAILABLE")
     assert failure.retry_after_s > 0

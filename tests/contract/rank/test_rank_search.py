@@ -30,7 +30,7 @@ async def test_a_hit_says_which_words_and_colours_it_meets(filled: Any) -> None:
     for word in ("almond", "french", "red (ΔE", "nothing of", "glitter", "not mentioned", "pearls"):
         assert word in hit.explanation
     assert response.phrases
-    assert [color.name for color in response.palette.colors] == ["red"]
+    assert [colour.name for colour in response.palette.colours] == ["red"]
 
 
 async def test_japanese_words_are_found_by_words(filled: Any) -> None:
@@ -73,7 +73,7 @@ async def test_colours_alone_find_designs_of_these_colours(filled: Any) -> None:
     assert ids(response)[0] == "coffin-blue"
     assert_adds_up(response)
     assert not response.phrases
-    assert response.palette.colors[0].weight == 1
+    assert response.palette.colours[0].weight == 1
     raws = [term.raw for hit in response.hits for term in hit.terms if term.channel == "palette"]
     assert raws == sorted(raws)
 

@@ -8,10 +8,10 @@ import pytest
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from services.kit.deadline import Deadline
-from services.rank.catalogue import Catalogue
-from services.rank.milvus import Milvus
-from services.rank.store import Store
-from services.rank.token_rows import read_batch
+from services.rank.catalogue.milvus import Milvus
+from services.rank.catalogue.store import Store
+from services.rank.catalogue.token_rows import read_batch
+from services.rank.catalogue.versions import Catalogue
 from tests.rank_catalogue import assert_adds_up, ids, search
 from tests.rank_doubles import design, index
 from tests.rank_tokens import tokens_of

@@ -46,7 +46,7 @@ async def test_a_photo_goes_all_the_way_and_is_found(real: Any, hand_photo: Any)
     (answer,) = await index(real.stub, [design("hand", hand_photo.jpeg, title="red nails")])
     assert answer.state == pb.INDEX_STATE_INDEXED, answer.error
     got = await real.stub.GetDesign(pb.GetDesignRequest(design_id="hand"), timeout=30)
-    assert [color.name for color in got.design.palette.colors] == ["red"]
+    assert [colour.name for colour in got.design.palette.colours] == ["red"]
     assert got.design.crop_box.x1 > got.design.crop_box.x0
     for request in (
         pb.SearchDesignsRequest(text="赤いネイル with a red tip"),

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
 from lunula.type.v1 import photo_pb2
-from nails.color import ciede2000
-from nails.masks import decode_rle
+from nails.colour.cielab import ciede2000
+from nails.perception.masks import decode_rle
 from services.crop.build import serve_on
 from services.crop.models import MODELS
 from services.crop.settings import CropSettings
@@ -100,7 +100,7 @@ def check_always(seen: Seen) -> None:
     box, size = answer.crop_box, answer.size
     assert 0 <= box.x0 < box.x1 <= size.width and 0 <= box.y0 < box.y1 <= size.height
     assert (pb.QUALITY_FLAG_NO_NAILS in answer.quality_flags) == (not answer.nails)
-    assert bool(answer.palette.colors) == bool(answer.nails)
+    assert bool(answer.palette.colours) == bool(answer.nails)
     if len(answer.nails) <= 2:
         assert answer.rule == pb.CROP_RULE_WHOLE_PHOTO and answer.target_hand == -1
         assert (box.x0, box.y0, box.x1, box.y1) == (0, 0, size.width, size.height)
@@ -201,7 +201,7 @@ def test_a_black_and_white_photo_shows_its_nails_and_a_grey_palette(root: Path) 
         scenes.append(replace(one, image=np.repeat(grey[..., None], 3, axis=2)))
     seen = look_at(root, scenes)
     assert mean_recall(seen) >= 0.5
-    colours = [entry.color for one in seen for entry in one.answer.palette.colors]
+    colours = [entry.colour for one in seen for entry in one.answer.palette.colours]
     assert colours and all(np.hypot(colour.a, colour.b) < 4 for colour in colours)
 
 
@@ -240,10 +240,10 @@ def test_a_screaming_background_is_not_in_the_palette(root: Path) -> None:
     seen = [one for one in look_at(root, scenes) if one.answer.nails]
     assert len(seen) >= 3
     for one in seen:
-        colours = one.answer.palette.colors
-        gaps = [float(ciede2000((c.color.l, c.color.a, c.color.b), loud)) for c in colours]
+        colours = one.answer.palette.colours
+        gaps = [float(ciede2000((c.colour.l, c.colour.a, c.colour.b), loud)) for c in colours]
         assert min(gaps) > 20
-        assert max(colours, key=lambda c: c.weight).color.a > 25, "red leads"
+        assert max(colours, key=lambda c: c.weight).colour.a > 25, "red leads"
 
 
 @pytest.mark.parametrize("tone", [2, 9])

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from lunula.type.v1 import palette_pb2, photo_pb2
 from services.kit.deadline import Deadline
-from services.rank.catalogue import Catalogue, Space, Version
-from services.rank.milvus import Milvus
-from services.rank.rows import DesignText, IndexedDesign
-from services.rank.store import Store
+from services.rank.catalogue.milvus import Milvus
+from services.rank.catalogue.rows import DesignText, IndexedDesign
+from services.rank.catalogue.store import Store
+from services.rank.catalogue.versions import Catalogue, Space, Version
 
 ROWS = 2_500
 SOON = Deadline.never()

@@ -13,7 +13,7 @@ import pytest
 from bench import __main__ as benches
 from bench.search_drawn import ARTISTS, Cloud, designs, requests
 from bench.search_timing import drive, exact_nearest, take_turns, times_over
-from services.rank.catalogue import Space
+from services.rank.catalogue.versions import Space
 
 SPACE = Space("f" * 64, "a" * 64, 16, 8)
 
@@ -42,7 +42,7 @@ def test_filling_goes_on_with_the_same_designs_that_a_whole_run_writes() -> None
     whole = list(designs(vectors, aligns, SPACE, seed=5))
     assert list(designs(vectors, aligns, SPACE, seed=5, start=20)) == whole[20:]
     assert len({design.text.design_id for design in whole}) == 30
-    assert all(design.text.title and design.palette.colors for design in whole)
+    assert all(design.text.title and design.palette.colours for design in whole)
     artists = [design.text.artist_id for design in designs(vectors, aligns, SPACE, seed=5)]
     assert len(set(artists)) == min(30, ARTISTS)
 
@@ -50,7 +50,7 @@ def test_filling_goes_on_with_the_same_designs_that_a_whole_run_writes() -> None
 def test_requests_differ_from_each_other_and_half_have_a_palette() -> None:
     drawn = requests(50, seed=4)
     assert len({request.text for request in drawn}) == 50
-    assert sum(bool(request.palette.colors) for request in drawn) == 25
+    assert sum(bool(request.palette.colours) for request in drawn) == 25
     assert [request.text for request in requests(50, seed=4)] == [request.text for request in drawn]
     assert any(ord(letter) > 0x3000 for request in drawn for letter in request.text)
     assert not {request.text for request in requests(50, seed=5)} >= {request.text for request in drawn}

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nails.artist_fusion import Pool, softmax, tempered
-from nails.artist_openset import Nearness, OpenSet
+from nails.artist.fusion import Pool, softmax, tempered
+from nails.artist.openset import Nearness, OpenSet
 from services.classify.calibration import Calibration, Probabilities, judge
 
 ARTISTS = 6

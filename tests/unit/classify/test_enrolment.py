@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nails.text_vectors import EMPTY, SparseRows, rarities, vector
+from nails.artist.text_vectors import EMPTY, SparseRows, rarities, vector
 from services.classify import records
 from services.classify.enrolment import Enrolment
 from services.classify.records import Record, RecordDamaged
-from services.intake.threads import WorkThreads
+from services.kit.concurrency.threads import WorkThreads
 from services.kit.errors import FailedPrecondition, NotFound, Unavailable
 
 RARITY = rarities(["milky pink pearl", "black gold"])

@@ -9,11 +9,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from cli.artists import newcomers
-from cli.photos import labels_of
-from cli.searching import RequestError
-from cli.tables import artists_table
-from evaluation.works import WorksError, write
+from cli.client.artists import newcomers
+from cli.client.photos import labels_of
+from cli.client.tables import artists_table
+from cli.errors import RequestError
+from evaluation.artist.works import WorksError, write
 from lunula.classify.v1 import classify_service_pb2 as pb
 
 

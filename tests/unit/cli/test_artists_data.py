@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli import train
 from cli.__main__ import app
+from cli.workbench import train
 
 
 def catalogue(folder: Path, **change: object) -> Path:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import batches as module
-from cli.batches import MOST_BYTES, batches, bytes_of, check_fits
-from cli.searching import RequestError
+from cli.client import batches as module
+from cli.client.batches import MOST_BYTES, batches, bytes_of, check_fits
+from cli.errors import RequestError
 from services.kit.channel import MAX_MESSAGE_BYTES
 
 

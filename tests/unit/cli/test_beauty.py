@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console, RenderableType
 from typer.testing import CliRunner
 
-from cli import batches
 from cli.__main__ import app
-from cli.beauty import request_of
-from cli.tables import bars, beauty_table, hits_table
+from cli.client import batches
+from cli.client.aesthetic import request_of
+from cli.client.tables import bars, beauty_table, hits_table
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from lunula.type.v1 import item_error_pb2
@@ -30,14 +30,14 @@ def test_photos_and_tags_are_asked_for_as_typed() -> None:
     request = request_of([b"a", b"b"], ["wedding"], auto=False)
     assert [photo.data for photo in request.photos] == [b"a", b"b"]
     assert list(request.tags) == ["wedding"]
-    assert request.without_auto_tags
-    assert not request_of([b"a"], [], auto=True).without_auto_tags
+    assert request.disable_auto_tags
+    assert not request_of([b"a"], [], auto=True).disable_auto_tags
 
 
 def test_a_score_is_shown_with_its_votes_and_what_it_was_judged_as() -> None:
     scored = rank.AestheticScore(
         score=6.25,
-        beauty=0.8,
+        normalised=0.8,
         distribution=[0, 0, 0, 0, 0.1, 0.4, 0.4, 0.1, 0, 0],
         tags_used=["wedding"],
         tag_alignment=0.31,

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cli import batches
 from cli.__main__ import app
-from cli.aesthetic_sweep import facts_of
+from cli.client import batches
+from cli.evaluate.aesthetic_sweep import facts_of
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
-from nails.photo import decode, encode_jpeg
+from nails.photo.codec import decode, encode_jpeg
 from tests.rank_server import serving
 
 
@@ -27,7 +27,7 @@ class ByBrightness(rank_grpc.RankServiceServicer):
     async def ScoreAesthetics(
         self, request: rank.ScoreAestheticsRequest, _: grpc.aio.ServicerContext
     ) -> rank.ScoreAestheticsResponse:
-        assert request.without_auto_tags
+        assert request.disable_auto_tags
         found = []
         for photo in request.photos:
             score = 1 + 8 * float(decode(photo.data).mean()) / 255 + 0.5 * bool(request.tags)

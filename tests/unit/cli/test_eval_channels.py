@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cli import eval_channels
 from cli.__main__ import app
-from cli.channel_terms import asking_of, read_terms, records_of, requests_of, terms_json
-from cli.eval_channels import source_of
-from cli.records import RecordError
-from evaluation.channel_weights import Asking
-from evaluation.nailstar import Entry
+from cli.errors import RecordError
+from cli.evaluate import eval_channels
+from cli.evaluate.channel_terms import asking_of, read_terms, records_of, requests_of, terms_json
+from cli.evaluate.eval_channels import source_of
+from evaluation.retrieval.channel_weights import Asking
+from evaluation.retrieval.nailstar import Entry
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from tests.rank_server import serving
@@ -76,8 +76,8 @@ def test_texts_that_are_not_there_or_cannot_be_read_are_said(tmp_path: Path) -> 
 def test_a_request_is_asked_with_its_palette_and_without() -> None:
     asked = requests_of(entry("red"))
     assert [request.text for request in asked.values()] == ["red nails", "red nails"]
-    assert [len(request.palette.colors) for request in asked.values()] == [0, 1]
-    assert asked["text and palette"].palette.colors[0].color.l == 50
+    assert [len(request.palette.colours) for request in asked.values()] == [0, 1]
+    assert asked["text and palette"].palette.colours[0].colour.l == 50
     assert list(requests_of(entry("red", palette=False))) == ["text"]
 
 

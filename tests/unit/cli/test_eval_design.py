@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from nails.photo import encode_jpeg
+from nails.photo.codec import encode_jpeg
 
 COUNT = 40
 

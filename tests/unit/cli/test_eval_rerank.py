@@ -13,12 +13,12 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from cli.eval_rerank import models_digest
-from cli.models import DEFAULT_REPOSITORY
+from cli.client.models import DEFAULT_REPOSITORY
+from cli.evaluate.eval_rerank import models_digest
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from lunula.type.v1 import response_info_pb2
-from nails.aesthetic_rerank import in_play, relevance_part, rerank, term
+from nails.aesthetic.rerank import in_play, relevance_part, rerank, term
 from tests.rank_server import serving
 from tests.rated_pool import rated_folder
 

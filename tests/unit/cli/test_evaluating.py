@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.evaluating import Question, Result, read_questions, records_of, score
-from cli.records import RecordError
+from cli.errors import RecordError
+from cli.evaluate.retrieval import Question, Result, read_questions, records_of, score
 
 
 def question(design_id: str, language: str) -> Question:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cli.indexing import Retry, index
-from cli.records import Record
+from cli.client.indexing import Retry, index
+from cli.client.records import Record
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from services.kit.client import connect

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cli.openset_tables import openset_tables, read_openset
-from evaluation.labelled import LabelsError
+from cli.evaluate.openset_tables import openset_tables, read_openset
+from evaluation.perception.labelled import LabelsError
 
 ROW = {"enrolled": 0.6, "trained": 0.75, "share": 0.8, "known before": 0.9, "known after": 0.89, "ece": 0.02}
 FOUND: dict[str, Any] = {

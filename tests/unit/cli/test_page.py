@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cli.page import Answer, render_html, render_png
+from cli.client.page import Answer, render_html, render_png
 from lunula.rank.v1 import rank_service_pb2 as rank
-from nails.photo import encode_png
+from nails.photo.codec import encode_png
 
 RED, GREEN, BLUE = (220, 30, 30), (30, 200, 30), (30, 30, 220)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from cli.records import Record, RecordError, design_id_of, find
+from cli.client.records import Record, design_id_of, find
+from cli.errors import RecordError
 
 
 def write_listing(folder: Path, *lines: Any) -> Path:

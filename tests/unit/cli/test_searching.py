@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from cli import searching
+from cli.client import searching
 from lunula.rank.v1 import rank_service_pb2 as rank
 
 
 def test_hex_codes_become_cielab_colours() -> None:
     palette = searching.palette_of(["#ffffff", "000000"])
-    white, black = (item.color for item in palette.colors)
+    white, black = (item.colour for item in palette.colours)
     assert white.l == pytest.approx(100, abs=0.05)
     assert white.a == pytest.approx(0, abs=0.05)
     assert black.l == pytest.approx(0, abs=0.05)

@@ -11,10 +11,11 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from cli import stack_commands
 from cli.__main__ import app
+from cli.errors import StackError
 from cli.ports import Addresses, free_addresses
-from cli.stack import Stack, StackError, StackOptions
+from cli.stack import commands as stack_commands
+from cli.stack.processes import Stack, StackOptions
 
 
 def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path) -> None:
@@ -40,10 +41,10 @@ def test_a_service_that_cannot_start_is_reported_with_its_log_and_nothing_stays(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
 def test_a_child_ends_when_its_parent_is_killed() -> None:
-    # The parent starts `cli.child http.server`, says its id, and waits to be killed.
+    # The parent starts `cli.stack.child http.server`, says its id, and waits to be killed.
     program = (
         "import subprocess, sys, time;"
-        "child = subprocess.Popen([sys.executable, '-m', 'cli.child', 'http.server', '0',"
+        "child = subprocess.Popen([sys.executable, '-m', 'cli.stack.child', 'http.server', '0',"
         " '--bind', '127.0.0.1'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT);"
         "child.stdout.readline(); print(child.pid, flush=True); time.sleep(60)"
     )

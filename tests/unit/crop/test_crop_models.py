@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from services.crop.models import HandFinder, NailFinder
-from services.intake.threads import WorkThreads
+from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition
 from services.kit.inference.base import ModelMetadata, TensorSpec

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nails.photo import PhotoLimits, encode_jpeg
+from nails.photo.codec import PhotoLimits, encode_jpeg
 from services.crop.findings import CropOptions
 from services.crop.models import HandFinder, NailFinder
 from services.crop.pipeline import CropPipeline
 from services.intake.photos import PhotoIntake, PhotoSource
-from services.intake.threads import WorkThreads
 from services.intake.uris import UriReader
+from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import DeadlineExceeded
 from services.kit.inference.base import ModelMetadata, TensorSpec

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from nails.photo import decode, encode_jpeg
+from nails.photo.codec import decode, encode_jpeg
 from tests.unit.describe.conftest import Serve
 from tests.unit.describe.fake_endpoint import FakeEndpoint, Reply, said
 from training.describe.endpoint import Endpoint, EndpointSettings

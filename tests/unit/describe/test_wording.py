@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nails.phrases import parse
+from nails.language.phrases import parse
 from nails.vocabulary import ATTRIBUTES, COLOUR_BY_NAME, COLOURS
 from training.describe.wording import describe_attributes
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from nails.palette import PaletteColor
-from nails.phrases import parse
-from services.embed.queries import fuse_inputs, named_colours
-from services.embed.spaces import joint_fingerprint
+from nails.colour.palette import PaletteColour
+from nails.encoders import fuse_inputs, joint_fingerprint, named_colours
+from nails.language.phrases import parse
 
 
 def test_phrases_and_colours_fill_their_places_and_their_masks() -> None:
     vectors = np.arange(5 * 4, dtype=np.float32).reshape(5, 4)
-    inputs = fuse_inputs(vectors, [PaletteColor((50.0, 1.0, 2.0), 1.0)])
+    inputs = fuse_inputs(vectors, [PaletteColour((50.0, 1.0, 2.0), 1.0)])
     assert np.array_equal(inputs["text"], vectors[0]) and np.array_equal(inputs["mdd"], vectors[1])
     assert inputs["nnp"].shape == (16, 4) and np.array_equal(inputs["nnp"][:3], vectors[2:])
     assert inputs["nnp_mask"].tolist() == [1.0] * 3 + [0.0] * 13

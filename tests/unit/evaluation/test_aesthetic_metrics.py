@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from evaluation.aesthetic_metrics import (
+from evaluation.aesthetic.metrics import (
     BINS,
     absolute_error,
     average_ranks,
@@ -24,7 +24,7 @@ from evaluation.aesthetic_metrics import (
     spearman,
     wasserstein,
 )
-from evaluation.aesthetic_pairs import tag_pairs
+from evaluation.aesthetic.pairs import tag_pairs
 
 # Few values, so that ties are frequent; and any numbers.
 pairs_with_ties = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=3, max_size=60)

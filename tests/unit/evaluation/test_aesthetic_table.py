@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.aesthetic_bootstrap import correlation_difference
-from evaluation.aesthetic_metrics import pearson, spearman
-from evaluation.aesthetic_predictions import AestheticsError, Truth, read, write_about
-from evaluation.aesthetic_table import AestheticTable, tabulate
+from evaluation.aesthetic.bootstrap import correlation_difference
+from evaluation.aesthetic.metrics import pearson, spearman
+from evaluation.aesthetic.predictions import AestheticsError, Truth, read, write_about
+from evaluation.aesthetic.table import AestheticTable, tabulate
 from tests.made_up_scores import made_up_run, made_up_truth, scored
 
 

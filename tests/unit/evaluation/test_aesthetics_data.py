@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation.aesthetics import read, read_drawn
-from evaluation.ava import read_ava
-from evaluation.rated import RatedError, mos_of, standard_errors
+from evaluation.aesthetic.ava import read_ava
+from evaluation.aesthetic.photos import read, read_drawn
+from evaluation.aesthetic.rated import RatedError, mos_of, standard_errors
 
 NAMES = ("Nature", "Black and White", "Macro")
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from evaluation.artist_metrics import (
+from evaluation.artist.metrics import (
     accuracy,
     accuracy_difference,
     answers_of,

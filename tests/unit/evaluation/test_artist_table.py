@@ -13,14 +13,21 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from cli.artist_charts import seriated
-from evaluation.artist_metrics import accuracy, answers_of, macro_f1
-from evaluation.artist_table import FIVE_TO_FIVE, LADDER, MAJORITY, RATIOS, ArtistTable, tabulate
-from evaluation.folds import PredictionsError, write_folds
-from evaluation.label_entropy import combination
-from evaluation.predictions import PROBABILITIES, Predictions, RunOfModels, open_run, write, write_about
-from evaluation.published_artists import MODELS, SLICES, TRANSITIONS
-from nails.artist_fusion import Pool, linear, tempered
+from cli.evaluate.artist_charts import seriated
+from evaluation.artist.folds import PredictionsError, write_folds
+from evaluation.artist.label_entropy import combination
+from evaluation.artist.metrics import accuracy, answers_of, macro_f1
+from evaluation.artist.predictions import (
+    PROBABILITIES,
+    Predictions,
+    RunOfModels,
+    open_run,
+    write,
+    write_about,
+)
+from evaluation.artist.published import MODELS, SLICES, TRANSITIONS
+from evaluation.artist.table import FIVE_TO_FIVE, LADDER, MAJORITY, RATIOS, ArtistTable, tabulate
+from nails.artist.fusion import Pool, linear, tempered
 from tests.artist_predictions import drawn_folds, drawn_run
 
 # All that is fitted here is by hand: the pool undoes what the drawn models boast.

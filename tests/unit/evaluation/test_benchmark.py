@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation import benchmark as benchmark_module
-from evaluation.benchmark import (
+from evaluation.retrieval import benchmark as benchmark_module
+from evaluation.retrieval.benchmark import (
     DEPTHS,
     FAMILY,
     Benchmark,
@@ -25,7 +25,7 @@ from evaluation.benchmark import (
     read_run,
     run_folders,
 )
-from evaluation.nailstar import Entry
+from evaluation.retrieval.nailstar import Entry
 
 
 def entry(own: str, *others: str, **more: Any) -> Entry:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluation.channel_weights import (
+from evaluation.retrieval.channel_weights import (
     PRESENT,
     Asking,
     Askings,

@@ -10,10 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation.benchmark import FAMILY, Benchmark, Run, RunError
-from evaluation.design_table import BETTER, UNKNOWN, WITHIN, WORSE, DesignTable, Step, subsets_of, tabulate
 from evaluation.metrics import PairedDifference
-from evaluation.nailstar import Entry
+from evaluation.retrieval.benchmark import FAMILY, Benchmark, Run, RunError
+from evaluation.retrieval.design_table import (
+    BETTER,
+    UNKNOWN,
+    WITHIN,
+    WORSE,
+    DesignTable,
+    Step,
+    subsets_of,
+    tabulate,
+)
+from evaluation.retrieval.nailstar import Entry
 
 COUNT = 200
 

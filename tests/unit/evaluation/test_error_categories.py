@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evaluation.error_categories import AnnotationError, ErrorCategory, counts, read_annotations
+from evaluation.retrieval.error_categories import AnnotationError, ErrorCategory, counts, read_annotations
 
 
 def line(own: str = "a", **changes: Any) -> str:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from evaluation.groups import BARE, FAMILIES, GroupedPhoto, NailScore, by_group, family_of, main_family
+from evaluation.perception.groups import (
+    BARE,
+    FAMILIES,
+    GroupedPhoto,
+    NailScore,
+    by_group,
+    family_of,
+    main_family,
+)
 from nails.vocabulary import COLOURS
 
 

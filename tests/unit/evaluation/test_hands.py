@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation.hands import HandsReport, count_photo, look, truth_of
-from evaluation.labelled import Entry, LabelsError
-from nails.crop_rules import Rule
-from nails.hands import JOINTS, Hand
-from nails.nail_decode import NailInstance, instance_of
+from evaluation.perception.hands import HandsReport, count_photo, look, truth_of
+from evaluation.perception.labelled import Entry, LabelsError
+from nails.perception.crop_rules import Rule
+from nails.perception.hands import JOINTS, Hand
+from nails.perception.nail_decode import NailInstance, instance_of
 
 LEFT, RIGHT = (10, 40, 90, 190), (110, 40, 190, 190)
 PHOTO = np.zeros((200, 200, 3), np.uint8)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from evaluation.label_entropy import below, combination, entropies, majority
+from evaluation.artist.label_entropy import below, combination, entropies, majority
 
 NOTHING: frozenset[str] = frozenset()
 BOOK, CUP = frozenset({"book"}), frozenset({"cup", "book"})

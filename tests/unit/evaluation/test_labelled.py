@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from evaluation.labelled import LabelsError, labelled_nails, list_entries, read_labelled
+from evaluation.perception.labelled import LabelsError, labelled_nails, list_entries, read_labelled
 
 
 def square(x: int, y: int, side: int = 20, size: int = 100) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evaluation.nailstar import LISTING, NailStarError, read, scan, write
+from evaluation.retrieval.nailstar import LISTING, NailStarError, read, scan, write
 
 
 def line(own: str, **changes: Any) -> dict[str, Any]:
@@ -81,14 +81,14 @@ def test_a_byte_order_mark_and_blank_lines_are_no_faults(folder: Path) -> None:
         ({"request": "\ud800"}, "request: not Unicode"),
         ({"lang": "the english one"}, "lang: "),
         ({"palette": None}, "palette: not a list"),
-        ({"palette": [[float("nan"), 0, 0]]}, r"palette\[0\]: COLOR_NOT_FINITE"),
-        ({"palette": [[50, 0, 0], [120, 0, 0]]}, r"palette\[1\]: COLOR_OUT_OF_GAMUT"),
-        ({"palette": [[50, 200, 0]]}, r"palette\[0\]: COLOR_OUT_OF_GAMUT"),
+        ({"palette": [[float("nan"), 0, 0]]}, r"palette\[0\]: COLOUR_NOT_FINITE"),
+        ({"palette": [[50, 0, 0], [120, 0, 0]]}, r"palette\[1\]: COLOUR_OUT_OF_GAMUT"),
+        ({"palette": [[50, 200, 0]]}, r"palette\[0\]: COLOUR_OUT_OF_GAMUT"),
         ({"palette": [[10**400, 0, 0]]}, r"palette\[0\]: a number"),
         ({"palette": [[50, 0]]}, r"palette\[0\]: neither"),
         ({"palette": [[True, 0, 0]]}, r"palette\[0\]: neither"),
         ({"palette": ["red"]}, r"palette\[0\]: neither"),
-        ({"palette": [[50, 0, 0]] * 13}, "palette: PALETTE_TOO_MANY_COLORS"),
+        ({"palette": [[50, 0, 0]] * 13}, "palette: PALETTE_TOO_MANY_COLOURS"),
         ({"targets": "a"}, "targets: not a list"),
         ({"targets": ["b", "a"], "subset": "multi"}, "targets: the first"),
         ({"targets": []}, "targets: the first"),

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation.folds import FILE, Folds, PredictionsError, read_folds, write_folds
-from evaluation.predictions import PROBABILITIES, SCORES, Predictions, open_run, write, write_about
+from evaluation.artist.folds import FILE, Folds, PredictionsError, read_folds, write_folds
+from evaluation.artist.predictions import PROBABILITIES, SCORES, Predictions, open_run, write, write_about
 from tests.artist_predictions import drawn_folds
 
 FOLDS = drawn_folds(artists=3, each=10)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.rated import RatedError
-from evaluation.rerank_labels import Labels, Pool, gains, grades, ndcg, percentiles, read_pool
-from evaluation.rerank_weights import (
+from evaluation.aesthetic.rated import RatedError
+from evaluation.aesthetic.rerank_labels import Labels, Pool, gains, grades, ndcg, percentiles, read_pool
+from evaluation.aesthetic.rerank_weights import (
     Asked,
     Line,
     agrees,

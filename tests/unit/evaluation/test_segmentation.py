@@ -8,9 +8,18 @@ import cv2
 import numpy as np
 import pytest
 
-from evaluation.labelled import LabelledNail, LabelledPhoto, labelled_nails
-from evaluation.segmentation import MISSED, RIGHT, WRONG, evaluate, matched, painted, score_photo, summarise
-from nails.nail_decode import NailInstance, instance_of
+from evaluation.perception.labelled import LabelledNail, LabelledPhoto, labelled_nails
+from evaluation.perception.segmentation import (
+    MISSED,
+    RIGHT,
+    WRONG,
+    evaluate,
+    matched,
+    painted,
+    score_photo,
+    summarise,
+)
+from nails.perception.nail_decode import NailInstance, instance_of
 
 
 def _square(x: int, y: int, side: int = 20, size: int = 100) -> np.ndarray:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from evaluation.trend import flattened, jonckheere_terpstra, spearman_of, spearman_per_seed
+from evaluation.aesthetic.trend import flattened, jonckheere_terpstra, spearman_of, spearman_per_seed
 
 groups_with_ties = st.lists(
     st.lists(st.integers(0, 5), min_size=1, max_size=8), min_size=2, max_size=5

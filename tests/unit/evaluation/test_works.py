@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evaluation.works import LISTING, MAX_DESCRIPTION, Work, WorksError, digest, read, scan, write
+from evaluation.artist.works import LISTING, MAX_DESCRIPTION, Work, WorksError, digest, read, scan, write
 
 GOOD: dict[str, Any] = {
     "id": "a1",

@@ -33,9 +33,9 @@ def test_no_import_breaks_the_rules() -> None:
 @pytest.mark.parametrize(
     ("module", "line"),
     [
-        ("nails/color.py", "import grpc"),
-        ("nails/color.py", "import services.kit.errors"),
-        ("services/kit/errors.py", "import nails.color"),
+        ("nails/colour/cielab.py", "import grpc"),
+        ("nails/colour/cielab.py", "import services.kit.errors"),
+        ("services/kit/errors.py", "import nails.colour.cielab"),
         ("services/crop/__init__.py", "import services.embed"),
         ("services/embed/__init__.py", "import torch"),
         ("services/rank/__init__.py", "import training"),

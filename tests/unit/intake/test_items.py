@@ -9,7 +9,7 @@ from contextlib import aclosing
 import pytest
 
 from services.intake.items import run_batch, run_stream, settle
-from services.intake.together import together
+from services.kit.concurrency.together import together
 from services.kit.deadline import Deadline
 from services.kit.errors import (
     DeadlineExceeded,

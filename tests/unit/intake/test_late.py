@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.intake.late import Late
+from services.kit.concurrency.lazy import Late
 from services.kit.errors import Unavailable
 from services.kit.inference.base import ModelMetadata, TensorSpec
 from services.kit.inference.fake import FakeBackend

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from services.intake.threads import WorkThreads
+from services.kit.concurrency.threads import WorkThreads
 
 NAME: ContextVar[str] = ContextVar("name", default="nobody")
 

@@ -10,7 +10,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from services.kit.inference.config import read_config
-from services.kit.inference.render import (
+from tools.render import (
     RenderError,
     config_of,
     describe,
@@ -76,7 +76,7 @@ def edit(folder: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize("model", COMMITTED, ids=lambda path: path.name)
 def test_the_committed_config_is_the_rendering_of_its_description(model: Path) -> None:
     assert (model / "config.pbtxt").read_text("utf-8") == render(model, "onnx"), (
-        "run `python -m services.kit.inference.render`"
+        "run `python -m tools.render`"
     )
 
 

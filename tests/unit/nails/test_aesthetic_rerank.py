@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nails.aesthetic_rerank import (
+from nails.aesthetic.rerank import (
     MAX_WEIGHT,
     NEUTRAL,
     RELEVANT,

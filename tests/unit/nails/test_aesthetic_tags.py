@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nails.aesthetic_tags import AUTO_TAGS, MAX_TAGS, TAG_KINDS, tags_of_request, words_of_tag, words_of_tags
-from nails.phrases import parse
+from nails.aesthetic.tags import AUTO_TAGS, MAX_TAGS, TAG_KINDS, tags_of_request, words_of_tag, words_of_tags
+from nails.language.phrases import parse
 from nails.vocabulary import TERM_BY_NAME
 
 

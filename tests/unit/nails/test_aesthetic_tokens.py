@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nails.aesthetic_tokens import BITS, GRIDS, Packing, pack, pooled, unpack, unpack_rows
+from nails.aesthetic.tokens import BITS, GRIDS, Packing, pack, pooled, unpack, unpack_rows
 
 EVERY = [Packing(grid, bits) for grid, bits in product(GRIDS, BITS)]
 

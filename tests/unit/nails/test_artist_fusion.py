@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as drawn
 
-from nails.artist_fusion import Pool, linear, logarithms, normalised, softmax, tempered
-from nails.artist_ranking import FEATURES, TOP, Evidence, Ranker, candidates, features, reached
+from nails.artist.fusion import Pool, linear, logarithms, normalised, softmax, tempered
+from nails.artist.ranking import FEATURES, TOP, Evidence, Ranker, candidates, features, reached
 
 RATIOS = tuple(tenths / 10 for tenths in range(1, 10))
 rows = drawn.arrays(np.float64, st.tuples(st.integers(1, 5), st.just(7)), elements=st.floats(1e-9, 1))

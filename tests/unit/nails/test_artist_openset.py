@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nails.artist_fusion import softmax
-from nails.artist_openset import BOTH, IMAGE, MODES, TEXT, Nearness, Numbers, OpenSet, joint, unknown_logit
+from nails.artist.fusion import softmax
+from nails.artist.openset import BOTH, IMAGE, MODES, TEXT, Nearness, Numbers, OpenSet, joint, unknown_logit
 
 cosines = st.lists(st.floats(-1, 1), min_size=1, max_size=4)
 logits = st.lists(st.floats(-20, 20), min_size=2, max_size=6)

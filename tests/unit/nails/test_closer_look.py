@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nails.closer_look import both_looks, closer_region, part_of, placed_in_photo
-from nails.nail_decode import NailInstance, instance_of
-from nails.nail_reading import NailReader
+from nails.perception.closer_look import both_looks, closer_region, part_of, placed_in_photo
+from nails.perception.nail_decode import NailInstance, instance_of
+from nails.perception.nail_reading import NailReader
 
 SIZE = (600, 1000)
 

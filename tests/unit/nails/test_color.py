@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nails.color import ciede2000, in_gamut, lab_to_srgb, lab_to_srgb_u8, srgb_to_lab
+from nails.colour.cielab import ciede2000, in_gamut, lab_to_srgb, lab_to_srgb_u8, srgb_to_lab
 from nails.vocabulary import COLOURS
 
 # sRGB and CIELAB (D65) of the primaries and greys, as colour science tables give them.
@@ -90,7 +90,7 @@ def test_differences_of_tables_are_those_of_their_rows() -> None:
 def test_every_display_colour_survives_the_way_to_lab_and_back(rgb: np.ndarray) -> None:
     lab = srgb_to_lab(rgb)
     assert np.array_equal(lab_to_srgb_u8(lab), rgb)
-    assert all(in_gamut(color) for color in lab)
+    assert all(in_gamut(colour) for colour in lab)
     assert np.allclose(ciede2000(lab, lab), 0)
 
 

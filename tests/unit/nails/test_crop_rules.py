@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lunula.crop.v1.crop_service_pb2 import CropRule
-from nails.crop_rules import Crop, Rule, assign_hands, crop_nails, cut, expand_square
+from nails.perception.crop_rules import Crop, Rule, assign_hands, crop_nails, cut, expand_square
 
 SIZE = (1000, 800)
 Nail = tuple[float, float, float, float]  # x, y, width, height

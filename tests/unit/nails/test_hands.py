@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nails.hands import BONES, Hand, HandReader, assemble_hands, decode_hand_boxes, decode_simcc
-from nails.preprocess import Letterbox, PoseTransform, hand_pose_input, letterbox
+from nails.perception.hands import BONES, Hand, HandReader, assemble_hands, decode_hand_boxes, decode_simcc
+from nails.photo.preprocess import Letterbox, PoseTransform, hand_pose_input, letterbox
 
 joints_in_input = hnp.arrays(np.float64, (21, 2), elements=st.floats(0, 255.4))
 

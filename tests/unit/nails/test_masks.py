@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from nails import masks
-from nails.masks import MaskError, decode_rle, encode_rle
+from nails.perception import masks
+from nails.perception.masks import MaskError, decode_rle, encode_rle
 
 # pycocotools, the reference, predates NumPy 2's copy keyword and says so at every decoding.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from nails.morphemes import morphemes
+from nails.language.morphemes import morphemes
 
 
 def test_japanese_is_divided_into_words_and_signs_fall_away() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nails.masks import iou
-from nails.nail_decode import (
+from nails.perception.masks import iou
+from nails.perception.nail_decode import (
     NailInstance,
     decode_interior,
     decode_yolo_seg,
@@ -18,7 +18,7 @@ from nails.nail_decode import (
     instance_of,
     suppress_instances,
 )
-from nails.preprocess import Letterbox, letterbox
+from nails.photo.preprocess import Letterbox, letterbox
 
 MAP = 256
 CANVAS = 512

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nails.nail_reading import NailReader
-from nails.preprocess import Letterbox
+from nails.perception.nail_reading import NailReader
+from nails.photo.preprocess import Letterbox
 
 PLACED = Letterbox(1.0, 0, 0)
 

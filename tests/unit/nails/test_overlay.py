@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nails.crop_rules import Crop, Rule, crop_nails, expand_square
-from nails.hands import Hand
-from nails.nail_decode import NailInstance, instance_of
-from nails.overlay import contact_sheet, draw, palette_strip
-from nails.palette import validate
+from nails.colour.palette import validate
+from nails.perception.crop_rules import Crop, Rule, crop_nails, expand_square
+from nails.perception.hands import Hand
+from nails.perception.nail_decode import NailInstance, instance_of
+from nails.perception.overlay import contact_sheet, draw, palette_strip
 
 SIZE = (640, 480)
 

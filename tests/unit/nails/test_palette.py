@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.optimize import linear_sum_assignment
 
-from nails.assignment import assign
-from nails.color import ciede2000, in_gamut, lab_to_srgb_u8, srgb_to_lab
-from nails.palette import (
-    PaletteColor,
+from nails.colour.assignment import assign
+from nails.colour.cielab import ciede2000, in_gamut, lab_to_srgb_u8, srgb_to_lab
+from nails.colour.palette import (
+    PaletteColour,
     PaletteError,
     difference_of,
     extract_palette,
     likeness,
-    match_colors,
+    match_colours,
     nearest_name,
     palette_similarity,
     validate,
@@ -35,12 +35,12 @@ def lab_of(rgb: tuple[int, int, int]) -> tuple[float, float, float]:
     return float(found[0]), float(found[1]), float(found[2])
 
 
-def palette_of(*rgbs: tuple[int, int, int], weights: tuple[float, ...] | None = None) -> list[PaletteColor]:
+def palette_of(*rgbs: tuple[int, int, int], weights: tuple[float, ...] | None = None) -> list[PaletteColour]:
     return validate([lab_of(rgb) for rgb in rgbs], weights)
 
 
-def nearest(palette: list[PaletteColor], rgb: tuple[int, int, int]) -> float:
-    return min(float(ciede2000(color.lab, lab_of(rgb))) for color in palette)
+def nearest(palette: list[PaletteColour], rgb: tuple[int, int, int]) -> float:
+    return min(float(ciede2000(colour.lab, lab_of(rgb))) for colour in palette)
 
 
 def photo_with_nails(count: int = 4) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -63,10 +63,10 @@ class TestExtraction:
         assert len(found) == 2
         assert nearest(found[:1], RED) < 1
         assert nearest(found[1:], WHITE) < 1
-        assert sum(color.weight for color in found) == pytest.approx(1)
+        assert sum(colour.weight for colour in found) == pytest.approx(1)
         # The erosion takes more of the narrow tip than of the middle.
         assert 0.10 < found[1].weight < 0.25
-        assert [color.name for color in found] == ["red", "white"]
+        assert [colour.name for colour in found] == ["red", "white"]
 
     def test_skin_at_the_border_of_a_sloppy_mask_is_not_a_colour(self) -> None:
         image, masks = photo_with_nails()
@@ -98,7 +98,7 @@ class TestExtraction:
         large[20:280, 20:280] = True
         small[140:170, 500:530] = True
         image[large], image[small] = RED, NAVY
-        assert [round(color.weight, 2) for color in extract_palette(image, [large, small])] == [0.5, 0.5]
+        assert [round(colour.weight, 2) for colour in extract_palette(image, [large, small])] == [0.5, 0.5]
 
     def test_the_same_photo_gives_the_same_palette(self) -> None:
         noise = np.random.default_rng(5).integers(0, 256, (120, 160, 3), np.uint8)
@@ -127,8 +127,8 @@ class TestExtraction:
         image = np.zeros((60, 700, 3), np.uint8)
         for index, hue in enumerate([RED, WHITE, NAVY, SKIN, (20, 160, 60), (240, 210, 40), (120, 20, 140)]):
             image[:, 100 * index : 100 * index + 100] = hue
-        assert len(extract_palette(image, [np.ones((60, 700), bool)], max_colors=3)) == 3
-        assert len(extract_palette(image, [np.ones((60, 700), bool)], max_colors=7)) == 7
+        assert len(extract_palette(image, [np.ones((60, 700), bool)], max_colours=3)) == 3
+        assert len(extract_palette(image, [np.ones((60, 700), bool)], max_colours=7)) == 7
 
     @settings(deadline=None, max_examples=30)
     @given(hnp.arrays(np.uint8, (12, 14, 3)), hnp.arrays(np.bool_, (12, 14)))
@@ -136,23 +136,25 @@ class TestExtraction:
         found = extract_palette(image, [mask])
         assert bool(found) == bool(mask.any())
         assert len(found) <= 5
-        assert all(in_gamut(color.lab) for color in found)
-        assert [color.weight for color in found] == sorted((color.weight for color in found), reverse=True)
+        assert all(in_gamut(colour.lab) for colour in found)
+        assert [colour.weight for colour in found] == sorted(
+            (colour.weight for colour in found), reverse=True
+        )
 
 
 class TestValidation:
     def test_weights_that_are_not_said_share_equally(self) -> None:
-        assert [color.weight for color in palette_of(RED, NAVY)] == [0.5, 0.5]
-        assert [color.weight for color in palette_of(RED, NAVY, weights=(0, 0))] == [0.5, 0.5]
+        assert [colour.weight for colour in palette_of(RED, NAVY)] == [0.5, 0.5]
+        assert [colour.weight for colour in palette_of(RED, NAVY, weights=(0, 0))] == [0.5, 0.5]
 
     def test_weights_are_scaled_to_sum_to_one(self) -> None:
-        assert [color.weight for color in palette_of(RED, NAVY, weights=(0.3, 0.1))] == pytest.approx(
+        assert [colour.weight for colour in palette_of(RED, NAVY, weights=(0.3, 0.1))] == pytest.approx(
             [0.75, 0.25]
         )
 
     def test_an_unsaid_weight_among_said_ones_gets_their_mean(self) -> None:
         found = palette_of(RED, NAVY, WHITE, weights=(0.6, 0.2, 0))
-        assert [color.weight for color in found] == pytest.approx([0.5, 1 / 6, 1 / 3])
+        assert [colour.weight for colour in found] == pytest.approx([0.5, 1 / 6, 1 / 3])
 
     def test_no_colours_are_no_palette(self) -> None:
         assert validate([]) == []
@@ -160,12 +162,12 @@ class TestValidation:
     @pytest.mark.parametrize(
         ("lab", "reason"),
         [
-            ((float("nan"), 0, 0), "COLOR_NOT_FINITE"),
-            ((50, float("inf"), 0), "COLOR_NOT_FINITE"),
-            ((50, 0), "COLOR_NOT_FINITE"),
-            ((50, 120, 0), "COLOR_OUT_OF_GAMUT"),
-            ((100.5, 0, 0), "COLOR_OUT_OF_GAMUT"),
-            ((-0.5, 0, 0), "COLOR_OUT_OF_GAMUT"),
+            ((float("nan"), 0, 0), "COLOUR_NOT_FINITE"),
+            ((50, float("inf"), 0), "COLOUR_NOT_FINITE"),
+            ((50, 0), "COLOUR_NOT_FINITE"),
+            ((50, 120, 0), "COLOUR_OUT_OF_GAMUT"),
+            ((100.5, 0, 0), "COLOUR_OUT_OF_GAMUT"),
+            ((-0.5, 0, 0), "COLOUR_OUT_OF_GAMUT"),
         ],
     )
     def test_a_bad_colour_is_named_by_its_index(self, lab: tuple[float, ...], reason: str) -> None:
@@ -177,13 +179,13 @@ class TestValidation:
     def test_a_bad_weight_is_named_by_its_index(self, weight: float) -> None:
         with pytest.raises(PaletteError) as caught:
             palette_of(RED, NAVY, weights=(0.5, weight))
-        assert (caught.value.reason, caught.value.index) == ("COLOR_WEIGHT_INVALID", 1)
+        assert (caught.value.reason, caught.value.index) == ("COLOUR_WEIGHT_INVALID", 1)
 
     def test_more_than_twelve_colours_are_refused_as_a_whole(self) -> None:
         assert len(validate([lab_of(RED)] * 12)) == 12
         with pytest.raises(PaletteError) as caught:
             validate([lab_of(RED)] * 13)
-        assert (caught.value.reason, caught.value.index) == ("PALETTE_TOO_MANY_COLORS", None)
+        assert (caught.value.reason, caught.value.index) == ("PALETTE_TOO_MANY_COLOURS", None)
 
     def test_a_weight_for_every_colour_is_needed(self) -> None:
         with pytest.raises(ValueError, match="one weight"):
@@ -196,14 +198,14 @@ class TestValidation:
         assert nearest_name(colour.lab) == colour.name  # type: ignore[attr-defined]  # a Colour
 
 
-colors = hnp.arrays(np.uint8, 3).map(lambda rgb: tuple(float(v) for v in srgb_to_lab(rgb)))
-palettes = st.lists(colors, min_size=1, max_size=5).map(validate)
+colours = hnp.arrays(np.uint8, 3).map(lambda rgb: tuple(float(v) for v in srgb_to_lab(rgb)))
+palettes = st.lists(colours, min_size=1, max_size=5).map(validate)
 
 
 class TestSimilarity:
     @settings(deadline=None)
     @given(palettes)
-    def test_a_palette_is_wholly_like_itself(self, palette: list[PaletteColor]) -> None:
+    def test_a_palette_is_wholly_like_itself(self, palette: list[PaletteColour]) -> None:
         found = palette_similarity(palette, palette)
         assert found.similarity == pytest.approx(1.0)
         assert found.difference == pytest.approx(0.0, abs=1e-6)
@@ -211,7 +213,7 @@ class TestSimilarity:
     @settings(deadline=None)
     @given(palettes, palettes)
     def test_similarity_is_a_share_and_its_difference_the_equivalent(
-        self, request_: list[PaletteColor], design: list[PaletteColor]
+        self, request_: list[PaletteColour], design: list[PaletteColour]
     ) -> None:
         found = palette_similarity(request_, design)
         assert 0 < found.similarity <= 1
@@ -220,7 +222,7 @@ class TestSimilarity:
     @settings(deadline=None)
     @given(palettes, palettes, st.randoms(use_true_random=False))
     def test_the_order_of_colours_does_not_matter(
-        self, request_: list[PaletteColor], design: list[PaletteColor], random: object
+        self, request_: list[PaletteColour], design: list[PaletteColour], random: object
     ) -> None:
         before = palette_similarity(request_, design).similarity
         shuffled_request, shuffled_design = list(request_), list(design)
@@ -231,25 +233,25 @@ class TestSimilarity:
     @settings(deadline=None)
     @given(palettes, palettes)
     def test_the_assignment_is_the_best_of_all(
-        self, request_: list[PaletteColor], design: list[PaletteColor]
+        self, request_: list[PaletteColour], design: list[PaletteColour]
     ) -> None:
         request_, design = request_[:3], design[:4]
         best = 0.0
         options = range(len(design) + 1)  # the last: share the nearest
-        total = sum(color.weight for color in request_)
+        total = sum(colour.weight for colour in request_)
         for choice in itertools.product(options, repeat=len(request_)):
             taken = [index for index in choice if index < len(design)]
             if len(taken) != len(set(taken)):
                 continue
             score = 0.0
-            for color, index in zip(request_, choice, strict=True):
+            for colour, index in zip(request_, choice, strict=True):
                 gaps = [
-                    float(ciede2000(color.lab, other.lab))
-                    + 10 * min(1, max(0, 1 - other.weight / (0.5 * color.weight)))
+                    float(ciede2000(colour.lab, other.lab))
+                    + 10 * min(1, max(0, 1 - other.weight / (0.5 * colour.weight)))
                     for other in design
                 ]
                 gap = gaps[index] if index < len(design) else min(gaps) + 10
-                score += color.weight / total / (1 + (gap / 15) ** 2)
+                score += colour.weight / total / (1 + (gap / 15) ** 2)
             best = max(best, score)
         assert palette_similarity(request_, design).similarity == pytest.approx(best)
 
@@ -284,7 +286,7 @@ class TestSimilarity:
         )
 
     def test_pairs_say_which_colour_answers_which(self) -> None:
-        pairs = match_colors(palette_of(NAVY, RED), palette_of(RED, WHITE, NAVY))
+        pairs = match_colours(palette_of(NAVY, RED), palette_of(RED, WHITE, NAVY))
         assert [index for index, _ in pairs] == [2, 0]
 
     def test_an_empty_palette_is_like_nothing(self) -> None:

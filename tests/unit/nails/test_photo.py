@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from nails.photo import PhotoError, PhotoLimits, decode, encode_jpeg, encode_png, read_header
+from nails.photo.codec import PhotoError, PhotoLimits, decode, encode_jpeg, encode_png, read_header
 
 
 def quarters(width: int = 64, height: int = 48) -> NDArray[np.uint8]:
@@ -89,8 +89,8 @@ class TestRefusals:
         def decoder(*_: object, **__: object) -> None:
             raise AssertionError("a decoder was called")
 
-        monkeypatch.setattr("nails.photo.simplejpeg.decode_jpeg", decoder)
-        monkeypatch.setattr("nails.photo.Image.open", decoder)
+        monkeypatch.setattr("nails.photo.codec.simplejpeg.decode_jpeg", decoder)
+        monkeypatch.setattr("nails.photo.codec.Image.open", decoder)
         assert reason_of(data) == "PHOTO_TOO_MANY_PIXELS"
 
     def test_a_long_thin_photo_is_refused_by_its_side(self) -> None:

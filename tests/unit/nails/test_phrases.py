@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nails.color import in_gamut
-from nails.phrases import MAX_COLOURS, MAX_MDD, MAX_NNP, MAX_PHRASES, parse
+from nails.colour.cielab import in_gamut
+from nails.language.phrases import MAX_COLOURS, MAX_MDD, MAX_NNP, MAX_PHRASES, parse
 from nails.vocabulary import ATTRIBUTES, COLOUR_BY_NAME, COLOURS
 
 

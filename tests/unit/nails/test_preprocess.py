@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nails.preprocess import (
+from nails.photo.preprocess import (
     Letterbox,
     backbone_input,
     hand_detect_input,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from lunula.crop.v1.crop_service_pb2 import QualityFlag
-from nails.nail_decode import NailInstance, instance_of
-from nails.quality import Flag, flags
+from nails.perception.nail_decode import NailInstance, instance_of
+from nails.perception.quality import Flag, flags
 
 
 def textured(size: tuple[int, int] = (800, 600), level: int = 128, contrast: int = 60) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nails.script import language_tag
+from nails.language.script import language_tag
 
 
 @pytest.mark.parametrize(

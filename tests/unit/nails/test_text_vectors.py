@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nails.text_vectors import BUCKETS, EMPTY, MAX_TERMS, SparseRows, mean, rarities, vector
+from nails.artist.text_vectors import BUCKETS, EMPTY, MAX_TERMS, SparseRows, mean, rarities, vector
 
 TEXTS = ["milky pink pearl", "black gold lace", "sea blue shell", "pink lace pearl"]
 RARITY = rarities(TEXTS)

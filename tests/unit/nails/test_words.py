@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nails.words import MAX_CHARACTERS, words
+from nails.language.words import MAX_CHARACTERS, words
 
 
 @pytest.mark.parametrize(

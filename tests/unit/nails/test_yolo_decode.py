@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.nail_decode import decode_yolo_seg
-from nails.preprocess import letterbox
+from nails.perception.nail_decode import decode_yolo_seg
+from nails.photo.preprocess import letterbox
 
 CANVAS, STRIDE = 64, 4
 PHOTO = (128, 96)  # width, height: half as large on the canvas, with 8 rows of grey above and below

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.kit.errors import NotFound, Unavailable
-from services.rank.blobs import FsspecBlobs, blob_key
+from services.rank.photos.blobs import FsspecBlobs, blob_key
 
 DATA = b"a photo"
 KEY = blob_key(hashlib.sha256(DATA).hexdigest(), "jpg")

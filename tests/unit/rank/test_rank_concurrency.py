@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from lunula.type.v1 import photo_pb2
-from nails.photo import PhotoLimits, encode_png
-from services.intake.threads import WorkThreads
+from nails.photo.codec import PhotoLimits, encode_png
 from services.intake.uris import UriReader
+from services.kit.concurrency.coalesce import Coalescer
+from services.kit.concurrency.locks import KeyedLocks
+from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import Internal, NotFound, Unavailable
-from services.rank.blobs import FsspecBlobs
-from services.rank.coalesce import Coalescer
-from services.rank.locks import KeyedLocks
-from services.rank.photos import Photos
+from services.rank.photos.blobs import FsspecBlobs
+from services.rank.photos.store import Photos
 
 
 class Recorder:

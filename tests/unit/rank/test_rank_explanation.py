@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
-from nails.palette import PaletteColor
-from nails.phrases import parse
-from services.rank import explanation
-from services.rank.explanation import Explainer, asked_colours
+from nails.colour.palette import PaletteColour
+from nails.language.phrases import parse
+from services.rank.search import explanation
+from services.rank.search.explanation import Explainer, asked_colours
 
 RED, BLUE = (45.0, 60.0, 35.0), (30.0, 30.0, -60.0)
 
@@ -37,7 +37,7 @@ def phrases(text: str) -> list[embed_pb.Phrase]:
     ]
 
 
-def explain(text: str, *palette: PaletteColor, **fields: Any) -> str:
+def explain(text: str, *palette: PaletteColour, **fields: Any) -> str:
     (colours,) = asked_colours(palette, [row(**fields)])
     return Explainer().explain(phrases(text), colours, row(**fields), ())
 
@@ -50,7 +50,7 @@ def test_what_is_met_avoided_and_not_mentioned_is_told() -> None:
 
 
 def test_colours_are_told_with_their_difference_where_the_design_has_them() -> None:
-    red, blue = PaletteColor(RED, 0.5, "red"), PaletteColor(BLUE, 0.5, "navy_blue")
+    red, blue = PaletteColour(RED, 0.5, "red"), PaletteColour(BLUE, 0.5, "navy_blue")
     assert "red (ΔE 0)" in explain("red nails", red, blue)
     assert "navy" not in explain("red nails", red, blue)
     assert "navy blue (ΔE 0)" in explain(

@@ -10,7 +10,7 @@ from milvus_lite.search.filter.tokens import TokenKind, tokenize
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from services.kit.errors import InvalidArgument
-from services.rank.filters import all_of, check_attribute, expression, literal
+from services.rank.catalogue.filters import all_of, check_attribute, expression, literal
 
 # What a protobuf string can hold.
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)

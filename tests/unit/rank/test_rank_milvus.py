@@ -13,8 +13,8 @@ from pymilvus import MilvusException
 
 from services.kit.deadline import Deadline
 from services.kit.errors import DeadlineExceeded, FailedPrecondition, Internal, Unavailable
-from services.rank.milvus import Capabilities, CollectionMissing, Milvus
-from services.rank.store import check_vector
+from services.rank.catalogue.milvus import Capabilities, CollectionMissing, Milvus
+from services.rank.catalogue.store import check_vector
 
 
 class Broken(grpc.RpcError):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from services.kit.errors import InvalidArgument
-from services.rank.page_tokens import PagePosition, PageTokens, Pinned, request_digest
+from services.rank.search.page_tokens import PagePosition, PageTokens, Pinned, request_digest
 
 POSITION = PagePosition("v12", offset=30, after="d:1")
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from services.kit.settings import load
-from services.rank.rows import MAX_VARCHAR_BYTES, DesignText, spaced_words
+from services.rank.catalogue.rows import MAX_VARCHAR_BYTES, DesignText, spaced_words
 from services.rank.settings import RankSettings
 
 TEXT = DesignText("d1", "title", "description", "artist", ("a", "b"), (("shape", "almond"),), "context")

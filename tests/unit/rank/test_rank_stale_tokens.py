@@ -12,15 +12,15 @@ import pytest
 from pymilvus import DataType
 
 from lunula.type.v1 import palette_pb2, photo_pb2
-from nails.aesthetic_tokens import Packing
+from nails.aesthetic.tokens import Packing
 from services.kit.client import Backoff
 from services.kit.deadline import Deadline
-from services.rank.catalogue import Catalogue, Space, Version
-from services.rank.ingest import Ingest, IngestLimits, _Lookup, _Write
-from services.rank.milvus import Milvus
-from services.rank.rows import DesignText, IndexedDesign
-from services.rank.store import FACTS, Store
-from services.rank.token_rows import TokenSpace
+from services.rank.catalogue.milvus import Milvus
+from services.rank.catalogue.rows import DesignText, IndexedDesign
+from services.rank.catalogue.store import FACTS, Store
+from services.rank.catalogue.token_rows import TokenSpace
+from services.rank.catalogue.versions import Catalogue, Space, Version
+from services.rank.ingest.pipeline import Ingest, IngestLimits, _Lookup, _Write
 from tests.rank_tokens import tokens_of
 
 NEVER = Deadline.never()

@@ -7,9 +7,9 @@ import base64
 import numpy as np
 import pytest
 
-from nails.aesthetic_tokens import BITS, GRIDS, Packing, pack, unpack
+from nails.aesthetic.tokens import BITS, GRIDS, Packing, pack, unpack
 from services.kit.errors import Internal
-from services.rank.token_rows import MAX_TEXT_BYTES, PhotoTokens, TokenSpace, read_batch
+from services.rank.catalogue.token_rows import MAX_TEXT_BYTES, PhotoTokens, TokenSpace, read_batch
 
 DIMS, ALIGN = 320, 512
 

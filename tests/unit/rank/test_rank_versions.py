@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from nails.aesthetic_tokens import Packing
+from nails.aesthetic.tokens import Packing
 from services.kit.deadline import Deadline
 from services.kit.errors import Unavailable
-from services.rank.catalogue import Catalogue, Space, Version
-from services.rank.milvus import CollectionMissing, Milvus
-from services.rank.store import Store
-from services.rank.token_rows import TokenSpace
+from services.rank.catalogue.milvus import CollectionMissing, Milvus
+from services.rank.catalogue.store import Store
+from services.rank.catalogue.token_rows import TokenSpace
+from services.rank.catalogue.versions import Catalogue, Space, Version
 
 NEVER = Deadline.never()
 TOKENS = TokenSpace("f", Packing(2, 8), 4, 8)

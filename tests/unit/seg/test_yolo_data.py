@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nails.masks import iou
-from nails.nail_decode import instance_of
+from nails.perception.masks import iou
+from nails.perception.nail_decode import instance_of
 from training.seg.yolo_data import convert, label_lines, numbered_nails, outline
 
 SIDE = 160

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from nails.crop_rules import Rule
+from nails.perception.crop_rules import Rule
 from nails.vocabulary import ATTRIBUTES
 from training.synth import Sample, draw
 from training.synth.scene import KINDS

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation.nailstar import read
+from evaluation.retrieval.nailstar import read
 from nails.vocabulary import COLOUR_BY_NAME
 from training.synth.brief import brief_requests, design_of
 from training.synth.designs import sample_design

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from nails.phrases import parse
+from nails.language.phrases import parse
 from nails.vocabulary import ATTRIBUTES, COLOUR_BY_NAME
 from training.synth.designs import (
     PARTS,

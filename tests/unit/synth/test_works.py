@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.works import read
+from evaluation.artist.works import read
 from training.synth.scene import draw
 from training.synth.works import main, words_alone
 from training.synth.writer import photo_seed, write

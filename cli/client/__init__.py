@@ -1,0 +1,1 @@
+"""Commands that call a running stack: index, search, crop, identify, aesthetic scores, artists, models."""

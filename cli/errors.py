@@ -1,0 +1,15 @@
+"""What goes wrong in a command before or beside a service: `cli.console` turns it into an exit code."""
+
+from __future__ import annotations
+
+
+class RequestError(ValueError):
+    """A part of the request, as typed, cannot be read."""
+
+
+class RecordError(ValueError):
+    """A line or file cannot be read as a design; the text names file, line and field."""
+
+
+class StackError(RuntimeError):
+    """The stack could not be started or has lost a service; the text shows that service's last log lines."""

@@ -1,0 +1,1 @@
+"""`lunula eval ...`: measures against labelled data; tables, charts and pages."""

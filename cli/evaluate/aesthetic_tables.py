@@ -1,0 +1,119 @@
+"""The tables of `lunula eval aesthetic`, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from evaluation.aesthetic.metrics import BIN, HIGH, LOW
+from evaluation.aesthetic.published import CONSTANT
+from evaluation.aesthetic.published import FIGURES as PUBLISHED_FIGURES
+from evaluation.aesthetic.published import ROWS as PUBLISHED_ROWS
+from evaluation.aesthetic.table import FIGURES, PAIRS, AestheticTable, Difference
+from evaluation.retrieval.design_table import BETTER, WORSE, Cell
+
+_OF_PHOTOS = ("MAE", "sd", "variance", "LCC", "SRCC", "KRCC")
+_HEADS = {"sd": "sd |error|", "variance": "variance", PAIRS: "pairs of a tag"}
+_CONTROL_HEADS = {
+    "similarity": "r(score,\nsimilarity)",
+    "partial": "the same\ngiven truth",
+    "right": "SRCC,\nits tags",
+    "wrong": "SRCC,\nwrong tags",
+    "fall": "score lost\nby wrong tags",
+}
+
+
+def scores_table(table: AestheticTable) -> Table:
+    """Photo by photo: errors and correlations of paper Q's table."""
+    title = (
+        f"Scores of {len(table.truth.ids):,} photos: mean and standard deviation over runs\n"
+        f"always saying the mean has an MAE of {table.constant:.3f}"
+    )
+    return _figures_table(table, title, _OF_PHOTOS)
+
+
+def spreads_table(table: AestheticTable) -> Table:
+    """All photos together, and the votes: distances of paper Q's table."""
+    title = (
+        f"How scores and votes are spread. KL, EMD: of histograms of all scores, bins of {BIN:g} on "
+        f"[{LOW:g}, {HIGH:g}]\nW1: of all scores, in score; EMD r: of the ten votes of each photo, mean; "
+        "pairs of a tag: share in people's order"
+    )
+    return _figures_table(table, title, tuple(name for name in FIGURES if name not in _OF_PHOTOS))
+
+
+def _figures_table(table: AestheticTable, title: str, names: Sequence[str]) -> Table:
+    drawn = Table(title=title, title_justify="left", pad_edge=False)
+    drawn.add_column("variant")
+    drawn.add_column("runs", justify="right")
+    for name in names:
+        drawn.add_column(_HEADS.get(name, name), justify="right")
+    for row in table.rows:
+        drawn.add_row(escape(row.name), str(len(row.runs)), *(_cell(row.cell(name)) for name in names))
+    return drawn
+
+
+def controls_table(table: AestheticTable) -> Table:
+    """Whether a model reads the tags, and whether it only says how alike photo and tags are."""
+    own = "–" if table.similarity is None else f"{table.similarity:+.3f}"
+    drawn = Table(
+        title=f"Controls, on {int(table.truth.tagged.sum()):,} photos with a tag\n"
+        f"the truth's own correlation with similarity: {own}",
+        title_justify="left",
+        pad_edge=False,
+    )
+    drawn.add_column("variant")
+    for head in _CONTROL_HEADS.values():
+        drawn.add_column(head, justify="right")
+    for row in table.rows:
+        drawn.add_row(escape(row.name), *(_cell(row.cell(name)) for name in _CONTROL_HEADS))
+    return drawn
+
+
+def differences_table(differences: Sequence[Difference]) -> Table:
+    """What ours brings."""
+    drawn = Table(
+        title="ours less another, means over runs; interval and p of a paired bootstrap over photos\n"
+        "sd of runs: of the difference between one run of each",
+        title_justify="left",
+        pad_edge=False,
+    )
+    for column in ("less", "figure", "difference", "95 %", "p", "sd of runs", "beyond it"):
+        drawn.add_column(column, justify="left" if column in ("less", "figure", "beyond it") else "right")
+    for one in differences:
+        found = one.difference
+        colour = {BETTER: "green", WORSE: "red"}.get(one.verdict, "yellow")
+        drawn.add_row(
+            escape(one.against),
+            one.figure,
+            f"{found.mean:+.4f}",
+            f"{found.low:+.4f} … {found.high:+.4f}",
+            f"{found.p_value:.4f}",
+            "–" if one.deviation is None else f"{one.deviation:.4f}",
+            f"[{colour}]{one.verdict}[/{colour}]",
+        )
+    return drawn
+
+
+def published_table() -> Table:
+    """What paper Q reports on its own photos."""
+    drawn = Table(
+        title="OTHER DATA, not to be compared:\nwhat the paper reports on 1,350 photos of AVA\n"
+        f"(always saying the mean: MAE {CONSTANT:.3f} on 12,776)",
+        title_justify="left",
+        pad_edge=False,
+    )
+    drawn.add_column("variant")
+    for name in PUBLISHED_FIGURES:
+        drawn.add_column(name, justify="right")
+    for variant, values in PUBLISHED_ROWS.items():
+        drawn.add_row(variant, *(f"{value:.3f}" for value in values))
+    return drawn
+
+
+def _cell(cell: Cell | None) -> str:
+    if cell is None:
+        return "–"
+    return f"{cell.mean:.3f}" + ("" if cell.deviation is None else f" ± {cell.deviation:.3f}")

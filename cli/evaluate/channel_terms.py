@@ -1,0 +1,173 @@
+"""What the channels of a search measure for labelled requests: asked of the services, kept in a file."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cli.client.records import Record
+from cli.errors import RecordError
+from evaluation.retrieval.channel_weights import Asking
+from evaluation.retrieval.nailstar import Entry
+from lunula.rank.v1 import rank_service_pb2 as rank
+from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
+from lunula.type.v1 import palette_pb2
+from services.kit.client import call
+
+KINDS = ("text", "text and palette")
+TEXTS = "index.jsonl"
+_PAGE = 100
+_IN_FLIGHT = 4
+
+
+def records_of(folder: Path, entries: Sequence[Entry], described: float) -> list[Record]:
+    """The photos of the entries; a share `described` of them, the same every time, with their texts.
+
+    Raises:
+        RecordError: texts are wanted and the folder has none.
+    """
+    texts = _texts(folder / TEXTS, {entry.id for entry in entries}) if described > 0 else {}
+    records = []
+    for entry in entries:
+        known = texts.get(entry.id, {}) if _draw(entry.id) < described else {}
+        records.append(
+            Record(
+                design_id=entry.id,
+                photo=folder / entry.image,
+                title=str(known.get("title", "")),
+                description=str(known.get("description", "")),
+                tags=tuple(str(tag) for tag in known.get("tags", ())),
+            )
+        )
+    return records
+
+
+def requests_of(entry: Entry) -> dict[str, rank.SearchDesignsRequest]:
+    """The ways in which the request of an entry is asked, by their kinds; beauty is no part of what fits."""
+    asked = {KINDS[0]: rank.SearchDesignsRequest(text=entry.request, page_size=_PAGE, aesthetic_weight=0.0)}
+    if entry.palette:
+        colours = [
+            palette_pb2.PaletteColour(colour=palette_pb2.LabColour(l=lab[0], a=lab[1], b=lab[2]))
+            for lab in entry.palette
+        ]
+        asked[KINDS[1]] = rank.SearchDesignsRequest(
+            text=entry.request,
+            page_size=_PAGE,
+            palette=palette_pb2.Palette(colours=colours),
+            aesthetic_weight=0.0,
+        )
+    return asked
+
+
+def asking_of(entry: Entry, kind: str, hits: Sequence[rank.Hit]) -> Asking:
+    """What the channels measured for all hits of a request."""
+    ordered = sorted(hits, key=lambda hit: hit.design.design_id)
+    channels = [term.channel for term in ordered[0].terms] if ordered else []
+    raw = {
+        channel: np.array([hit.terms[place].raw for hit in ordered], np.float64)
+        for place, channel in enumerate(channels)
+    }
+    ids = tuple(hit.design.design_id for hit in ordered)
+    targets = set(entry.targets)
+    return Asking(entry.id, kind, entry.lang, ids, raw, np.array([one in targets for one in ids], bool))
+
+
+def terms_json(askings: Sequence[Asking]) -> str:
+    """Askings for a file."""
+    lines = [
+        {
+            "request": asking.request,
+            "kind": asking.kind,
+            "lang": asking.lang,
+            "ids": asking.ids,
+            "raw": {channel: [float(f"{value:.7g}") for value in raw] for channel, raw in asking.raw.items()},
+            "targets": [one for one, is_target in zip(asking.ids, asking.target, strict=True) if is_target],
+        }
+        for asking in askings
+    ]
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def read_terms(path: Path) -> list[Asking]:
+    """Askings of such a file.
+
+    Raises:
+        RecordError: a line is not one.
+    """
+    askings = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            fields = json.loads(line)
+            ids = tuple(str(one) for one in fields["ids"])
+            raw = {str(name): np.array(values, np.float64) for name, values in fields["raw"].items()}
+            targets = set(fields["targets"])
+            if any(values.shape != (len(ids),) for values in raw.values()):
+                raise ValueError("as many measures as ids are needed")
+            askings.append(
+                Asking(
+                    str(fields["request"]),
+                    str(fields["kind"]),
+                    str(fields["lang"]),
+                    ids,
+                    raw,
+                    np.array([one in targets for one in ids], bool),
+                )
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RecordError(f"{path}:{number}: {error!r}") from error
+    return askings
+
+
+async def ask_all(
+    stub: rank_grpc.RankServiceAsyncStub,
+    asked: Sequence[tuple[Entry, str, rank.SearchDesignsRequest]],
+    on_asked: Callable[[Asking], None],
+) -> list[Asking]:
+    """Every hit of every request, down to its last page, with what the channels measured.
+
+    on_asked: told of each at once, in the order in which they end.
+    """
+    slots = asyncio.Semaphore(_IN_FLIGHT)
+
+    async def one(entry: Entry, kind: str, request: rank.SearchDesignsRequest) -> Asking:
+        hits: list[rank.Hit] = []
+        async with slots:
+            while True:
+                response: rank.SearchDesignsResponse = await call(stub.SearchDesigns, request, timeout=120.0)
+                hits += response.hits
+                if not response.next_page_token:
+                    break
+                request.page_token = response.next_page_token
+        asking = asking_of(entry, kind, hits)
+        on_asked(asking)
+        return asking
+
+    return list(await asyncio.gather(*(one(*item) for item in asked)))
+
+
+def _texts(path: Path, wanted: set[str]) -> dict[str, dict[str, Any]]:
+    if not path.is_file():
+        raise RecordError(f"{path}: no such file; --described 0 indexes the photos alone")
+    texts = {}
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                fields = json.loads(line)
+                if fields["id"] in wanted:
+                    texts[str(fields["id"])] = {
+                        name: fields[name] for name in ("title", "description", "tags") if fields.get(name)
+                    }
+            except (ValueError, KeyError, TypeError) as error:
+                raise RecordError(f"{path}:{number}: {error!r}") from error
+    return texts
+
+
+def _draw(design_id: str) -> float:
+    """A number in [0, 1) that only depends on the id."""
+    return int.from_bytes(hashlib.sha256(f"described {design_id}".encode()).digest()[:4], "big") / 2**32

@@ -1,0 +1,133 @@
+"""The tables of `lunula eval design` and `eval errors`, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from evaluation.retrieval.benchmark import FAMILY
+from evaluation.retrieval.design_table import BETTER, WITHIN, WORSE, DesignTable, Step
+from evaluation.retrieval.error_categories import ErrorCategory
+from evaluation.retrieval.published import COLUMNS, PAPER_N
+
+_TITLES = {
+    "multi": "Requests with several targets",
+    "single": "Requests with one target",
+    "both": "All requests",
+    "binding": "Binding: photos of families that show the same colours, bound in different ways",
+    "composition": "Composition: requests that speak of an accent or a finger",
+}
+_VERDICTS = {
+    BETTER: "[green]better[/green]",
+    WORSE: "[red]worse[/red]",
+    WITHIN: "[yellow]within ±[/yellow]",
+}
+
+
+def rows_table(table: DesignTable) -> Table:
+    """What the rows are."""
+    drawn = Table(title="Rows", title_justify="left")
+    drawn.add_column("row", overflow="fold")
+    drawn.add_column("what it is")
+    drawn.add_column("seeds")
+    for row in table.rows:
+        drawn.add_row(escape(row.name), escape(row.title), ", ".join(map(str, row.seeds)))
+    return drawn
+
+
+def subset_tables(table: DesignTable, names: Sequence[str]) -> list[Table]:
+    """One table a subset: a row a trained row, `names` as columns, in percent."""
+    return [_subset_table(table, subset, names) for subset in table.subsets]
+
+
+def _subset_table(table: DesignTable, subset: str, names: Sequence[str]) -> Table:
+    places = table.subsets[subset]
+    title = f"{_TITLES.get(subset, f'Requests in {subset}')} ({len(places):,}; %, pool: "
+    title += f"{table.benchmark.pool})"
+    columns = list(names)
+    if subset == "binding":
+        count, chance = table.family_chance
+        columns.append(FAMILY)
+        title += (
+            f"\n{FAMILY}: the photo comes before the others of its family; {count:,} requests, "
+            f"chance {100 * chance:.0f} %"
+        )
+    drawn = Table(title=title, title_justify="left", collapse_padding=True, pad_edge=False)
+    drawn.add_column("row", overflow="fold")
+    for name in columns:
+        drawn.add_column(name, justify="right")
+    for row in table.rows:
+        cells = []
+        for name in columns:
+            cell = row.cell(name, places)
+            if cell is None:
+                cells.append("–")
+            else:
+                spread = "" if cell.deviation is None else f" ±{100 * cell.deviation:.2f}"
+                cells.append(f"{100 * cell.mean:.2f}{spread}")
+        drawn.add_row(escape(row.name), *cells)
+    return drawn
+
+
+def steps_table(steps: Sequence[Step]) -> Table:
+    """What each step brings, in points, with its 95 % interval."""
+    drawn = Table(
+        title="Steps, in points: paired bootstrap over requests; ±: standard deviation between runs of the "
+        "difference",
+        title_justify="left",
+    )
+    for column in ("row", "less", "requests", "figure"):
+        drawn.add_column(column)
+    for column in ("difference", "95 %", "p", "±", "verdict"):
+        drawn.add_column(column, justify="right")
+    before = ("", "")
+    for step in steps:
+        pair = step.row, step.against
+        if before not in (pair, ("", "")):
+            drawn.add_section()
+        shown = pair if pair != before else ("", "")
+        before = pair
+        difference = step.difference
+        drawn.add_row(
+            escape(shown[0]),
+            escape(shown[1]),
+            step.subset,
+            step.figure,
+            f"{100 * difference.mean:+.2f}",
+            f"{100 * difference.low:+.2f} … {100 * difference.high:+.2f}",
+            f"{difference.p_value:.4f}",
+            "–" if step.deviation is None else f"{100 * step.deviation:.2f}",
+            _VERDICTS.get(step.verdict, "one run"),
+        )
+    return drawn
+
+
+def published_table() -> Table:
+    """What paper N reports on its own data."""
+    drawn = Table(
+        title="OTHER DATA, for reference only: what the paper reports on NAIL-STAR (%); not to be compared "
+        "with the tables above",
+        title_justify="left",
+    )
+    drawn.add_column("method", no_wrap=True)
+    for subset in ("multi", "single"):
+        for column in COLUMNS:
+            drawn.add_column(f"{subset}\n{column}", justify="right")
+    for row in PAPER_N:
+        drawn.add_row(row.title, *(f"{figure:.2f}" for figure in (*row.multi, *row.single)))
+    return drawn
+
+
+def categories_table(counts: Mapping[ErrorCategory, int]) -> Table:
+    """Counts and shares of the categories."""
+    total = sum(counts.values())
+    drawn = Table(title=f"{total:,} failures by category", title_justify="left")
+    drawn.add_column("category")
+    drawn.add_column("failures", justify="right")
+    drawn.add_column("share", justify="right")
+    drawn.add_column("covers")
+    for category, count in counts.items():
+        drawn.add_row(category.label, str(count), f"{100 * count / total:.0f} %", category.meaning)
+    return drawn

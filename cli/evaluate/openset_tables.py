@@ -1,0 +1,82 @@
+"""RUN/openset.json (see `lunula train artist openset`) as tables: strangers and new artists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from evaluation.perception.labelled import LabelsError
+
+FILE = "openset.json"
+_AIM_AUROC, _AIM_SHARE = 0.90, 0.80
+_MODES = {"image": "the photo", "text": "the words", "both": "both"}
+
+
+def read_openset(run: Path) -> dict[str, Any] | None:
+    """The file's content; None where the step was not done. Raises LabelsError for a file of another form."""
+    path = run / FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise LabelsError(f"{path}: {error}") from None
+    try:
+        openset_tables(found)  # so that what is missing is told before anything is printed
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise LabelsError(f"{path}: not what the step openset writes: {error}") from None
+    return dict(found)
+
+
+def openset_tables(found: Mapping[str, Any]) -> list[Table]:
+    """AUROC of every score for strangers, and new artists beside artists that were trained."""
+    return [_strangers(found), _newcomers(found)]
+
+
+def _strangers(found: Mapping[str, Any]) -> Table:
+    artists, half = found["artists"], found["at one half"]
+    table = Table(
+        title=f"Strangers: AUROC, {artists['test']} artists shown to no model beside {artists['known']} "
+        f"that were; aim {_AIM_AUROC:.2f}",
+        title_justify="left",
+        caption=f"unknown at one half: {half['strangers called unknown']:.1%} of the strangers' works, "
+        f"{half['known works called unknown']:.1%} of the others'",
+        caption_justify="left",
+    )
+    table.add_column("score")
+    table.add_column("test", justify="right")
+    table.add_column("validation", justify="right")
+    scores: Mapping[str, float] = found["auroc"]["test"]
+    for name in sorted(scores, key=lambda name: -scores[name]):
+        served = name == found["chosen"]
+        label = f"[bold]{name}[/bold] (served)" if served else name
+        table.add_row(label, f"{scores[name]:.4f}", f"{found['auroc']['validation'][name]:.4f}")
+    return table
+
+
+def _newcomers(found: Mapping[str, Any]) -> Table:
+    enrolment = found["enrolment"]
+    table = Table(
+        title=f"New artists from {enrolment['works']} works: accuracy enrolled, and trained anew with these; "
+        f"aim {_AIM_SHARE:.0%} of it",
+        title_justify="left",
+    )
+    table.add_column("by")
+    for column in ("enrolled", "trained", "share", "known artists\nbefore", "\nafter", "ECE"):
+        table.add_column(column, justify="right")
+    for mode, name in _MODES.items():
+        row = enrolment[mode]
+        table.add_row(
+            name,
+            f"{row['enrolled']:.4f}",
+            f"{row['trained']:.4f}",
+            f"{row['share']:.1%}",
+            f"{row['known before']:.4f}",
+            f"{row['known after']:.4f}",
+            f"{row['ece']:.4f}",
+        )
+    return table

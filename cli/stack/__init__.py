@@ -1,0 +1,1 @@
+"""Processes: `lunula up`, `lunula demo`, `lunula doctor`."""

@@ -1,0 +1,1 @@
+"""`lunula data ...` and `lunula train ...`: pass on to the training environment."""

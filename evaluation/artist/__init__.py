@@ -1,0 +1,1 @@
+"""Artist identification (paper A): works, folds, predictions, metrics and the paper's tables."""

@@ -1,0 +1,1 @@
+"""Perception: how well nails and hands are found in labelled photos."""

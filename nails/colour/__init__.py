@@ -1,0 +1,4 @@
+"""Colour: CIELAB and CIEDE2000, palettes of nails, and how well one palette meets another.
+
+Nothing here reads a photo's bytes; colours come in as arrays.
+"""

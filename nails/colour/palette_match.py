@@ -1,0 +1,64 @@
+"""One request's palette against those of many designs at once, as a search needs it.
+
+The figures are those of `nails.colour.palette.palette_similarity`; only the way to them is shorter: the
+differences of all pairs are computed together. Where no two requested colours want the same colour of a
+design, each has simply the one that it wants; the few other designs are assigned one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nails.colour.palette import HALF_LIKENESS, PaletteColour, assigned, difference_of, effective_differences
+
+ShownColour = tuple[Sequence[float], float]
+"""A colour of a design: CIELAB (L, a, b) and its share in (0, 1]."""
+
+
+def palette_differences(
+    request: Sequence[PaletteColour], designs: Sequence[Sequence[ShownColour]]
+) -> NDArray[np.float64]:
+    """How far each design's palette is from the requested colours, as one CIEDE2000 difference >= 0: [n].
+
+    Huge for a design without colours, and for a request without any.
+    """
+    if not request:
+        return np.full(len(designs), difference_of(0.0))
+    weights = np.array([colour.weight for colour in request], np.float64)
+    likeness = 1.0 / (1.0 + (colour_differences(request, designs) / HALF_LIKENESS) ** 2)
+    similarity = np.clip(likeness @ (weights / (weights.sum() or 1.0)), 1e-9, 1.0)
+    return HALF_LIKENESS * np.sqrt(np.maximum(0.0, 1.0 / similarity - 1.0))
+
+
+def colour_differences(
+    request: Sequence[PaletteColour], designs: Sequence[Sequence[ShownColour]]
+) -> NDArray[np.float64]:
+    """How much farther each requested colour counts in each design: [n, asked], infinite without colours.
+
+    Those of `nails.colour.palette.match_colours`.
+    """
+    found = np.full((len(designs), len(request)), np.inf)
+    filled = [index for index, design in enumerate(designs) if design]
+    if not request or not filled:
+        return found
+    most = max(len(designs[index]) for index in filled)
+    labs, shares = np.zeros((len(filled), most, 3)), np.zeros((len(filled), most))
+    there = np.zeros((len(filled), most), bool)
+    for row, index in enumerate(filled):
+        count = len(designs[index])
+        labs[row, :count] = [lab for lab, _ in designs[index]]
+        shares[row, :count] = [share for _, share in designs[index]]
+        there[row, :count] = True
+    asked = np.array([colour.lab for colour in request], np.float64)
+    weights = np.array([colour.weight for colour in request], np.float64)
+    difference = effective_differences(asked, weights, labs, shares)
+    difference = np.where(there[:, None, :], difference, np.inf)  # [designs, asked, shown]
+    chosen = difference.min(axis=2)
+    wanted = np.sort(difference.argmin(axis=2), axis=1)
+    for row in np.flatnonzero((wanted[:, 1:] == wanted[:, :-1]).any(axis=1)).tolist():
+        chosen[row] = assigned(difference[row][:, there[row]], weights)[1]
+    found[filled] = chosen
+    return found

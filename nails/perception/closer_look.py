@@ -1,0 +1,88 @@
+"""The second look of `nail_seg`: the part of the photo where nails were found, larger.
+
+A photo of a whole hand shows nails of a dozen model pixels, and one model pixel along their edge is a tenth
+of their area. So the model looks twice: at the whole photo, to learn where the nails are, and at the part
+that holds them, to learn their outlines. The second look replaces the first; where nails already fill the
+photo there is none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nails.perception.nail_decode import NailInstance
+
+# The region is at most this share of the photo's longer side, otherwise a second look shows nothing more.
+WORTH_SHARE = 0.72
+# Room around the nails, as a share of the region's longer side and in diameters of the largest nail.
+ROOM_SHARE, ROOM_NAILS = 0.12, 0.8
+# Never so close that a nail fills more than this share of the view: the model knows nails on fingers.
+LARGEST_NAIL = 0.3
+# What the first look is unsure of does not pull the region away from the rest.
+SURE = 0.6
+
+Region = tuple[int, int, int, int]
+
+
+def closer_region(nails: Sequence[NailInstance], photo_size: tuple[int, int]) -> Region | None:
+    """The part (x0, y0, x1, y1) in whole photo pixels to look at again, or None where it is not worth it.
+
+    `photo_size` is (width, height).
+    """
+    sure = [nail for nail in nails if nail.score >= SURE] or list(nails)
+    if not sure:
+        return None
+    x0, y0 = min(nail.box[0] for nail in sure), min(nail.box[1] for nail in sure)
+    x1, y1 = max(nail.box[2] for nail in sure), max(nail.box[3] for nail in sure)
+    largest = max(max(nail.box[2] - nail.box[0], nail.box[3] - nail.box[1]) for nail in sure)
+    side = max(x1 - x0, y1 - y0)
+    room = max(ROOM_SHARE * side, ROOM_NAILS * largest)
+    side = max(side + 2 * room, largest / LARGEST_NAIL)
+    width, height = photo_size
+    if side > WORTH_SHARE * max(photo_size):
+        return None
+    middle_x, middle_y = (x0 + x1) / 2, (y0 + y1) / 2
+    # A square where the photo allows it; near an edge it moves inwards instead of showing grey.
+    across, down = min(side, width), min(side, height)
+    left = min(max(0.0, middle_x - across / 2), width - across)
+    top = min(max(0.0, middle_y - down / 2), height - down)
+    return (
+        math.floor(left),
+        math.floor(top),
+        min(width, math.ceil(left + across)),
+        min(height, math.ceil(top + down)),
+    )
+
+
+def part_of(image: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
+    """The region of an image [H,W,3], contiguous."""
+    x0, y0, x1, y1 = region
+    return np.ascontiguousarray(image[y0:y1, x0:x1])
+
+
+def placed_in_photo(nails: Sequence[NailInstance], region: Region) -> list[NailInstance]:
+    """Nails found in a region, in the coordinates of the photo."""
+    x, y = region[:2]
+    return [
+        replace(
+            nail,
+            offset=(nail.offset[0] + x, nail.offset[1] + y),
+            box=(nail.box[0] + x, nail.box[1] + y, nail.box[2] + x, nail.box[3] + y),
+            centroid=(nail.centroid[0] + x, nail.centroid[1] + y),
+        )
+        for nail in nails
+    ]
+
+
+def both_looks(
+    first: Sequence[NailInstance], second: Sequence[NailInstance], region: Region
+) -> list[NailInstance]:
+    """Nails of the second look, and those of the first whose middle lies outside its region, best first."""
+    x0, y0, x1, y1 = region
+    outside = [nail for nail in first if not (x0 <= nail.centroid[0] < x1 and y0 <= nail.centroid[1] < y1)]
+    return sorted([*placed_in_photo(second, region), *outside], key=lambda nail: -nail.score)

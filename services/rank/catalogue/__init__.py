@@ -1,0 +1,1 @@
+"""The catalogue: versions behind an alias, their collections and rows in Milvus, and filters over them."""

@@ -1,0 +1,1 @@
+"""Photos of designs: the store, and the blobs that it stands on."""
