@@ -1,10 +1,8 @@
-"""A design as it lies in Milvus, and how it becomes a message again.
+"""A design as it lies in Milvus.
 
 The collections of a catalogue version hold one row per design: `NAME_vN` (the fused vector and all that is
-known), `NAME_align_vN` (the crop's own vector, and what filters need) and `NAME_tokens_vN` (image tokens, for
-aesthetic scores). A design exists if and only if it is in the first; a row that is only in another is the
-rest of an interrupted write and is never shown. A row of tokens counts while its digest is that of the
-design; else it is of an earlier photo or text.
+known) and its companions (`catalogue.companions`). A design exists if and only if it is in the first; a row
+that is only in a companion is the rest of an interrupted write and is never shown.
 """
 
 from __future__ import annotations
@@ -15,21 +13,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from lunula.rank.v1 import rank_service_pb2 as pb
-from lunula.type.v1 import palette_pb2, photo_pb2
+from nails.colour.palette import PaletteColour
 from nails.colour.palette_match import ShownColour
 from nails.language.words import words
+from services.rank.upstream import Box
 
 # Raise when what is stored for an unchanged design changes, so that every design is written anew.
 _DIGEST_VERSION = 1
 
 MAX_VARCHAR_BYTES = 65_535
 NO_VECTOR = (1.0, 0.0)
-"""Milvus wants a vector in every row; this one says nothing and is the shortest that there is."""
+"""Milvus wants a vector in every row; this one carries no information and is the shortest possible."""
 FILTER_FIELDS = ("artist_id", "tags", "attributes", "context")
-"""Scalars that both collections carry."""
+"""Scalars that every searched collection carries."""
 LIGHT_FIELDS = ("facts", "digest")
 """What scoring needs of a row."""
 FULL_FIELDS = (
@@ -46,7 +42,7 @@ FULL_FIELDS = (
 
 @dataclass(frozen=True)
 class DesignText:
-    """What the owner says about a design; validated."""
+    """What the owner says about a design; validated. attributes: in the order of their names."""
 
     design_id: str
     title: str
@@ -55,19 +51,6 @@ class DesignText:
     tags: tuple[str, ...]
     attributes: tuple[tuple[str, str], ...]
     context: str
-
-    @classmethod
-    def of(cls, design: pb.Design) -> DesignText:
-        """The words of a message; attributes in the order of their names."""
-        return cls(
-            design_id=design.design_id,
-            title=design.title,
-            description=design.description,
-            artist_id=design.artist_id,
-            tags=tuple(design.tags),
-            attributes=tuple(sorted(design.attributes.items())),
-            context=design.context,
-        )
 
     @property
     def prose(self) -> str:
@@ -91,33 +74,32 @@ class DesignText:
 
 @dataclass(frozen=True)
 class IndexedDesign:
-    """A design with all that the models said about it; ready to be written.
+    """A design with all that the models made of it; ready to be written.
 
-    design, align: unit vectors of the spaces "design" and "align".
-    photo: key in the blob store. digest: of the words and the photo. tokens: as they are kept, "" for none.
+    vector: of the space "design", unit length. photo: key in the blob store. digest: of text and photo.
+    companions: what is kept in companion collections, by their names.
     """
 
     text: DesignText
-    design: Sequence[float]
-    align: Sequence[float]
+    vector: Sequence[float]
     photo: str
     digest: str
     fingerprint: str
-    palette: palette_pb2.Palette
-    crop_box: photo_pb2.Box
+    palette: Sequence[PaletteColour]
+    crop_box: Box
     index_time_ms: int
-    tokens: str = ""
+    companions: Mapping[str, Any]
 
-    def design_row(self, *, bm25: bool) -> dict[str, Any]:
+    def row(self, *, bm25: bool) -> dict[str, Any]:
         """The row of `NAME_vN`."""
         row = {
-            **self._filter_scalars(),
-            "vector": list(self.design),
+            **filter_scalars(self.text),
+            "vector": list(self.vector),
             "title": self.text.title,
             "description": self.text.description,
             "photo": self.photo,
             "digest": self.digest,
-            "facts": _facts(self.palette, self.crop_box),
+            "facts": _dump_facts(self.palette, self.crop_box),
             "fingerprint": self.fingerprint,
             "index_time_ms": self.index_time_ms,
         }
@@ -125,27 +107,16 @@ class IndexedDesign:
             row["words"] = spaced_words(self.text.prose)
         return row
 
-    def align_row(self) -> dict[str, Any]:
-        """The row of `NAME_align_vN`."""
-        return {**self._filter_scalars(), "vector": list(self.align)}
 
-    def token_row(self) -> dict[str, Any]:
-        """The row of `NAME_tokens_vN`. Its digest tells which state of the design the tokens are of."""
-        return {
-            "design_id": self.text.design_id,
-            "vector": list(NO_VECTOR),
-            "digest": self.digest,
-            "tokens": self.tokens,
-        }
-
-    def _filter_scalars(self) -> dict[str, Any]:
-        return {
-            "design_id": self.text.design_id,
-            "artist_id": self.text.artist_id,
-            "tags": list(self.text.tags),
-            "attributes": [attribute_token(name, value) for name, value in self.text.attributes],
-            "context": self.text.context,
-        }
+def filter_scalars(text: DesignText) -> dict[str, Any]:
+    """The id, and the fields that filters look at: every collection that is searched has them."""
+    return {
+        "design_id": text.design_id,
+        "artist_id": text.artist_id,
+        "tags": list(text.tags),
+        "attributes": [attribute_token(name, value) for name, value in text.attributes],
+        "context": text.context,
+    }
 
 
 def attribute_token(name: str, value: str) -> str:
@@ -166,25 +137,24 @@ def spaced_words(text: str) -> str:
     return encoded[:MAX_VARCHAR_BYTES].decode(errors="ignore").rpartition(" ")[0]
 
 
-def palette_of(row: Mapping[str, Any]) -> palette_pb2.Palette:
-    """The stored palette of a row; empty when the photo shows no nails."""
-    colours = json.loads(row["facts"])["palette"]
-    return palette_pb2.Palette(
-        colours=[
-            palette_pb2.PaletteColour(
-                colour=palette_pb2.LabColour(l=lab[0], a=lab[1], b=lab[2]), weight=weight, name=name
-            )
-            for lab, weight, name in colours
-        ]
-    )
+def read_palette(row: Mapping[str, Any]) -> tuple[PaletteColour, ...]:
+    """The stored palette of a row; empty where the photo shows no nails."""
+    stored = json.loads(row["facts"])["palette"]
+    return tuple(PaletteColour((lab[0], lab[1], lab[2]), weight, name) for lab, weight, name in stored)
 
 
-def colours_of(row: Mapping[str, Any]) -> list[ShownColour]:
+def read_colours(row: Mapping[str, Any]) -> list[ShownColour]:
     """The stored palette of a row as plain numbers, which is quicker where hundreds are compared."""
     return [(lab, weight) for lab, weight, _ in json.loads(row["facts"])["palette"]]
 
 
-def text_of(row: Mapping[str, Any]) -> DesignText:
+def read_crop_box(row: Mapping[str, Any]) -> Box | None:
+    """The stored crop box of a row."""
+    box = json.loads(row["facts"])["crop_box"]
+    return None if box is None else (box[0], box[1], box[2], box[3])
+
+
+def read_text(row: Mapping[str, Any]) -> DesignText:
     """What the owner said, read back from a full row."""
     attributes = (token.partition("=") for token in row["attributes"])
     return DesignText(
@@ -198,34 +168,6 @@ def text_of(row: Mapping[str, Any]) -> DesignText:
     )
 
 
-def design_message(row: Mapping[str, Any], *, photo_uri: str, photo: bytes | None = None) -> pb.Design:
-    """The message of a full row; `photo` only where it was asked for."""
-    text = text_of(row)
-    design = pb.Design(
-        design_id=text.design_id,
-        title=text.title,
-        description=text.description,
-        artist_id=text.artist_id,
-        tags=text.tags,
-        attributes=dict(text.attributes),
-        context=text.context,
-        photo_uri=photo_uri,
-        palette=palette_of(row),
-        index_time=Timestamp(),
-        fingerprint=row["fingerprint"],
-    )
-    design.index_time.FromMilliseconds(int(row["index_time_ms"]))
-    box = json.loads(row["facts"])["crop_box"]
-    if box is not None:
-        design.crop_box.CopyFrom(photo_pb2.Box(x0=box[0], y0=box[1], x1=box[2], y1=box[3]))
-    if photo is not None:
-        design.photo.data = photo
-    return design
-
-
-def _facts(palette: palette_pb2.Palette, box: photo_pb2.Box) -> str:
-    colours = [
-        [[entry.colour.l, entry.colour.a, entry.colour.b], entry.weight, entry.name]
-        for entry in palette.colours
-    ]
-    return json.dumps({"palette": colours, "crop_box": [box.x0, box.y0, box.x1, box.y1]})
+def _dump_facts(palette: Sequence[PaletteColour], box: Box) -> str:
+    colours = [[list(colour.lab), colour.weight, colour.name] for colour in palette]
+    return json.dumps({"palette": colours, "crop_box": list(box)})

@@ -1,15 +1,14 @@
-"""The collections of a catalogue version: their names, fields and indexes."""
+"""Fields and indexes of a catalogue version's collections."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pymilvus import DataType, Function, FunctionType, MilvusClient
 
+from services.rank.catalogue.companion import Companion
 from services.rank.catalogue.milvus import Capabilities
-from services.rank.catalogue.rows import MAX_VARCHAR_BYTES, NO_VECTOR
+from services.rank.catalogue.rows import MAX_VARCHAR_BYTES
 
 _VARCHARS = {
     # Bytes; four to a character.
@@ -24,29 +23,15 @@ _VARCHARS = {
 }
 
 
-@dataclass(frozen=True)
-class Collections:
-    """The collections of a version. design, align: their names; dimensions of their vectors.
-
-    tokens: name of the third, "" where the version keeps no image tokens.
-    """
-
-    design: str
-    align: str
-    design_dimensions: int
-    align_dimensions: int
-    tokens: str = ""
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        """Names in the order of writing: the one that makes a design exist is the last."""
-        return (*([self.tokens] if self.tokens else []), self.align, self.design)
-
-
-def _base_schema(dimensions: int) -> Any:
+def _keyed_schema(dimensions: int) -> Any:
     schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("design_id", DataType.VARCHAR, max_length=128, is_primary=True)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimensions)
+    return schema
+
+
+def _searched_schema(dimensions: int) -> Any:
+    schema = _keyed_schema(dimensions)
     for name in ("artist_id", "context"):
         schema.add_field(name, DataType.VARCHAR, max_length=_VARCHARS[name])
     schema.add_field("tags", DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=64, max_length=256)
@@ -56,14 +41,9 @@ def _base_schema(dimensions: int) -> Any:
     return schema
 
 
-def align_schema(names: Collections) -> Any:
-    """Of the second collection: the crop's vector, and the scalars that filters need."""
-    return _base_schema(names.align_dimensions)
-
-
-def design_schema(names: Collections, can: Capabilities) -> Any:
+def design_schema(dimensions: int, can: Capabilities) -> Any:
     """Of the first collection: the fused vector and everything that is known of a design."""
-    schema = _base_schema(names.design_dimensions)
+    schema = _searched_schema(dimensions)
     for name in ("title", "description", "photo", "digest", "facts", "fingerprint"):
         schema.add_field(name, DataType.VARCHAR, max_length=_VARCHARS[name])
     schema.add_field("index_time_ms", DataType.INT64)
@@ -87,32 +67,37 @@ def design_schema(names: Collections, can: Capabilities) -> Any:
     return schema
 
 
-def token_schema() -> Any:
-    """Of the third collection: image tokens as a text, and the digest of the design that they are of."""
-    schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
-    schema.add_field("design_id", DataType.VARCHAR, max_length=128, is_primary=True)
-    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=len(NO_VECTOR))
-    schema.add_field("digest", DataType.VARCHAR, max_length=_VARCHARS["digest"])
-    schema.add_field("tokens", DataType.VARCHAR, max_length=MAX_VARCHAR_BYTES)
+def companion_schema(companion: Companion[Any], dimensions: int) -> Any:
+    """Of a companion: scalars for filters where it is searched, else the digest of the design."""
+    if companion.searched:
+        schema = _searched_schema(dimensions)
+    else:
+        schema = _keyed_schema(dimensions)
+        schema.add_field("digest", DataType.VARCHAR, max_length=_VARCHARS["digest"])
+    for name, length in companion.texts().items():
+        schema.add_field(name, DataType.VARCHAR, max_length=length)
     return schema
 
 
-def tells_photos(described: Mapping[str, Any]) -> bool:
-    """Whether the third collection, as Milvus describes it, has the digests that tokens are known by."""
-    return any(field["name"] == "digest" for field in described["fields"])
-
-
-def indexes(client: Any, names: Collections, collection: str, can: Capabilities) -> Any:
-    """The indexes of one of a version's collections."""
+def design_indexes(client: Any, can: Capabilities) -> Any:
+    """The indexes of the first collection."""
     indexes = client.prepare_index_params()
-    if collection == names.tokens:
-        indexes.add_index("vector", index_type="FLAT", metric_type="COSINE")
-        return indexes
-    indexes.add_index("vector", index_type=can.index_type, metric_type="COSINE", **_parameters(can))
-    if collection == names.design and can.bm25:
+    _add_dense(indexes, can)
+    if can.bm25:
         indexes.add_index("words_sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
     return indexes
 
 
-def _parameters(can: Capabilities) -> dict[str, Any]:
-    return {"params": can.index_params} if can.index_params else {}
+def companion_indexes(client: Any, companion: Companion[Any], can: Capabilities) -> Any:
+    """The indexes of a companion; one that is only read by id has the cheapest."""
+    indexes = client.prepare_index_params()
+    if companion.searched:
+        _add_dense(indexes, can)
+    else:
+        indexes.add_index("vector", index_type="FLAT", metric_type="COSINE")
+    return indexes
+
+
+def _add_dense(indexes: Any, can: Capabilities) -> None:
+    parameters = {"params": can.index_params} if can.index_params else {}
+    indexes.add_index("vector", index_type=can.index_type, metric_type="COSINE", **parameters)
