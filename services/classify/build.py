@@ -9,7 +9,6 @@ from prometheus_client import CollectorRegistry
 
 from lunula.classify.v1 import classify_service_pb2 as pb
 from lunula.classify.v1 import classify_service_pb2_grpc as pb_grpc
-from lunula.type.v1 import response_info_pb2
 from services.classify.calibration import Calibration
 from services.classify.enrolment import Enrolment
 from services.classify.identify import Identifier, read_labels
@@ -24,6 +23,7 @@ from services.intake.photos import PhotoIntake
 from services.kit.concurrency.lazy import Late
 from services.kit.errors import FailedPrecondition
 from services.kit.inference import InferenceBackend, ModelMetadata, build_backend, model_versions
+from services.kit.models import ModelVersion
 from services.kit.server import Service
 
 NAME = pb.DESCRIPTOR.services_by_name["ClassifyService"].full_name
@@ -70,9 +70,7 @@ async def serve_on(
         async def parts() -> ClassifyParts:
             image = await backend.metadata(ARTIST_IMAGE)
             made = _parts(backend, intake, image, labels, text_model, references, label_table)
-            text_version = response_info_pb2.ModelVersion(
-                name=ARTIST_TEXT, version="1", fingerprint=text_model.fingerprint
-            )
+            text_version = ModelVersion(ARTIST_TEXT, "1", text_model.fingerprint)
             return ClassifyParts(*made, models=(*await model_versions(backend, MODELS), text_version))
 
         late = Late(backend, MODELS, parts)

@@ -11,7 +11,6 @@ from typing import Any
 
 from lunula.classify.v1 import classify_service_pb2 as pb
 from lunula.classify.v1 import classify_service_pb2_grpc as pb_grpc
-from lunula.type.v1 import response_info_pb2
 from services.classify.enrol import check_enrollable, record_of
 from services.classify.enrolment import Enrolment
 from services.classify.identify import Identified, Identifier
@@ -25,6 +24,7 @@ from services.kit.concurrency.lazy import Late
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import LunulaError
+from services.kit.models import ModelVersion
 from services.kit.scope import current_deadline, response_info
 from services.kit.timings import collect, stage
 
@@ -42,7 +42,7 @@ class ClassifyParts:
     references: References | None
     space: str
     dim: int
-    models: tuple[response_info_pb2.ModelVersion, ...]
+    models: tuple[ModelVersion, ...]
 
 
 class ClassifyServicer(pb_grpc.ClassifyServiceServicer):

@@ -10,7 +10,7 @@ from typing import Any
 
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
-from lunula.type.v1 import photo_pb2, response_info_pb2
+from lunula.type.v1 import photo_pb2
 from nails.perception.quality import Flag
 from services.crop.findings import Box, CropOptions, CroppedPhoto, FoundHand, FoundNail, Point
 from services.crop.pipeline import CropPipeline
@@ -21,6 +21,7 @@ from services.intake.photos import PhotoSource
 from services.kit.concurrency.lazy import Late
 from services.kit.deadline import Deadline
 from services.kit.errors import LunulaError, to_item_error
+from services.kit.models import ModelVersion
 from services.kit.scope import current_deadline, response_info
 from services.kit.timings import collect
 
@@ -30,7 +31,7 @@ class CropParts:
     """What needs the model server's answer before it can be made. models: named in every response."""
 
     pipeline: CropPipeline
-    models: tuple[response_info_pb2.ModelVersion, ...]
+    models: tuple[ModelVersion, ...]
 
 
 class CropServicer(pb_grpc.CropServiceServicer):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lunula.embed.v1 import embed_service_pb2 as pb
 from lunula.embed.v1 import embed_service_pb2_grpc as pb_grpc
-from lunula.type.v1 import response_info_pb2, vector_pb2
+from lunula.type.v1 import vector_pb2
 from nails.aesthetic.tokens import Packing
 from services.embed.designs import DesignPipeline, DesignSources, DesignVectors
 from services.embed.queries import QueryPipeline, Request, RequestVectors
@@ -27,6 +27,7 @@ from services.intake.texts import check_text
 from services.kit.concurrency.lazy import Late
 from services.kit.deadline import Deadline
 from services.kit.errors import LunulaError, to_item_error
+from services.kit.models import ModelVersion
 from services.kit.scope import current_deadline, response_info
 from services.kit.timings import collect
 
@@ -39,7 +40,7 @@ class EmbedParts:
     queries: QueryPipeline
     encoder: TextEncoder
     spaces: Spaces
-    models: tuple[response_info_pb2.ModelVersion, ...]
+    models: tuple[ModelVersion, ...]
 
 
 class EmbedServicer(pb_grpc.EmbedServiceServicer):

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from lunula.type.v1 import response_info_pb2
-
 _COMPACT_ABOVE = 256  # intervals of one stage; a long stream must not grow without bound
 
 
@@ -48,13 +46,6 @@ class StageTimings:
                 name: 1000 * sum(end - start for start, end in _union(intervals))
                 for name, intervals in self._intervals.items()
             }
-
-    def to_proto(self) -> list[response_info_pb2.StageTiming]:
-        """The timings of `ResponseInfo`."""
-        return [
-            response_info_pb2.StageTiming(stage=name, milliseconds=ms)
-            for name, ms in self.milliseconds().items()
-        ]
 
     def add(self, name: str, start: float, end: float) -> None:
         """Count an interval given by two readings of the clock (`time.perf_counter` unless replaced)."""

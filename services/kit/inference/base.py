@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lunula.type.v1 import response_info_pb2
 from services.kit.deadline import Deadline
 from services.kit.errors import InvalidArgument, NotFound
+from services.kit.models import ModelVersion
 
 CANARY_AXIS = 4  # size that a canary inference gives to every dynamic axis
 
@@ -49,6 +49,11 @@ class ModelMetadata:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def identity(self) -> ModelVersion:
+        """What responses say of the model."""
+        return ModelVersion(self.name, self.version, self.fingerprint)
 
 
 class InferenceBackend(Protocol):
@@ -152,12 +157,6 @@ def all_ready(backend: InferenceBackend, models: Iterable[str]) -> Callable[[], 
     return ready
 
 
-async def model_versions(
-    backend: InferenceBackend, models: Iterable[str]
-) -> list[response_info_pb2.ModelVersion]:
-    """The models of `ResponseInfo`."""
-    found = [await backend.metadata(name) for name in models]
-    return [
-        response_info_pb2.ModelVersion(name=meta.name, version=meta.version, fingerprint=meta.fingerprint)
-        for meta in found
-    ]
+async def model_versions(backend: InferenceBackend, models: Iterable[str]) -> list[ModelVersion]:
+    """The versions that the backend serves of `models`, in their order. Raises NotFound MODEL_NOT_FOUND."""
+    return [(await backend.metadata(name)).identity for name in models]

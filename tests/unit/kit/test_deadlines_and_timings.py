@@ -9,7 +9,8 @@ import pytest
 
 from services.kit.deadline import Deadline
 from services.kit.errors import DeadlineExceeded
-from services.kit.scope import CallScope, bind, current_deadline, current_scope, response_info
+from services.kit.models import ModelVersion
+from services.kit.scope import CallScope, bind, current_deadline, current_scope, read_models, response_info
 from services.kit.timings import StageTimings, collect, current, record, stage
 
 
@@ -78,10 +79,16 @@ def test_intervals_that_overlap_are_counted_once(clock: Clock) -> None:
     timings.add("inference", 6.0, 7.0)
     timings.add("queue", 0.0, 1.0)
     assert timings.milliseconds() == {"inference": 4000.0, "queue": 1000.0}
-    assert [(timing.stage, timing.milliseconds) for timing in timings.to_proto()] == [
-        ("inference", 4000.0),
-        ("queue", 1000.0),
-    ]
+    with bind(CallScope("/lunula.Test", "r1", Deadline.never(), timings=timings)):
+        assert [(timing.stage, timing.milliseconds) for timing in response_info().timings] == [
+            ("inference", 4000.0),
+            ("queue", 1000.0),
+        ]
+
+
+def test_response_info_names_the_models_and_gives_them_back() -> None:
+    models = (ModelVersion("nail_seg", "1", "ab"), ModelVersion("hand_detect", "2", "cd"))
+    assert read_models(response_info(models)) == models
 
 
 def test_a_recorded_length_is_an_interval_that_ends_now(clock: Clock) -> None:
