@@ -1,70 +1,89 @@
 """One score out of what the channels of a search measured, with its breakdown.
 
-Every channel's raw measure is brought to [0, 1] by a fixed, rising map that knows nothing of the other hits,
-so that a score means the same on every page and for every request:
+Every channel's raw measure is brought to [0, 1] by a fixed, monotone map that knows nothing of the other
+hits, so that a score means the same on every page and for every request:
 
-design       cosine c of the fused vectors        1 / (1 + exp(-(c - middle) / width))
-description  BM25 score s >= 0                    s / (s + half)
-palette      CIEDE2000 difference d >= 0          1 / (1 + (d / half)^2), falling in d
-reference    cosine c of the align vectors        as design, with its own middle and width
+Logistic(middle, width)   cosines c                1 / (1 + exp(-(c - middle) / width))
+Saturating(half)          BM25 scores s >= 0       s / (s + half)
+Falling(half)             differences d >= 0       1 / (1 + (d / half)^2)
 
-The numbers of these maps (`Scale`) and the weights of the channels are below, in one place, with the command
-that chose them. A channel without input takes no part, and the weights of the others are scaled to sum to 1.
-Contributions are cut to whole multiples of 2^-20: their sums are exact in float32 and float64 and in any
-order, so that whoever adds up the terms gets the score to the last bit.
+A channel without input takes no part, and the weights of the others are scaled to sum to 1. Contributions are
+cut to whole multiples of 2^-20: their sums are exact in float32 and float64 and in any order, so that whoever
+adds up the terms gets the score to the last bit.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-CHANNELS = ("design", "description", "palette", "reference")
+_GRID = 2.0**20
+
+Measures = Mapping[str, float | None]
+"""What each channel measured of one design, by channel; None where it could not."""
+
+
+class Map(Protocol):
+    """Brings a raw measure to [0, 1]; never falls as the match gets better."""
+
+    def __call__(self, raw: float, /) -> float:
+        """Raises ValueError for a measure that is not finite."""
+        ...
 
 
 @dataclass(frozen=True)
-class Scale:
-    """Numbers of the maps; all but the middles positive.
+class Logistic:
+    """Of cosines. middle: the one that counts half. width > 0: their spread."""
 
-    design_middle, reference_middle: the cosine that counts half, between what matching pairs and what others
-    have (crops of any two nail photos are much alike, hence the higher one). design_width, reference_width:
-    their spread. bm25_half: the BM25 score that counts half, that of several rare words. palette_half: the
-    CIEDE2000 difference that counts half, a shade.
-    """
+    middle: float
+    width: float
 
-    design_middle: float = 0.75
-    design_width: float = 0.15
-    reference_middle: float = 0.75
-    reference_width: float = 0.15
-    bm25_half: float = 24.0
-    palette_half: float = 20.0
+    def __call__(self, raw: float, /) -> float:
+        """Rises."""
+        value = (_finite(raw) - self.middle) / self.width
+        if value >= 0:
+            return 1.0 / (1.0 + math.exp(-value))
+        grown = math.exp(max(value, -700.0))
+        return grown / (1.0 + grown)
 
 
-# Chosen by `lunula eval channels --data BENCH` (docs/search.md) on the 400 validation photos of
-# `lunula data synth --kind designs --splits train=8625,val=400,test=1600 --seed 41 --size 512`, half of them
-# described, in 800 askings. MRR 51.5 -> 52.6 % on requests that had no part in the choice (95 % of bootstraps
-# +0.2 to +2.0), with the models trained on that folder. To be chosen again with every new set of models. The
-# reference's numbers: by hand.
-DEFAULT_SCALE = Scale()
-DEFAULT_WEIGHTS: Mapping[str, float] = {
-    "design": 0.7,
-    "description": 0.05,
-    "palette": 0.25,
-    "reference": 0.3,
-}
+@dataclass(frozen=True)
+class Saturating:
+    """Of scores without an upper bound. half > 0: the one that counts half."""
 
-_GRID = 2.0**20
+    half: float
+
+    def __call__(self, raw: float, /) -> float:
+        """Rises; 0 for scores below 0."""
+        positive = max(0.0, _finite(raw))
+        return positive / (positive + self.half)
+
+
+@dataclass(frozen=True)
+class Falling:
+    """Of differences. half > 0: the one that counts half."""
+
+    half: float
+
+    def __call__(self, raw: float, /) -> float:
+        """Falls; 1 for differences of 0 and below."""
+        return 1.0 / (1.0 + (max(0.0, _finite(raw)) / self.half) ** 2)
+
+
+Maps = Mapping[str, Map]
+"""The map of each channel, by channel."""
 
 
 @dataclass(frozen=True)
 class Term:
     """One channel's part of a score; every number survives float32 unchanged.
 
-    raw: as measured. normalised: in [0, 1], larger is better. weight: those of a score sum to 1.
-    contribution: normalised * weight, cut to a multiple of 2^-20.
+    raw: as measured, 0 where nothing was. normalised: in [0, 1], larger is better. weight: those of a score
+    sum to 1. contribution: normalised * weight, cut to a multiple of 2^-20.
     """
 
     channel: str
@@ -74,95 +93,56 @@ class Term:
     contribution: float
 
 
-def normalise(channel: str, raw: float, scale: Scale = DEFAULT_SCALE) -> float:
-    """A raw measure brought to [0, 1]; never falls as the match gets better.
+def share_weights(weights: Mapping[str, float], available: Iterable[str]) -> dict[str, float]:
+    """Weights of the available channels, in that order, scaled to sum to 1.
 
-    Raises ValueError for an unknown channel or a measure that is not finite.
-    """
-    if not math.isfinite(raw):
-        raise ValueError(f"the raw measure of {channel} is not finite")
-    if channel == "design":
-        return _logistic((raw - scale.design_middle) / scale.design_width)
-    if channel == "reference":
-        return _logistic((raw - scale.reference_middle) / scale.reference_width)
-    if channel == "description":
-        positive = max(0.0, raw)
-        return positive / (positive + scale.bm25_half)
-    if channel == "palette":
-        return 1.0 / (1.0 + (max(0.0, raw) / scale.palette_half) ** 2)
-    raise ValueError(f"unknown channel {channel!r}")
-
-
-def channel_weights(weights: Mapping[str, float], available: Mapping[str, bool]) -> dict[str, float]:
-    """Weights of the available channels, scaled to sum to 1 (all zero where none has a positive weight).
-
-    Raises ValueError for an unknown channel and for weights that are negative or not finite.
+    All are zero where none is positive. Raises ValueError for weights that are negative or not finite.
     """
     for channel, weight in weights.items():
-        if channel not in CHANNELS:
-            raise ValueError(f"unknown channel {channel!r}")
         if not math.isfinite(weight) or weight < 0:
             raise ValueError(f"the weight of {channel} must be finite and not negative")
-    kept = {name: float(weights.get(name, 0.0)) for name in CHANNELS if available.get(name, False)}
+    kept = {channel: float(weights.get(channel, 0.0)) for channel in available}
     largest = max(kept.values(), default=0.0)
     if largest <= 0:
         return dict.fromkeys(kept, 0.0)
     # Divided by the largest first: the sum of huge weights would overflow.
-    scaled = {name: weight / largest for name, weight in kept.items()}
+    scaled = {channel: weight / largest for channel, weight in kept.items()}
     total = sum(scaled.values())
-    return {name: weight / total for name, weight in scaled.items()}
+    return {channel: weight / total for channel, weight in scaled.items()}
 
 
-def score_of(raw: Mapping[str, float | None], shares: Mapping[str, float]) -> float:
+def relevance(measures: Measures, shares: Mapping[str, float], maps: Maps) -> float:
     """The score of one hit in [0, 1], to the bit the one that `fuse` gives.
 
-    shares: of `channel_weights`, computed once for all hits of a search, times the `part` of `fuse`.
+    shares: of `share_weights`, computed once for all hits of a search; times less than 1 where something else
+    has a part of the score (nails.aesthetic.rerank).
     """
-    return sum(_contribution(channel, raw.get(channel), share)[1] for channel, share in shares.items())
+    return sum(_contribute(channel, measures, share, maps)[1] for channel, share in shares.items())
 
 
-def fuse(
-    raw: Mapping[str, float | None],
-    weights: Mapping[str, float] | None = None,
-    *,
-    available: Mapping[str, bool] | None = None,
-    part: float = 1.0,
-) -> tuple[float, list[Term]]:
-    """The score of one hit in [0, part] and its terms, in the order of CHANNELS.
+def fuse(measures: Measures, shares: Mapping[str, float], maps: Maps) -> tuple[float, list[Term]]:
+    """The score of one hit, and a term for each channel of `shares`, in their order.
 
-    raw: what each channel measured for this hit; None where it measured nothing. available: the channels that
-    the *request* has input for, where that differs: one of those with a raw of None contributes 0 but keeps
-    its weight, so that hits of one search are weighed alike. Without it the channels with a raw take part.
-    part: what the weights of these channels sum to where beauty has the rest (nails.aesthetic.rerank).
+    A channel that measured nothing of this hit contributes 0 but keeps its weight, so that the hits of one
+    search are weighed alike. Raises ValueError for a measure that is not finite, KeyError for a channel
+    without a map.
     """
-    weights = DEFAULT_WEIGHTS if weights is None else weights
-    taking_part = {name: raw.get(name) is not None for name in CHANNELS} if available is None else available
-    unknown = set(raw) - set(CHANNELS)
-    if unknown:
-        raise ValueError(f"unknown channel {sorted(unknown)[0]!r}")
     terms: list[Term] = []
     score = 0.0
-    for channel, share in channel_weights(weights, taking_part).items():
-        weight = part * share
-        measured = raw.get(channel)
-        normalised, contribution = _contribution(channel, measured, weight)
+    for channel, share in shares.items():
+        normalised, contribution = _contribute(channel, measures, share, maps)
+        measured = measures.get(channel)
         score += contribution
         terms.append(
             Term(
                 channel=channel,
                 raw=float(np.float32(0.0 if measured is None else measured)),
                 normalised=float(np.float32(normalised)),
-                weight=float(np.float32(weight)),
+                weight=float(np.float32(share)),
                 contribution=contribution,
             )
         )
     return score, terms
-
-
-def _contribution(channel: str, measured: float | None, share: float) -> tuple[float, float]:
-    """(normalised, contribution) of a channel's measure."""
-    normalised = 0.0 if measured is None else normalise(channel, measured)
-    return normalised, cut(normalised * share)
 
 
 def cut(value: float) -> float:
@@ -170,8 +150,14 @@ def cut(value: float) -> float:
     return math.floor(value * _GRID) / _GRID
 
 
-def _logistic(value: float) -> float:
-    if value >= 0:
-        return 1.0 / (1.0 + math.exp(-value))
-    grown = math.exp(max(value, -700.0))
-    return grown / (1.0 + grown)
+def _contribute(channel: str, measures: Measures, share: float, maps: Maps) -> tuple[float, float]:
+    """(normalised, contribution) of a channel's measure."""
+    measured = measures.get(channel)
+    normalised = 0.0 if measured is None else maps[channel](measured)
+    return normalised, cut(normalised * share)
+
+
+def _finite(raw: float) -> float:
+    if not math.isfinite(raw):
+        raise ValueError("the raw measure is not finite")
+    return raw

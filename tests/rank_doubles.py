@@ -2,7 +2,7 @@
 
 A text is the sum of fixed random directions, one a word, so that texts with common words are near each other.
 A photo is a direction of its own, drawn from its bytes. Palettes are the photo's mean colour. Image tokens
-are all equal to how beautiful a test says that the photo is, and the model's double reads them as the score.
+all equal the aesthetic score that a test gives the photo, and the model's double reads them as that.
 """
 
 from __future__ import annotations
@@ -62,14 +62,15 @@ def unit(vector: NDArray[np.float64]) -> list[float]:
 class Doubles:
     """What both servers consult. Tests turn its knobs while the servers run.
 
-    generation: part of every fingerprint, as if the models were exchanged. beauties: of photos, 5 for others.
+    generation: part of every fingerprint, as if the models were exchanged. aesthetic_scores: of photos, 5 for
+    others.
     tokenless: the models give no image tokens. gate: open unless closed; work
     waits before it. calls: how often each method was called.
     """
 
     def __init__(self) -> None:
         self.generation = "a"
-        self.beauties: dict[bytes, float] = {}
+        self.aesthetic_scores: dict[bytes, float] = {}
         self.tokenless = False
         self.calls: dict[str, int] = {"crop": 0, "designs": 0, "queries": 0, "texts": 0}
         self.error: LunulaError | None = None
@@ -238,7 +239,7 @@ class EmbedDouble(embed_grpc.EmbedServiceServicer):
         )
 
     def _tokens(self, data: bytes, packing: Packing) -> dict[str, Any]:
-        tokens = np.full((49, TOKEN_DIMENSIONS), self._doubles.beauties.get(data, 5.0), np.float32)
+        tokens = np.full((49, TOKEN_DIMENSIONS), self._doubles.aesthetic_scores.get(data, 5.0), np.float32)
         return {
             "tokens": embed_pb.ImageTokens(
                 data=pack(tokens, packing),

@@ -12,7 +12,7 @@ from evaluation.aesthetic.rerank_labels import DEPTH, Pool, Request
 from evaluation.aesthetic.rerank_weights import Asked, agrees
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
-from nails.aesthetic.rerank import AESTHETIC, RELEVANT, Standing
+from nails.aesthetic.rerank import AESTHETIC, RELEVANT, RerankStatus
 from services.kit.client import call
 
 SMALL: Final = 0.02
@@ -42,9 +42,9 @@ async def ask(stub: rank_grpc.RankServiceAsyncStub, request: Request) -> Asked:
             found = [term for term in hit.terms if term.channel == AESTHETIC]
             if not found:
                 raise RequestError(f"{request.text!r}: no beauty was judged; is there a model aesthetic?")
-            if found[0].note in (Standing.IRRELEVANT.value, Standing.BEYOND.value):
+            if found[0].note in (RerankStatus.IRRELEVANT.value, RerankStatus.BEYOND_HEAD.value):
                 break  # these are behind all that are judged
-            if found[0].note == Standing.SCORED.value:
+            if found[0].note == RerankStatus.SCORED.value:
                 beauty[hit.design.design_id] = found[0].normalised
     return Asked(request.id, tuple(ids), tuple(relevance), tuple(beauty.get(name) for name in ids))
 

@@ -25,6 +25,7 @@ from evaluation.retrieval.channel_weights import (
     PRESENT,
     Asking,
     Askings,
+    Scale,
     Setting,
     choose,
     figures_of,
@@ -34,7 +35,6 @@ from evaluation.retrieval.channel_weights import (
 )
 from evaluation.retrieval.nailstar import Entry, read
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
-from nails.fusion import Scale
 from services.kit.client import connect
 
 SPLITS = ("val", "train")
@@ -240,12 +240,12 @@ def _show(report: Mapping[str, Any]) -> None:
         console.print(f"chosen on half {number}: {_line(setting)}", highlight=False, soft_wrap=True)
     console.print(f"now:             {_line(report['present'])}", highlight=False, soft_wrap=True)
     console.print(f"chosen on all:   {_line(report['chosen'])}", highlight=False, soft_wrap=True)
-    console.print("\nfor nails/fusion.py:", highlight=False)
+    console.print("\nfor services/rank/search/channels:", highlight=False)
     console.print(source_of(report["chosen"]), highlight=False, markup=False)
 
 
 def source_of(setting: Mapping[str, Mapping[str, float]]) -> str:
-    """The lines of nails/fusion.py that say this setting."""
+    """Weights and maps of this setting, for the files of the channels."""
     weights = "".join(f'    "{name}": {value:g},\n' for name, value in setting["weights"].items())
     fields = "".join(f"    {name}: float = {value:g}\n" for name, value in setting["scale"].items())
     return f"DEFAULT_WEIGHTS: Mapping[str, float] = {{\n{weights}}}\n\n{fields}"

@@ -1,7 +1,7 @@
 """Choosing how the channels of a search are weighed, offline, from what the channels measured.
 
 Every asking of a request is kept with the raw measures of all its hits. Scores of other weights and other
-maps (`nails.fusion.Scale`) then follow without asking again, so that thousands of settings can be compared.
+maps (`Scale`) then follow without asking again, so that thousands of settings can be compared.
 The best has the highest mean reciprocal rank of the first target; among equals the highest hit@10; among
 those the one nearest to where the search began, because a flat top says nothing.
 
@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.fusion import CHANNELS, DEFAULT_SCALE, DEFAULT_WEIGHTS, Scale
+from nails.fusion import Falling, Logistic, Map, Saturating
 
 TUNED: Final = ("design", "description", "palette")
 """Requests of the benchmark have no reference; its weight and its map stay as they are."""
@@ -58,6 +58,27 @@ class Asking:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """Numbers of the channels' maps (nails.fusion); all but the middles positive."""
+
+    design_middle: float = 0.75
+    design_width: float = 0.15
+    reference_middle: float = 0.75
+    reference_width: float = 0.15
+    bm25_half: float = 24.0
+    palette_half: float = 20.0
+
+    def maps(self) -> dict[str, Map]:
+        """The map of each channel."""
+        return {
+            "design": Logistic(self.design_middle, self.design_width),
+            "description": Saturating(self.bm25_half),
+            "palette": Falling(self.palette_half),
+            "reference": Logistic(self.reference_middle, self.reference_width),
+        }
+
+
+@dataclass(frozen=True)
 class Setting:
     """Weights of the channels, and the maps that bring their measures to [0, 1]."""
 
@@ -65,7 +86,9 @@ class Setting:
     scale: Scale
 
 
-PRESENT: Final = Setting(dict(DEFAULT_WEIGHTS), DEFAULT_SCALE)
+PRESENT: Final = Setting({"design": 0.7, "description": 0.05, "palette": 0.25, "reference": 0.3}, Scale())
+"""What RankService has (services/rank/search/channels); a test holds the two together."""
+CHANNELS: Final = tuple(PRESENT.weights)
 
 
 @dataclass(frozen=True)
@@ -143,7 +166,7 @@ class Askings:
         return np.round(scores, 6)
 
     def _normalised(self, channel: str, scale: Scale) -> Values:
-        """`nails.fusion.normalise` of all hits at once."""
+        """The maps of nails.fusion for all hits at once."""
         key = (channel, _relevant(channel, scale))
         if key not in self._mapped:
             if len(self._mapped) > 64:
@@ -251,7 +274,7 @@ def _relevant(channel: str, scale: Scale) -> Scale:
         "description": ("bm25_half",),
         "palette": ("palette_half",),
     }[channel]
-    return replace(DEFAULT_SCALE, **{name: getattr(scale, name) for name in names})
+    return replace(Scale(), **{name: getattr(scale, name) for name in names})
 
 
 def _normalised(channel: str, raw: Values, scale: Scale) -> Values:

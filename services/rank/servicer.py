@@ -12,62 +12,63 @@ from lunula.rank.v1 import rank_service_pb2_grpc as pb_grpc
 from lunula.type.v1 import photo_pb2
 from services.intake.items import check_batch_size, run_batch, run_stream, settle
 from services.intake.texts import check_text
-from services.kit.client import Backoff
 from services.kit.deadline import Deadline
-from services.kit.errors import FailedPrecondition, LunulaError, NotFound, Unavailable, to_item_error
+from services.kit.errors import NotFound
 from services.kit.scope import current_deadline, response_info
 from services.kit.timings import stage
-from services.rank.catalogue.filters import expression
-from services.rank.catalogue.rows import FULL_FIELDS, design_message
+from services.rank.catalogue.rows import FULL_FIELDS
 from services.rank.catalogue.store import Store
-from services.rank.catalogue.versions import Catalogue, Space, Version
-from services.rank.clients import Peers, check_fingerprint
-from services.rank.ingest.pipeline import Ingest
-from services.rank.messages import hit_message, read_search, score_item
+from services.rank.catalogue.version import Version
+from services.rank.catalogue.versions import Catalogue
+from services.rank.catalogue.view import Row
+from services.rank.ingest.pipeline import IndexOutcome, Ingest
+from services.rank.messages import (
+    design_message,
+    index_message,
+    read_design,
+    read_filters,
+    read_photo,
+    read_search,
+    request_digest,
+    score_message,
+    search_message,
+    version_message,
+)
 from services.rank.photos.store import Photos
-from services.rank.rerank.aesthetic_model import AestheticModel
-from services.rank.rerank.photo_scoring import PhotoScore, Scoring
-from services.rank.search.page_tokens import PagePosition, PageTokens, Pinned, request_digest
+from services.rank.rerank.photo_scoring import PhotoScore, PhotoScoring
+from services.rank.search.page_tokens import PagePosition, PageTokens, invalid_token
 from services.rank.search.pipeline import Search
 from services.rank.validation import (
     MAX_DELETED,
     MAX_NOTE,
     check_design_id,
-    page_size,
-    read_tags,
-    wrong,
+    check_page_size,
+    check_tags,
+    invalid,
 )
+
+NAME = pb.DESCRIPTOR.services_by_name["RankService"].full_name
 
 _HITS, _MOST_HITS = 10, 100
 _LISTED, _MOST_LISTED = 50, 1_000
-_WORTH_A_FLUSH = 200
-
-
-@dataclass(frozen=True)
-class AestheticParts:
-    """The model, and how much beauty counts where a request does not say. head: designs that are judged."""
-
-    model: AestheticModel
-    weight: float
-    head: int
+_LEAST_FLUSH = 200
+"""Rows for which a flush at the end of a stream is worth its time."""
 
 
 @dataclass(frozen=True)
 class RankParts:
-    """What the methods work with. weights: the defaults. stream_concurrency: designs of a stream at once."""
+    """What the methods work with. weights: of the channels, by default. stream_concurrency: designs of a
+    stream, or photos of a batch, at once."""
 
     catalogue: Catalogue
     store: Store
     ingest: Ingest
     search: Search
-    peers: Peers
     photos: Photos
-    scoring: Scoring
-    aesthetic: AestheticParts
+    scoring: PhotoScoring
     tokens: PageTokens
     weights: Mapping[str, float]
     stream_concurrency: int
-    backoff: Backoff
 
 
 class RankServicer(pb_grpc.RankServiceServicer):
@@ -82,10 +83,11 @@ class RankServicer(pb_grpc.RankServiceServicer):
         """See the contract."""
         del context
         deadline = current_deadline()
+        ingest = self._parts.ingest
         first = await anext(aiter(request_iterator), None)
         if first is None:
             return
-        version = await self._writable(first, deadline)
+        version = await ingest.open_version(first.version_id, first.expected_fingerprint, deadline)
         received = 0
 
         async def numbered() -> AsyncIterator[tuple[int, pb.IndexDesignsRequest]]:
@@ -97,7 +99,9 @@ class RankServicer(pb_grpc.RankServiceServicer):
                 yield received - 1, request
 
         async def work(item: tuple[int, pb.IndexDesignsRequest]) -> pb.IndexDesignsResponse:
-            return await self._indexed(version, *item, deadline)
+            sequence, request = item
+            outcome = await settle(self._index(version, request, deadline))
+            return index_message(request.design.design_id, sequence, outcome)
 
         answered = 0
         answers = run_stream(numbered(), work, concurrency=self._parts.stream_concurrency)
@@ -106,41 +110,37 @@ class RankServicer(pb_grpc.RankServiceServicer):
                 answered += 1
                 # An answer with nothing else under way may be the last.
                 if answered == received:
-                    response.info.CopyFrom(response_info(self._parts.peers.models))
+                    response.info.CopyFrom(response_info(ingest.models))
                 yield response
-        await self._parts.store.flush(version.names, deadline, least_rows=_WORTH_A_FLUSH)
+        await self._parts.store.at(version, deadline).flush(least_rows=_LEAST_FLUSH)
 
     async def SearchDesigns(self, request: pb.SearchDesignsRequest, context: Any) -> pb.SearchDesignsResponse:
         """See the contract."""
         del context
         deadline = current_deadline()
-        size = page_size(request.page_size, default=_HITS, largest=_MOST_HITS)
-        wanted = read_search(request, self._parts.weights, self._parts.aesthetic.weight)
+        size = check_page_size(request.page_size, default=_HITS, largest=_MOST_HITS)
+        wanted = read_search(request, self._parts.weights)
         digest = request_digest(request)
         position = self._position(request.page_token, digest, request.version_id)
-        # A token without it is of a first page that knew nothing of beauty.
-        pinned = position.pinned or Pinned(
-            0.0 if request.page_token else wanted.aesthetic_weight, self._parts.aesthetic.head
-        )
+        try:
+            plan = self._parts.search.plan(wanted, position.pinned, first_page=not request.page_token)
+        except (ValueError, TypeError, OverflowError):
+            raise invalid_token() from None
         version = await self._parts.catalogue.resolve(position.version, deadline)
         if version is None:
             if request.reference_design_id:
                 raise _no_design(request.reference_design_id, "reference_design_id")
             return pb.SearchDesignsResponse(info=response_info())
         async with self._parts.catalogue.using(version):
-            page = await self._parts.search.page(
-                version, wanted, offset=position.offset, size=size, pinned=pinned, deadline=deadline
-            )
-        following = PagePosition(version.version_id, offset=position.offset + size, pinned=page.pinned)
-        return pb.SearchDesignsResponse(
-            hits=[hit_message(hit, self._design(hit.row)) for hit in page.hits],
-            next_page_token=self._parts.tokens.encode(following, digest) if page.more else "",
-            version_id=version.version_id,
-            phrases=page.phrases,
-            palette=page.palette,
-            unavailable_channels=page.unavailable,
-            info=response_info(page.models),
-        )
+            view = self._parts.store.at(version, deadline)
+            page = await self._parts.search.page(view, wanted, plan, offset=position.offset, size=size)
+        designs = [self._design(hit.row) for hit in page.hits]
+        response = search_message(page, designs, version.version_id)
+        if page.more:
+            following = PagePosition(version.version_id, offset=position.offset + size, pinned=page.pinned)
+            response.next_page_token = self._parts.tokens.encode(following, digest)
+        response.info.CopyFrom(response_info(page.models))
+        return response
 
     async def ScoreAesthetics(
         self, request: pb.ScoreAestheticsRequest, context: Any
@@ -149,26 +149,23 @@ class RankServicer(pb_grpc.RankServiceServicer):
         del context
         deadline = current_deadline()
         check_batch_size(len(request.photos), "photos")
-        words = read_tags(request.tags, "tags")
+        words = check_tags(request.tags, "tags")
         scoring = self._parts.scoring
-        judge = await scoring.judge()
-        tags = await scoring.tags(judge, words, not request.disable_auto_tags, deadline)
+        model = await scoring.model()
+        tags = await scoring.tags(model, words, not request.disable_auto_tags, deadline)
 
         async def work(index: int, photo: photo_pb2.Photo) -> PhotoScore:
-            return await scoring.score(judge, photo, f"photos[{index}]", tags, deadline)
+            return await scoring.score(model, read_photo(photo), f"photos[{index}]", tags, deadline)
 
         outcomes = await run_batch(
             request.photos, work, concurrency=self._parts.stream_concurrency, deadline=deadline
         )
         models = {
-            model.name: model
-            for outcome in outcomes
-            if isinstance(outcome, PhotoScore)
-            for model in outcome.models
+            one.name: one for outcome in outcomes if isinstance(outcome, PhotoScore) for one in outcome.models
         }
         return pb.ScoreAestheticsResponse(
-            items=[score_item(outcome) for outcome in outcomes],
-            info=response_info(tuple(models.values()) or (judge.version,)),
+            items=[score_message(outcome) for outcome in outcomes],
+            info=response_info(tuple(models.values()) or (model.version,)),
         )
 
     async def GetDesign(self, request: pb.GetDesignRequest, context: Any) -> pb.GetDesignResponse:
@@ -180,9 +177,7 @@ class RankServicer(pb_grpc.RankServiceServicer):
         row = None
         if version is not None:
             async with self._parts.catalogue.using(version):
-                rows = await self._parts.store.read(
-                    version.names.design, [request.design_id], FULL_FIELDS, deadline
-                )
+                rows = await self._parts.store.at(version, deadline).read([request.design_id], FULL_FIELDS)
             row = rows.get(request.design_id)
         if row is None:
             raise _no_design(request.design_id, "design_id")
@@ -193,26 +188,24 @@ class RankServicer(pb_grpc.RankServiceServicer):
         """See the contract."""
         del context
         deadline = current_deadline()
-        size = page_size(request.page_size, default=_LISTED, largest=_MOST_LISTED)
-        condition = expression(request.filters)
+        size = check_page_size(request.page_size, default=_LISTED, largest=_MOST_LISTED)
+        condition = read_filters(request.filters)
         digest = request_digest(request)
         position = self._position(request.page_token, digest, request.version_id)
         version = await self._parts.catalogue.resolve(position.version, deadline)
         if version is None:
             return pb.ListDesignsResponse(info=response_info())
         async with self._parts.catalogue.using(version):
+            view = self._parts.store.at(version, deadline)
             with stage("read"):
-                total = await self._parts.store.count(version.names.design, condition, deadline)
-                # One more than asked for tells whether another page follows.
-                rows = await self._parts.store.page(
-                    version.names.design, condition, position.after, size + 1, FULL_FIELDS, deadline
-                )
+                total = await view.count(condition)
+                # One more than requested shows whether another page follows.
+                rows = await view.page(condition, position.after, size + 1, FULL_FIELDS)
         token = ""
         if len(rows) > size:
             rows = rows[:size]
-            token = self._parts.tokens.encode(
-                PagePosition(version.version_id, after=str(rows[-1]["design_id"])), digest
-            )
+            following = PagePosition(version.version_id, after=str(rows[-1]["design_id"]))
+            token = self._parts.tokens.encode(following, digest)
         return pb.ListDesignsResponse(
             designs=[self._design(row) for row in rows],
             next_page_token=token,
@@ -225,7 +218,7 @@ class RankServicer(pb_grpc.RankServiceServicer):
         del context
         deadline = current_deadline()
         if not 1 <= len(request.design_ids) <= MAX_DELETED:
-            raise wrong("BATCH_SIZE_INVALID", "design_ids", f"must be 1 to {MAX_DELETED} ids")
+            raise invalid("BATCH_SIZE_INVALID", "design_ids", f"must be 1 to {MAX_DELETED} ids")
         for index, design_id in enumerate(request.design_ids):
             check_design_id(design_id, f"design_ids[{index}]")
         version = await self._parts.catalogue.resolve(request.version_id, deadline)
@@ -247,7 +240,7 @@ class RankServicer(pb_grpc.RankServiceServicer):
         del context
         deadline = current_deadline()
         check_text(request.note, "note", max_characters=MAX_NOTE)
-        space = await self._space(deadline)
+        space = await self._parts.ingest.current_space(deadline)
         version = await self._parts.catalogue.create(space, request.note, deadline)
         return pb.CreateCatalogueVersionResponse(
             version=await self._version(version, "", deadline), info=response_info()
@@ -273,7 +266,7 @@ class RankServicer(pb_grpc.RankServiceServicer):
         del context
         deadline = current_deadline()
         if not request.version_id:
-            raise wrong("VERSION_MISSING", "version_id", "must be given")
+            raise invalid("VERSION_MISSING", "version_id", "must be given")
         version = await self._parts.catalogue.promote(request.version_id, deadline)
         return pb.PromoteCatalogueVersionResponse(
             version=await self._version(version, version.version_id, deadline), info=response_info()
@@ -290,75 +283,28 @@ class RankServicer(pb_grpc.RankServiceServicer):
             version=await self._version(version, version.version_id, deadline), info=response_info()
         )
 
-    async def _writable(self, first: pb.IndexDesignsRequest, deadline: Deadline) -> Version:
-        """The version that the stream writes to; refuses the stream where its vectors would not fit."""
-        catalogue = self._parts.catalogue
-        version = await catalogue.resolve(first.version_id, deadline)
-        if version is None:
-            version = await catalogue.live_or_first(lambda: self._space(deadline), deadline)
-        expected = first.expected_fingerprint
-        if expected:
-            _check_expected(version, expected)
-        try:
-            space = await self._space(deadline)
-        except Unavailable:
-            return version  # each design will say so itself, and may find the service back
-        check_fingerprint(space.design_fingerprint, version.space.design_fingerprint)
-        return await catalogue.with_tokens(version, space.tokens, deadline)
-
-    async def _space(self, deadline: Deadline) -> Space:
-        """What EmbedService makes now, with the image tokens that the aesthetic model reads."""
-        try:
-            packing = (await self._parts.aesthetic.model.get()).packing
-        except LunulaError:
-            packing = None  # tokens can be added when the model is there
-        return await self._parts.peers.space(deadline, self._parts.backoff, fresh=True, packing=packing)
-
-    async def _indexed(
-        self, version: Version, sequence: int, request: pb.IndexDesignsRequest, deadline: Deadline
-    ) -> pb.IndexDesignsResponse:
-        async def work() -> pb.IndexState.ValueType:
-            async with self._parts.catalogue.using(version):
-                return await self._parts.ingest.index(version, request, deadline)
-
-        outcome = await settle(work())
-        response = pb.IndexDesignsResponse(design_id=request.design.design_id, sequence=sequence)
-        if isinstance(outcome, LunulaError):
-            response.state = pb.INDEX_STATE_FAILED
-            response.error.CopyFrom(to_item_error(outcome))
-        else:
-            response.state = outcome
-        return response
+    async def _index(
+        self, version: Version, request: pb.IndexDesignsRequest, deadline: Deadline
+    ) -> IndexOutcome:
+        async with self._parts.catalogue.using(version):
+            text, photo = read_design(request)
+            return await self._parts.ingest.index(version, text, photo, deadline)
 
     def _position(self, token: str, digest: str, version_id: str) -> PagePosition:
         return self._parts.tokens.decode(token, digest) if token else PagePosition(version_id)
 
-    def _design(self, row: Mapping[str, Any], photo: bytes | None = None) -> pb.Design:
+    def _design(self, row: Row, photo: bytes | None = None) -> pb.Design:
         return design_message(row, photo_uri=self._parts.photos.uri(str(row["photo"])), photo=photo)
 
     async def _version(self, version: Version, live: str, deadline: Deadline) -> pb.CatalogueVersion:
         ready = await self._parts.catalogue.resolve(version.version_id, deadline) or version
-        message = pb.CatalogueVersion(
-            version_id=version.version_id,
-            live=version.version_id == live,
-            design_count=await self._parts.store.count(ready.names.design, "", deadline),
-            fingerprint=version.space.design_fingerprint,
-            note=version.note,
-            token_fingerprint=ready.tokens.fingerprint if ready.tokens is not None else "",
-        )
-        message.create_time.FromMilliseconds(version.create_time_ms)
-        return message
+        count = await self._parts.store.at(ready, deadline).count()
+        return version_message(ready, live=version.version_id == live, design_count=count)
 
 
-def _check_expected(version: Version, expected: str) -> None:
-    actual = version.space.design_fingerprint
-    if actual != expected:
-        raise FailedPrecondition(
-            f"Catalogue version {version.version_id} was made by other models than the ones expected.",
-            reason="FINGERPRINT_MISMATCH",
-            fields=[("expected_fingerprint", f"the fingerprint of {version.version_id} is {actual}")],
-            metadata={"expected": expected, "actual": actual},
-        )
+def register(servicer: RankServicer, server: Any) -> None:
+    """Adds the service to a gRPC server."""
+    pb_grpc.add_RankServiceServicer_to_server(servicer, server)
 
 
 def _no_design(design_id: str, field: str) -> NotFound:

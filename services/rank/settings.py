@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from nails.aesthetic.rerank import DEFAULT_HEAD, DEFAULT_WEIGHT, MAX_HEAD, MAX_WEIGHT
-from nails.fusion import DEFAULT_WEIGHTS
 from services.intake.settings import PhotoSettings
 from services.kit.settings import PeerSettings
+from services.rank.catalogue.companions import COMPANIONS
+from services.rank.search.channels import DEFAULT_WEIGHTS
+
+_MAX_WEIGHT = 1000
 
 
 class RankSettings(PeerSettings, PhotoSettings):
@@ -23,7 +25,7 @@ class RankSettings(PeerSettings, PhotoSettings):
 
     crop_address: str = Field("127.0.0.1:7101", description="host:port of CropService")
     embed_address: str = Field("127.0.0.1:7102", description="host:port of EmbedService")
-    peer_timeout_s: float = Field(
+    upstream_timeout_s: float = Field(
         60.0, gt=0, description="longest call of another service, in seconds; a nearer deadline wins"
     )
 
@@ -49,46 +51,39 @@ class RankSettings(PeerSettings, PhotoSettings):
     )
 
     candidates: int = Field(
-        200, ge=10, le=4000, description="designs that each channel proposes; a search never reaches deeper"
+        200,
+        ge=10,
+        le=4000,
+        description="designs that each channel returns, at most; a search never reaches deeper",
     )
-    weight_design: float = Field(
-        DEFAULT_WEIGHTS["design"], ge=0, le=1000, description="default weight of the channel `design`"
-    )
-    weight_description: float = Field(
-        DEFAULT_WEIGHTS["description"],
-        ge=0,
-        le=1000,
-        description="default weight of the channel `description`",
-    )
-    weight_palette: float = Field(
-        DEFAULT_WEIGHTS["palette"], ge=0, le=1000, description="default weight of the channel `palette`"
-    )
-    weight_reference: float = Field(
-        DEFAULT_WEIGHTS["reference"], ge=0, le=1000, description="default weight of the channel `reference`"
+    weights: dict[str, float] = Field(
+        default_factory=dict,
+        description="default weights of channels, as design=0.7 or JSON; channels left out keep theirs: "
+        + ", ".join(f"{name} {weight:g}" for name, weight in DEFAULT_WEIGHTS.items()),
     )
     aesthetic: bool = Field(
         True,
-        description="use the model `aesthetic`: keep image tokens of designs, judge hits and photos; without "
-        "it, or where it does not answer, hits come in the order of what fits",
+        description="use the model `aesthetic`: keep image tokens of designs, score photos and rerank hits; "
+        "without it, or where it does not answer, hits come in the order of relevance",
     )
     aesthetic_weight: float = Field(
         DEFAULT_WEIGHT,
         ge=0,
         le=MAX_WEIGHT,
         allow_inf_nan=False,
-        description="default weight of beauty among the designs that fit; 0 is off",
+        description="default weight of the aesthetic score among relevant designs; 0 is off",
     )
     aesthetic_head: int = Field(
         DEFAULT_HEAD,
         ge=1,
         le=MAX_HEAD,
-        description="designs at the head of the list that are judged, at most",
+        description="designs at the head of the list that are scored, at most",
     )
     aesthetic_timeout_s: float = Field(
         2.0,
         gt=0,
-        description="longest wait for beauty, in seconds, and never more than half of what is left until the "
-        "caller's deadline; then hits come in the order of what fits",
+        description="longest wait for aesthetic scores, in seconds, and never more than half of what is left "
+        "until the caller's deadline; then hits come in the order of relevance",
     )
     max_queue_rows: int = Field(
         2048, gt=0, description="designs and photos that may wait for the model `aesthetic` (local)"
@@ -101,21 +96,29 @@ class RankSettings(PeerSettings, PhotoSettings):
 
     ingest_write_rows: int = Field(64, ge=1, le=1000, description="largest write to Milvus, in designs")
     ingest_attempts: int = Field(
-        4, ge=1, le=20, description="tries for one design while another service or Milvus is away"
+        4, ge=1, le=20, description="tries for one design while another service or Milvus is unavailable"
     )
     ingest_backoff_s: float = Field(
         0.25, gt=0, description="pause before the second try, in seconds; doubles with every further one"
     )
     fingerprint_ttl_s: float = Field(
-        10.0, ge=0, description="how long the answer to `which models does EmbedService run` is believed"
+        10.0, ge=0, description="how long the fingerprints of EmbedService's models are cached, in seconds"
     )
 
     @model_validator(mode="after")
-    def _weights_and_name(self) -> Self:
-        weights = (self.weight_design, self.weight_description, self.weight_palette, self.weight_reference)
-        if not all(math.isfinite(weight) for weight in weights) or sum(weights) <= 0:
-            raise ValueError("weights must be finite and one of them positive")
-        for ending in ("_align", "_tokens"):
-            if self.catalogue.endswith(ending):
-                raise ValueError(f"catalogue must not end in {ending}, which names one of its collections")
+    def _check_weights_and_name(self) -> Self:
+        for name, weight in self.weights.items():
+            if name not in DEFAULT_WEIGHTS:
+                raise ValueError(f"weights: no channel {name!r}; there are {', '.join(DEFAULT_WEIGHTS)}")
+            if not 0 <= weight <= _MAX_WEIGHT:  # NaN is neither
+                raise ValueError(f"weights: {name} must be in [0, {_MAX_WEIGHT}]")
+        if sum(self.channel_weights().values()) <= 0:
+            raise ValueError("weights: one of them must be positive")
+        for name in COMPANIONS:
+            if self.catalogue.endswith(f"_{name}"):
+                raise ValueError(f"catalogue must not end in _{name}, which names one of its collections")
         return self
+
+    def channel_weights(self) -> dict[str, float]:
+        """Of every channel."""
+        return {**DEFAULT_WEIGHTS, **self.weights}

@@ -1,4 +1,4 @@
-"""What CropService and EmbedService answer, as plain values: the clients make them, everything else reads them."""
+"""What CropService and EmbedService answer, as plain values; made by `clients`, read everywhere."""
 
 from __future__ import annotations
 

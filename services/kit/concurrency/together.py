@@ -21,6 +21,10 @@ async def together(
 ) -> tuple[T1, T2, T3]: ...
 
 
+@overload
+async def together(*works: Coroutine[Any, Any, T1]) -> tuple[T1, ...]: ...
+
+
 async def together(*works: Coroutine[Any, Any, Any]) -> tuple[Any, ...]:
     """The results of `works`, in order.
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from services.rank.catalogue.align import ALIGN
 from services.rank.catalogue.companion import Companion
-from services.rank.catalogue.version import CompanionSpace, Space
 from services.rank.catalogue.tokens import TOKENS
+from services.rank.catalogue.version import CompanionSpace, Space
 from services.rank.upstream import EmbeddedDesign
 
 COMPANIONS: Mapping[str, Companion[Any]] = {one.name: one for one in (TOKENS, ALIGN)}

@@ -7,8 +7,9 @@ own tokenizer: for any value, the literal is one string token whose value is the
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
 
-from lunula.rank.v1 import rank_service_pb2 as pb
 from nails.vocabulary import TERM_BY_NAME
 from services.kit.errors import InvalidArgument
 from services.rank.catalogue.rows import attribute_token
@@ -19,6 +20,23 @@ MAX_VALUE_CHARACTERS = 256
 ATTRIBUTE_KINDS = ("shape", "length", "finish", "pattern", "colour", "part", "theme")
 _SCALARS = ("design_id", "artist_id", "context")
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
+
+class Operator(Enum):
+    """How a filter compares its field with its values."""
+
+    ANY_OF = "any_of"
+    NONE_OF = "none_of"
+    ALL_OF = "all_of"
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A condition as the caller gave it, not yet checked. operator: None where it is missing or unknown."""
+
+    field: str
+    operator: Operator | None
+    values: tuple[str, ...]
 
 
 def literal(value: str) -> str:
@@ -36,7 +54,7 @@ def all_of(*expressions: str) -> str:
     return " and ".join(f"({expression})" for expression in expressions if expression)
 
 
-def expression(filters: Sequence[pb.Filter]) -> str:
+def expression(filters: Sequence[Filter]) -> str:
     """The expression that all `filters` together mean; "" when there are none.
 
     Raises InvalidArgument TOO_MANY_FILTERS, UNKNOWN_FILTER_FIELD, UNKNOWN_ATTRIBUTE, FILTER_OPERATOR_MISSING,
@@ -56,17 +74,17 @@ def check_attribute(name: str, value: str, path: str) -> None:
         raise _wrong("UNKNOWN_ATTRIBUTE", path, f"is no {name} of the vocabulary, which has {known}")
 
 
-def _one(item: pb.Filter, path: str) -> str:
+def _one(item: Filter, path: str) -> str:
     values = list(item.values)
     _check_values(values, f"{path}.values")
-    if item.operator == pb.FILTER_OPERATOR_UNSPECIFIED or item.operator not in pb.FilterOperator.values():
+    if item.operator is None:
         raise _wrong("FILTER_OPERATOR_MISSING", f"{path}.operator", "must be ANY_OF, NONE_OF or ALL_OF")
-    if item.operator == pb.FILTER_OPERATOR_ALL_OF and item.field != "tags":
+    if item.operator is Operator.ALL_OF and item.field != "tags":
         raise _wrong("FILTER_OPERATOR_UNSUPPORTED", f"{path}.operator", "ALL_OF is for tags only")
     if item.field in _SCALARS:
         found = f"{item.field} in {_list(values)}"
     elif item.field == "tags":
-        every = item.operator == pb.FILTER_OPERATOR_ALL_OF
+        every = item.operator is Operator.ALL_OF
         found = f"array_contains_{'all' if every else 'any'}(tags, {_list(values)})"
     elif item.field.startswith("attributes."):
         name = item.field.removeprefix("attributes.")
@@ -85,7 +103,7 @@ def _one(item: pb.Filter, path: str) -> str:
             f"{path}.field",
             "must be design_id, artist_id, tags, context or attributes.NAME",
         )
-    return f"not ({found})" if item.operator == pb.FILTER_OPERATOR_NONE_OF else found
+    return f"not ({found})" if item.operator is Operator.NONE_OF else found
 
 
 def _check_values(values: Sequence[str], path: str) -> None:

@@ -101,7 +101,7 @@ class Capabilities:
 
 
 class CollectionMissing(Internal):
-    """The collection is not (or no longer) there or not loaded; the catalogue tells callers what it means."""
+    """A collection does not exist or is not loaded; `Catalogue.using` makes VERSION_NOT_READY of it."""
 
 
 class Milvus:
@@ -165,7 +165,7 @@ class Milvus:
             # The thread has the same limit; the half second lets its own, better error come first.
             return await asyncio.wait_for(running, timeout + 0.5)
         except TimeoutError:
-            raise _too_late(deadline) from None
+            raise _deadline_error(deadline) from None
 
     def _run(self, work: Callable[[Any, float], T], deadline: Deadline, write: bool) -> T:
         limit = deadline.within(self._timeout_s)
@@ -175,7 +175,7 @@ class Milvus:
             assert self._capabilities is not None
             if write and self._capabilities.serial_writes:
                 if not self._writing.acquire(timeout=limit.remaining()):
-                    raise _too_late(deadline)
+                    raise _deadline_error(deadline)
                 try:
                     return work(client, _seconds(limit))
                 finally:
@@ -187,7 +187,7 @@ class Milvus:
             raise _translated(error, deadline) from error
         except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-                raise _too_late(deadline) from error
+                raise _deadline_error(deadline) from error
             raise _unavailable(str(error.code())) from error
 
     def _connected(self, limit: Deadline) -> Any:
@@ -235,7 +235,9 @@ class Milvus:
 
 
 def _unavailable(cause: str) -> Unavailable:
-    return Unavailable(f"Milvus is away ({cause}).", reason="MILVUS_UNAVAILABLE", retry_after_s=RETRY_AFTER_S)
+    return Unavailable(
+        f"Milvus is unavailable ({cause}).", reason="MILVUS_UNAVAILABLE", retry_after_s=RETRY_AFTER_S
+    )
 
 
 def _translated(error: MilvusException, deadline: Deadline) -> LunulaError:
@@ -245,11 +247,11 @@ def _translated(error: MilvusException, deadline: Deadline) -> LunulaError:
     if error.code in _WRONG_REQUEST:
         return Internal("Milvus refused a request", reason="MILVUS_REFUSED")
     if deadline.expired:
-        return _too_late(deadline)
+        return _deadline_error(deadline)
     return _unavailable(f"code {error.code}")
 
 
-def _too_late(deadline: Deadline) -> LunulaError:
+def _deadline_error(deadline: Deadline) -> LunulaError:
     """The caller's deadline passed, or else our own limit for one call."""
     # gRPC's timers may fire a moment early.
     if deadline.remaining() < 0.01:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -31,10 +31,6 @@ class Space:
     fingerprint: str
     dimensions: int
     companions: tuple[CompanionSpace, ...] = ()
-
-    def with_companion(self, space: CompanionSpace) -> Space:
-        """The same with one companion more, which is written before the present ones."""
-        return replace(self, companions=(space, *self.companions))
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """Catalogue versions behind an alias.
 
-A version `vN` is the collections `NAME_vN` and `NAME_align_vN`, and `NAME_tokens_vN` where it keeps image
-tokens; a version that was made without them gets a place for them when designs are next written. The alias
-`NAME` points at the live version's first collection, the alias `NAME_previous` at the one that was live
-before it. A request resolves a version once and stays on it. What is known about a version is kept in a
-property of its first collection, so that there is nothing that could disagree with it: the version exists
-when that collection does. What the tokens are is kept with their own collection in the same way.
+A version `vN` is the collection `NAME_vN` and its companions (`catalogue.companions`). The alias `NAME`
+points at the live version's first collection, the alias `NAME_previous` at the one that was live before it. A
+request resolves a version once and stays on it. What is known about a version is kept in a property of its
+first collection, so that there is nothing that could disagree with it: the version exists when that
+collection does. What an optional companion holds is kept with its own collection in the same way; one that a
+version lacks is built when designs are next written.
 
 Every change is one alias, or is harmless when it stops half way: promoting first remembers the live version
 and then switches; rolling back first switches and then forgets.
@@ -18,15 +18,17 @@ import json
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pymilvus import MilvusException
 
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, NotFound, Unavailable
+from services.rank.catalogue.align import ALIGN, AlignSpace
+from services.rank.catalogue.companions import COMPANIONS, OPTIONAL, missing_companions
 from services.rank.catalogue.milvus import (
     ALIAS_NOT_FOUND,
     COLLECTION_NOT_FOUND,
@@ -34,48 +36,18 @@ from services.rank.catalogue.milvus import (
     CollectionMissing,
     Milvus,
 )
-from services.rank.catalogue.schema import Collections, tells_photos
 from services.rank.catalogue.store import FACTS, Store
-from services.rank.catalogue.token_rows import TokenSpace
+from services.rank.catalogue.version import Space, Version
 
 log = logging.getLogger(__name__)
 
-_LOOK_AGAIN_S = 30.0
-_LOOK_S = 2.0
-"""Longest look for tokens; a load that takes longer goes on in Milvus, and a later look finds it done."""
-_SHARE_OF_TIME = 0.25
+_REFRESH_S = 30.0
+"""A version without some companion is looked at again after so long: another process may have built it."""
+_REFRESH_TIMEOUT_S = 2.0
+"""Longest refresh; a load that takes longer goes on in Milvus, and a later refresh finds it done."""
+_REFRESH_SHARE = 0.25
 """And it takes at most so much of what is left until the caller's deadline."""
 _VERSION_ID = re.compile(r"v[1-9][0-9]{0,8}")
-
-
-@dataclass(frozen=True)
-class Space:
-    """What EmbedService's models make: fingerprints and dimensions of the two vectors of a design.
-
-    tokens: image tokens, where they are wanted.
-    """
-
-    design_fingerprint: str
-    align_fingerprint: str
-    design_dimensions: int
-    align_dimensions: int
-    tokens: TokenSpace | None = None
-
-
-@dataclass(frozen=True)
-class Version:
-    """A catalogue version. Its space has tokens if and only if it keeps them."""
-
-    version_id: str
-    names: Collections
-    space: Space
-    create_time_ms: int
-    note: str
-
-    @property
-    def tokens(self) -> TokenSpace | None:
-        """What its image tokens are; None where it keeps none."""
-        return self.space.tokens
 
 
 class Catalogue:
@@ -99,8 +71,8 @@ class Catalogue:
         self._changing = asyncio.Lock()
         self._loaded: dict[str, Version] = {}
         self._clock_s = clock_s
-        self._looked_s: dict[str, float] = {}
-        self._looking: set[str] = set()
+        self._refreshed_s: dict[str, float] = {}
+        self._refreshing: set[str] = set()
 
     async def live_id(self, deadline: Deadline) -> str:
         """Id of the live version; "" when nothing was promoted or indexed yet."""
@@ -114,65 +86,69 @@ class Catalogue:
         wanted = version_id or await self.live_id(deadline)
         if not wanted:
             return None
-        known = self._loaded.get(wanted)
-        if known is None:
+        loaded = self._loaded.get(wanted)
+        if loaded is None:
             return await self._load(await self._describe(wanted, deadline), deadline)
-        if self._may_have_tokens_now(known):
-            return await self._look_again(known, deadline)
-        return known
+        if self._needs_refresh(loaded):
+            return await self._refresh(loaded, deadline)
+        return loaded
 
-    async def with_tokens(self, version: Version, tokens: TokenSpace | None, deadline: Deadline) -> Version:
-        """The version, with a place for such tokens where it had none.
+    async def with_companions(self, version: Version, wanted: Space, deadline: Deadline) -> Version:
+        """The version, with those companions of `wanted` that it lacked.
 
-        A version that keeps tokens of another packing or model stays as it is.
+        A companion that it has of another form or model stays as it is.
         """
-        if version.tokens is not None or tokens is None:
+        if not missing_companions(version.space, wanted):
             return version
         async with self._changing:
             version = await self._describe(version.version_id, deadline)
-            if version.tokens is None:
-                names = self._names(version.version_id, replace(version.space, tokens=tokens))
-                await self._store.create_tokens(names, tokens.facts(), deadline)
+            missing = missing_companions(version.space, wanted)
+            for space in missing:
+                await self._store.create_companion(version, space, deadline)
+            if missing:
                 version = await self._describe(version.version_id, deadline)
             return await self._load(version, deadline)
 
     async def _load(self, version: Version, deadline: Deadline) -> Version:
-        await self._store.load(version.names, deadline)
+        await self._store.load(version, deadline)
         present = self._loaded.get(version.version_id)
-        if present is not None and present.tokens is not None and version.tokens is None:
-            return present  # a place for tokens was made after the version was looked at
+        if present is not None and missing_companions(version.space, present.space):
+            return present  # a companion was built after the version was described
         self._loaded[version.version_id] = version
-        self._looked_s[version.version_id] = self._clock_s()
+        self._refreshed_s[version.version_id] = self._clock_s()
         return version
 
-    def _may_have_tokens_now(self, known: Version) -> bool:
-        """Another process may have given the version a place for tokens, and nobody is looking already."""
-        if known.tokens is not None or known.version_id in self._looking:
+    def _needs_refresh(self, loaded: Version) -> bool:
+        """Whether another process may have built a companion, and nobody is looking already."""
+        present = {one.companion for one in loaded.space.companions}
+        if all(companion.name in present for companion in OPTIONAL):
             return False
-        return self._clock_s() - self._looked_s[known.version_id] > _LOOK_AGAIN_S
+        if loaded.version_id in self._refreshing:
+            return False
+        return self._clock_s() - self._refreshed_s[loaded.version_id] > _REFRESH_S
 
-    async def _look_again(self, known: Version, deadline: Deadline) -> Version:
-        """The version with its tokens, where another process made a place for them; else as it is known.
+    async def _refresh(self, loaded: Version, deadline: Deadline) -> Version:
+        """The version with companions that another process built meanwhile; else as it is.
 
-        Never fails and takes little of the time: what is known is good enough for whoever waits.
+        Never fails and takes little of the time: what is loaded is good enough for whoever waits.
         """
-        version_id = known.version_id
-        # Before looking, so that others go on with what is known meanwhile, and after a failure too.
-        self._looked_s[version_id] = self._clock_s()
-        self._looking.add(version_id)
+        version_id = loaded.version_id
+        # Before looking, so that others go on with what is loaded meanwhile, and after a failure too.
+        self._refreshed_s[version_id] = self._clock_s()
+        self._refreshing.add(version_id)
         try:
-            limit = deadline.within(min(_LOOK_S, _SHARE_OF_TIME * deadline.remaining()))
+            limit = deadline.within(min(_REFRESH_TIMEOUT_S, _REFRESH_SHARE * deadline.remaining()))
             version = await self._describe(version_id, limit)
-            if version.tokens is not None:
-                await self._store.load(version.names, limit)
-                # Only in place of what was known: a later look may have been quicker.
-                if self._loaded.get(version_id) is known:
+            if missing_companions(loaded.space, version.space):
+                await self._store.load(version, limit)
+                # Only in place of what was loaded: a later refresh may have been quicker.
+                if self._loaded.get(version_id) is loaded:
                     self._loaded[version_id] = version
         except Exception as error:
-            log.warning("whether version %s has tokens now is not known: %s", version_id, error)
+            log.warning("refreshing version %s failed: %s", version_id, error)
         finally:
-            self._looking.discard(version_id)
-        return self._loaded.get(version_id, known)
+            self._refreshing.discard(version_id)
+        return self._loaded.get(version_id, loaded)
 
     async def create(self, space: Space, note: str, deadline: Deadline) -> Version:
         """A new, empty version beside the live one."""
@@ -209,7 +185,7 @@ class Catalogue:
             live = await self.live_id(deadline)
             if live == version_id:
                 return version
-            if live and await self._store.count(version.names.design, "", deadline) == 0:
+            if live and await self._store.at(version, deadline).count() == 0:
                 raise FailedPrecondition(
                     f"Version {version_id} has no designs; with it live, every search would find nothing.",
                     reason="VERSION_EMPTY",
@@ -243,14 +219,14 @@ class Catalogue:
         for version_id in await self._ids(deadline):
             version = await self.resolve(version_id, deadline)
             assert version is not None
-            used |= await self._store.photos_in_use(version.names.design, photos, deadline)
+            used |= await self._store.at(version, deadline).photos_in_use(photos)
         return used
 
     def forget(self, version: Version) -> None:
-        """Look at the version again, and load it, when it is next resolved.
+        """Describe and load the version again when it is next resolved.
 
-        For whoever finds a collection of it gone or not loaded. Where it was looked at since it was resolved,
-        this does nothing, so that many who find the same make one more look and not many.
+        For whoever finds a collection of it gone or not loaded. Where it was loaded again since it was
+        resolved, this does nothing, so that many who find the same cause one more look and not many.
         """
         if self._loaded.get(version.version_id) is version:
             del self._loaded[version.version_id]
@@ -273,28 +249,17 @@ class Catalogue:
 
     async def _create(self, space: Space, note: str, deadline: Deadline) -> Version:
         numbers = [int(version_id[1:]) for version_id in await self._ids(deadline, with_halves=True)]
-        version_id = f"v{max(numbers, default=0) + 1}"
-        names = self._names(version_id, space)
         create_time_ms = int(self._now_s() * 1000)
-        facts = json.dumps(
-            {
-                "design_fingerprint": space.design_fingerprint,
-                "align_fingerprint": space.align_fingerprint,
-                "design_dimensions": space.design_dimensions,
-                "align_dimensions": space.align_dimensions,
-                "create_time_ms": create_time_ms,
-                "note": note,
-            }
-        )
-        token_facts = space.tokens.facts() if space.tokens is not None else ""
-        await self._store.create(names, facts, deadline, token_facts=token_facts)
-        return Version(version_id, names, space, create_time_ms, note)
+        version = Version(f"v{max(numbers, default=0) + 1}", self._name, space, create_time_ms, note)
+        await self._store.create(version, _dump_facts(version), deadline)
+        return version
 
     async def _describe(self, version_id: str, deadline: Deadline) -> Version:
         if not _VERSION_ID.fullmatch(version_id):
             raise _no_version(version_id)
+        version = Version(version_id, self._name, Space("", 0), 0, "")
 
-        def described(client: Any, collection: str, timeout: float) -> Any:
+        def describe(client: Any, collection: str, timeout: float) -> Any:
             try:
                 return client.describe_collection(collection, timeout=timeout)
             except MilvusException as error:
@@ -302,39 +267,27 @@ class Catalogue:
                     return None
                 raise
 
-        def work(client: Any, timeout: float) -> tuple[str | None, str | None]:
-            design = described(client, f"{self._name}_{version_id}", timeout)
-            tokens = described(client, f"{self._name}_tokens_{version_id}", timeout)
-            if tokens is not None and not tells_photos(tokens):
-                tokens = None
-            return (
-                str(design["properties"][FACTS]) if design is not None else None,
-                str(tokens["properties"][FACTS]) if tokens is not None else None,
-            )
+        def work(client: Any, timeout: float) -> tuple[str | None, dict[str, str]]:
+            first = describe(client, version.collection, timeout)
+            companions = {}
+            for companion in OPTIONAL:
+                found = describe(client, version.companion_collection(companion.name), timeout)
+                if found is not None and companion.usable(found):
+                    companions[companion.name] = str(found["properties"][FACTS])
+            return (None if first is None else str(first["properties"][FACTS])), companions
 
-        stored, tokens = await self._milvus.call(work, deadline=deadline)
-        if stored is None:
+        facts, companions = await self._milvus.call(work, deadline=deadline)
+        if facts is None:
             raise _no_version(version_id)
-        facts = json.loads(stored)
-        space = Space(
-            design_fingerprint=facts["design_fingerprint"],
-            align_fingerprint=facts["align_fingerprint"],
-            design_dimensions=facts["design_dimensions"],
-            align_dimensions=facts["align_dimensions"],
-            tokens=TokenSpace.of(tokens) if tokens is not None else None,
-        )
-        return Version(
-            version_id, self._names(version_id, space), space, facts["create_time_ms"], facts["note"]
-        )
+        return _load_facts(version, facts, companions)
 
     async def _ids(self, deadline: Deadline, *, with_halves: bool = False) -> list[str]:
         """Ids by age. with_halves: also of versions whose creation was interrupted."""
         names = await self._milvus.call(
             lambda client, timeout: list(client.list_collections(timeout=timeout)), deadline=deadline
         )
-        pattern = re.compile(
-            rf"{re.escape(self._name)}{'(?:_align|_tokens)?' if with_halves else ''}_(v[1-9][0-9]*)"
-        )
+        halves = f"(?:_{'|_'.join(COMPANIONS)})?"
+        pattern = re.compile(rf"{re.escape(self._name)}{halves if with_halves else ''}_(v[1-9][0-9]*)")
         found = {match[1] for name in names if (match := pattern.fullmatch(name))}
         return sorted(found, key=lambda version_id: int(version_id[1:]))
 
@@ -362,14 +315,37 @@ class Catalogue:
 
         await self._milvus.call(work, deadline=deadline, write=True)
 
-    def _names(self, version_id: str, space: Space) -> Collections:
-        return Collections(
-            design=f"{self._name}_{version_id}",
-            align=f"{self._name}_align_{version_id}",
-            design_dimensions=space.design_dimensions,
-            align_dimensions=space.align_dimensions,
-            tokens=f"{self._name}_tokens_{version_id}" if space.tokens is not None else "",
-        )
+
+def _dump_facts(version: Version) -> str:
+    """What is kept with the first collection: the required companion's facts too, since neither is without
+    the other."""
+    space = version.space
+    align = ALIGN.space(space)
+    assert align is not None
+    return json.dumps(
+        {
+            "design_fingerprint": space.fingerprint,
+            "align_fingerprint": align.fingerprint,
+            "design_dimensions": space.dimensions,
+            "align_dimensions": align.dimensions,
+            "create_time_ms": version.create_time_ms,
+            "note": version.note,
+        }
+    )
+
+
+def _load_facts(version: Version, stored: str, companions: Mapping[str, str]) -> Version:
+    """The version with what `_dump_facts` wrote. companions: facts of the optional ones that it has."""
+    facts = json.loads(stored)
+    required = {ALIGN.name: AlignSpace(facts["align_fingerprint"], facts["align_dimensions"])}
+    optional = {name: COMPANIONS[name].load(text) for name, text in companions.items()}
+    spaces = required | optional
+    space = Space(
+        facts["design_fingerprint"],
+        facts["design_dimensions"],
+        tuple(spaces[name] for name in COMPANIONS if name in spaces),
+    )
+    return replace(version, space=space, create_time_ms=facts["create_time_ms"], note=facts["note"])
 
 
 def _no_version(version_id: str) -> NotFound:

@@ -37,7 +37,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Found:
-    """A design that a search returned. raw: cosine or BM25 score, larger is better. row: the fields asked for."""
+    """A design that a search returned. raw: cosine or BM25 score, larger is better. row: of the fields."""
 
     design_id: str
     raw: float
@@ -47,9 +47,7 @@ class Found:
 class View:
     """Rows of one version. Raises what `Milvus.call` raises."""
 
-    def __init__(
-        self, milvus: Milvus, version: Version, deadline: Deadline, unflushed: Counter[str]
-    ) -> None:
+    def __init__(self, milvus: Milvus, version: Version, deadline: Deadline, unflushed: Counter[str]) -> None:
         """unflushed: rows written and not flushed, by first collection; shared by all views of a store."""
         self.version = version
         self.deadline = deadline
@@ -138,14 +136,15 @@ class View:
         return await self._read(self._collection(companion), design_ids, fields, strong=strong)
 
     async def read_current(
-        self, companion: str, digests: Mapping[str, str], fields: Sequence[str]
+        self, companion: str, digests: Mapping[str, str], fields: Sequence[str], *, strong: bool = False
     ) -> dict[str, Row]:
         """Rows of a companion by id, only those that are of the designs as they are now.
 
         digests: of the designs, by id. A row may be of an earlier photo, since a writer that does not know of
         the companion leaves it alone.
         """
-        rows = await self.read(list(digests), ("design_id", "digest", *fields), companion=companion)
+        wanted = ("design_id", "digest", *fields)
+        rows = await self.read(list(digests), wanted, companion=companion, strong=strong)
         return {design_id: row for design_id, row in rows.items() if row["digest"] == digests[design_id]}
 
     async def nearest(
@@ -235,9 +234,7 @@ class View:
         rows: dict[str, Row] = {}
         for start in range(0, len(ids), _ID_CHUNK):
             chunk = ids[start : start + _ID_CHUNK]
-            for row in await self._query(
-                collection, id_expression(chunk), fields, len(chunk), strong=strong
-            ):
+            for row in await self._query(collection, id_expression(chunk), fields, len(chunk), strong=strong):
                 rows[row["design_id"]] = row
         return rows
 
@@ -293,9 +290,7 @@ class View:
                 consistency_level=self._milvus.consistency,
                 timeout=timeout,
             )
-            return [
-                (str(hit["entity"]["design_id"]), float(hit["distance"]), hit["entity"]) for hit in hits
-            ]
+            return [(str(hit["entity"]["design_id"]), float(hit["distance"]), hit["entity"]) for hit in hits]
 
         return await self._milvus.call(work, deadline=self.deadline)
 

@@ -1,10 +1,10 @@
-"""A design on its way in: judged, kept, cropped, embedded, written, and only then acknowledged.
+"""A design on its way in: checked, stored, cropped, embedded, written, and only then acknowledged.
 
 Invariants. An acknowledged design survives a crash: its photo was flushed to the blob store before its rows
 were written, and the answer is given after Milvus took the rows. Sending a design again changes nothing: its
-row is found by id, and where words, photo and models are the same no model runs. A design without image
-tokens of its photo in a version that keeps them is made again, and then has them. A stream holds the version
-as it was at its first message, maybe without a place for tokens. Two writers of one design take turns, in
+row is found by id, and where text, photo and models are the same no model runs. A design that lacks a row in
+a companion collection of its version is made again, and then has it. A stream holds the version as it was at
+its first message, maybe without a companion that was built since. Two writers of one design take turns, in
 the order in which they came.
 """
 
@@ -15,30 +15,38 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
-from lunula.crop.v1 import crop_service_pb2 as crop_pb
-from lunula.embed.v1 import embed_service_pb2 as embed_pb
-from lunula.rank.v1 import rank_service_pb2 as pb
-from lunula.type.v1 import photo_pb2
 from nails.colour.palette import MAX_COLOURS
 from services.intake.texts import MAX_TEXT
 from services.kit.client import Backoff
 from services.kit.concurrency.coalesce import Coalescer
 from services.kit.concurrency.locks import KeyedLocks
 from services.kit.deadline import Deadline
-from services.kit.errors import InvalidArgument, LunulaError
+from services.kit.errors import FailedPrecondition, LunulaError, Unavailable
+from services.kit.models import ModelVersion
 from services.kit.timings import stage
+from services.rank.catalogue.companions import COMPANIONS, embed_options
 from services.rank.catalogue.rows import DesignText, IndexedDesign
 from services.rank.catalogue.store import Store
-from services.rank.catalogue.token_rows import PhotoTokens
-from services.rank.catalogue.versions import Version
-from services.rank.clients import EmbeddedDesign, Peers, check_fingerprint
-from services.rank.photos.store import PhotoFile, Photos
-from services.rank.validation import check_design
+from services.rank.catalogue.version import Space, Version
+from services.rank.catalogue.versions import Catalogue
+from services.rank.clients.crop import CropClient
+from services.rank.clients.embed import EmbedClient
+from services.rank.clients.upstream_call import Budget
+from services.rank.photos.store import PhotoFile, PhotoInput, Photos
+from services.rank.upstream import CroppedPhoto, EmbeddedDesign, check_fingerprint
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+
+
+class IndexOutcome(Enum):
+    """What became of a design that was taken; it is durable."""
+
+    INDEXED = "indexed"
+    UNCHANGED = "unchanged"
 
 
 class _Lookup(NamedTuple):
@@ -46,14 +54,14 @@ class _Lookup(NamedTuple):
     design_id: str
 
 
-class _There(NamedTuple):
-    """A design that is there. row: of the first collection.
+class _Stored(NamedTuple):
+    """A stored design. row: of the first collection.
 
-    tokens: whether those of its present photo are kept, or none are wanted.
+    complete: whether every companion that the version keeps has its row for the design as it is now.
     """
 
     row: Mapping[str, Any]
-    tokens: bool
+    complete: bool
 
 
 class _Write(NamedTuple):
@@ -65,7 +73,8 @@ class _Write(NamedTuple):
 class IngestLimits:
     """at_once: designs worked on, over all streams.
 
-    write_rows: designs in one write. call_s: longest call of Milvus. backoff: while a part is away.
+    write_rows: designs in one write. call_s: longest call of Milvus. backoff: while Milvus or another service
+    is unavailable.
     """
 
     at_once: int
@@ -80,157 +89,178 @@ class Ingest:
     def __init__(
         self,
         *,
+        catalogue: Catalogue,
         store: Store,
-        peers: Peers,
+        crop: CropClient,
+        embed: EmbedClient,
         photos: Photos,
-        photo_users: Callable[[list[str]], Awaitable[set[str]]],
+        extra_options: Callable[[], Awaitable[Mapping[str, Any]]],
         limits: IngestLimits,
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        """photo_users: which of these photos some version refers to. now_s: for index times."""
+        """extra_options: of `EmbedClient.embed_design`, for companions that rerankers read. now_s: for index
+        times."""
+        self._catalogue = catalogue
         self._store = store
-        self._peers = peers
+        self._crop = crop
+        self._embed = embed
         self._photos = photos
-        self._photo_users = photo_users
+        self._extra_options = extra_options
         self._limits = limits
         self._now_s = now_s
         self._locks = KeyedLocks()
         self._slots = asyncio.Semaphore(limits.at_once)
-        self._lookups: Coalescer[_Lookup, _There | None] = Coalescer(
-            self._look_up, max_items=limits.write_rows, group=lambda item: item.version.names
+        self._lookups: Coalescer[_Lookup, _Stored | None] = Coalescer(
+            self._look_up, max_items=limits.write_rows, group=lambda item: item.version.collections
         )
         self._writes: Coalescer[_Write, None] = Coalescer(
-            self._write, max_items=limits.write_rows, group=lambda item: item.version.names
+            self._write, max_items=limits.write_rows, group=lambda item: item.version.collections
         )
 
+    @property
+    def models(self) -> list[ModelVersion]:
+        """The models that took part in the latest answers about designs, by their names."""
+        seen = self._crop.models | self._embed.models
+        return [seen[name] for name in sorted(seen)]
+
+    async def current_space(self, deadline: Deadline) -> Space:
+        """What a version made now would hold. Raises as EmbedClient does."""
+        options = await self._extra_options()
+        return await self._embed.space(Budget(deadline, self._limits.backoff), fresh=True, **options)
+
+    async def open_version(self, version_id: str, expected_fingerprint: str, deadline: Deadline) -> Version:
+        """The version that a stream writes to; "" is the live one, or a first one that is made.
+
+        Companions that it lacks are built. Raises FailedPrecondition FINGERPRINT_MISMATCH where its vectors
+        would not fit, NotFound VERSION_NOT_FOUND.
+        """
+        catalogue = self._catalogue
+        version = await catalogue.resolve(version_id, deadline)
+        if version is None:
+            version = await catalogue.live_or_first(lambda: self.current_space(deadline), deadline)
+        if expected_fingerprint:
+            _check_expected(version, expected_fingerprint)
+        try:
+            space = await self.current_space(deadline)
+        except Unavailable:
+            return version  # each design will say so itself, and may find the service back
+        check_fingerprint(space.fingerprint, version.space.fingerprint)
+        return await catalogue.with_companions(version, space, deadline)
+
     async def index(
-        self, version: Version, request: pb.IndexDesignsRequest, deadline: Deadline
-    ) -> pb.IndexState.ValueType:
-        """INDEXED or UNCHANGED, when the design is durable. Raises LunulaError; then nothing was written."""
-        if not request.HasField("design"):
-            raise InvalidArgument(
-                "no design was given", reason="DESIGN_MISSING", fields=[("design", "must be set")]
-            )
-        check_design(request.design, "design")
-        text = DesignText.of(request.design)
+        self, version: Version, text: DesignText, photo: PhotoInput, deadline: Deadline
+    ) -> IndexOutcome:
+        """What became of the design, when it is durable. Raises LunulaError; then nothing was written."""
         # The lock first, so that a design that is sent twice is written in the order of sending.
         async with self._locks.hold([f"{version.version_id}/{text.design_id}"]), self._slots:
-            photo = await self._photos.read(request.design.photo, "design.photo", deadline)
-            return await self._index(version, text, photo, deadline)
+            file = await self._photos.read(photo, "design.photo", deadline)
+            return await self._index(version, text, file, deadline)
 
     async def delete(
         self, version: Version, design_ids: Sequence[str], deadline: Deadline
     ) -> tuple[list[str], list[str]]:
         """Deletes designs, and photos that no design refers to any more; returns (deleted, missing) ids."""
         async with self._locks.hold(f"{version.version_id}/{design_id}" for design_id in design_ids):
-            rows = await self._store.read(
-                version.names.design, design_ids, ("design_id", "photo"), deadline, strong=True
-            )
+            view = self._store.at(version, deadline)
+            rows = await view.read(design_ids, ("design_id", "photo"), strong=True)
             if rows:
-                await self._store.delete(version.names, list(rows), deadline)
+                await view.delete(list(rows))
         await self._drop([str(row["photo"]) for row in rows.values()])
         unique = list(dict.fromkeys(design_ids))
         return [name for name in unique if name in rows], [name for name in unique if name not in rows]
 
     async def _index(
         self, version: Version, text: DesignText, photo: PhotoFile, deadline: Deadline
-    ) -> pb.IndexState.ValueType:
-        fingerprint = version.space.design_fingerprint
-        space = await self._peers.space(deadline, self._limits.backoff)
-        check_fingerprint(space.design_fingerprint, fingerprint)
+    ) -> IndexOutcome:
+        fingerprint = version.space.fingerprint
+        budget = Budget(deadline, self._limits.backoff)
+        space = await self._embed.space(budget)
+        check_fingerprint(space.fingerprint, fingerprint)
         with stage("lookup"):
             lookup = _Lookup(version, text.design_id)
-            there = await self._persistently(lambda: self._lookups.submit(lookup), deadline)
+            stored = await self._persistently(lambda: self._lookups.submit(lookup), deadline)
         digest = text.digest(photo.sha256)
         # Kept again also when nothing changed: that heals a photo that was lost.
         async with self._photos.kept(photo) as key:
-            if there is not None and _is_same(there, digest, fingerprint):
-                return pb.INDEX_STATE_UNCHANGED
-            cropped = await self._peers.crop(photo.data, "design.photo", deadline, self._limits.backoff)
-            crop = cropped.result
-            vectors = await self._embed(version, text, photo, crop, deadline)
+            if stored is not None and _is_current(stored, digest, fingerprint):
+                return IndexOutcome.UNCHANGED
+            cropped = await self._crop.crop(photo.data, "design.photo", budget)
+            made = await self._embed_design(version, text, photo, cropped, budget)
             design = IndexedDesign(
                 text=text,
-                design=vectors.design.values,
-                align=vectors.align.values,
+                vector=made.design.values,
                 photo=key,
                 digest=digest,
                 fingerprint=fingerprint,
-                palette=_bounded(crop),
-                crop_box=crop.crop_box,
+                palette=cropped.palette[:MAX_COLOURS],
+                crop_box=cropped.crop_box,
                 index_time_ms=int(self._now_s() * 1000),
-                tokens=_tokens(vectors, version),
+                companions={
+                    one.companion: COMPANIONS[one.companion].value(made, one)
+                    for one in version.space.companions
+                },
             )
             with stage("write"):
                 write = _Write(version, design)
                 await self._persistently(lambda: self._writes.submit(write), deadline)
-        if there is not None and there.row["photo"] != key:
-            await self._drop([str(there.row["photo"])])
-        return pb.INDEX_STATE_INDEXED
+        if stored is not None and stored.row["photo"] != key:
+            await self._drop([str(stored.row["photo"])])
+        return IndexOutcome.INDEXED
 
-    async def _embed(
-        self,
-        version: Version,
-        text: DesignText,
-        photo: PhotoFile,
-        crop: crop_pb.CropResult,
-        deadline: Deadline,
+    async def _embed_design(
+        self, version: Version, text: DesignText, photo: PhotoFile, cropped: CroppedPhoto, budget: Budget
     ) -> EmbeddedDesign:
-        made = await self._peers.embed_design(
-            embed_pb.DesignInput(
-                photo=photo_pb2.Photo(data=photo.data),
-                crop=photo_pb2.Photo(data=crop.crop) if crop.crop else None,
-                text=text.prose[:MAX_TEXT],
-                context=text.context,
-            ),
-            version.space.design_fingerprint,
-            {
+        made = await self._embed.embed_design(
+            photo.data,
+            budget,
+            crop=cropped.crop,
+            text=text.prose[:MAX_TEXT],
+            context=text.context,
+            expected_fingerprint=version.space.fingerprint,
+            places={
                 "photo": "design.photo",
                 "crop": "design.photo",
                 "text": "design.description",
                 "context": "design.context",
             },
-            deadline,
-            self._limits.backoff,
-            packing=version.tokens.packing if version.tokens is not None else None,
+            **embed_options(version.space),
         )
-        check_fingerprint(made.design.fingerprint, version.space.design_fingerprint)
-        check_fingerprint(made.align.fingerprint, version.space.align_fingerprint)
+        check_fingerprint(made.design.fingerprint, version.space.fingerprint)
         return made
 
     async def _drop(self, photos: Sequence[str]) -> None:
         """Drops photos that no design refers to. What was asked for is done by now, so this never fails."""
         try:
-            await self._photos.drop_unused(photos, self._photo_users)
+            await self._photos.drop_unused(photos, self._photos_in_use)
         except LunulaError as error:
             log.warning("photos that may be unused were kept: %s", error)
 
-    async def _look_up(self, lookups: Sequence[_Lookup]) -> list[_There | None]:
-        # Streams may know one version with and without tokens; a list is of those that know the same.
-        names, ids = lookups[0].version.names, [lookup.design_id for lookup in lookups]
-        deadline = Deadline.after(self._limits.call_s)
-        rows = await self._store.read(
-            names.design, ids, ("design_id", "digest", "fingerprint", "photo"), deadline, strong=True
-        )
-        kept: Mapping[str, Any] = rows
-        if names.tokens and rows:
-            kept = await self._store.read(names.tokens, rows, ("design_id", "digest"), deadline, strong=True)
+    async def _photos_in_use(self, photos: list[str]) -> set[str]:
+        """Those of the photos that some version refers to."""
+        return await self._catalogue.references(photos, Deadline.after(self._limits.call_s))
 
-        def there(design_id: str) -> _There | None:
-            row, tokens = rows.get(design_id), kept.get(design_id)
-            if row is None:
-                return None
-            return _There(row, tokens is not None and tokens["digest"] == row["digest"])
-
-        return [there(design_id) for design_id in ids]
+    async def _look_up(self, lookups: Sequence[_Lookup]) -> list[_Stored | None]:
+        # Streams may hold one version with and without a companion; a list is of those that hold the same.
+        version, ids = lookups[0].version, [lookup.design_id for lookup in lookups]
+        view = self._store.at(version, Deadline.after(self._limits.call_s))
+        rows = await view.read(ids, ("design_id", "digest", "fingerprint", "photo"), strong=True)
+        complete = set(rows)
+        for one in version.space.companions:
+            if not COMPANIONS[one.companion].searched and rows:
+                digests = {design_id: str(row["digest"]) for design_id, row in rows.items()}
+                complete &= set(await view.read_current(one.companion, digests, (), strong=True))
+        return [
+            _Stored(rows[design_id], design_id in complete) if design_id in rows else None
+            for design_id in ids
+        ]
 
     async def _write(self, writes: Sequence[_Write]) -> list[None]:
-        designs = [write.design for write in writes]
-        await self._store.upsert(writes[0].version.names, designs, Deadline.after(self._limits.call_s))
+        view = self._store.at(writes[0].version, Deadline.after(self._limits.call_s))
+        await view.upsert([write.design for write in writes])
         return [None] * len(writes)
 
     async def _persistently(self, work: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
-        """`work`, again after a pause while Milvus is away and the deadline allows."""
+        """`work`, again after a pause while Milvus is unavailable and the deadline allows."""
         attempt = 0
         while True:
             attempt += 1
@@ -243,21 +273,17 @@ class Ingest:
             await self._limits.backoff.sleep(delay)
 
 
-def _is_same(there: _There, digest: str, fingerprint: str) -> bool:
+def _is_current(stored: _Stored, digest: str, fingerprint: str) -> bool:
     """Whether nothing has to be written for a design."""
-    return there.tokens and (there.row["digest"], there.row["fingerprint"]) == (digest, fingerprint)
+    return stored.complete and (stored.row["digest"], stored.row["fingerprint"]) == (digest, fingerprint)
 
 
-def _tokens(made: EmbeddedDesign, version: Version) -> str:
-    """What the version keeps of a design's image tokens; "" where it keeps none or those of another kind."""
-    if version.tokens is None or made.token_space != version.tokens:
-        return ""
-    assert made.tokens is not None and made.photo_align is not None
-    return PhotoTokens(made.tokens.data, tuple(made.photo_align.values)).text(version.tokens)
-
-
-def _bounded(crop: crop_pb.CropResult) -> Any:
-    """The palette of the nails, no longer than the contract allows."""
-    palette = type(crop.palette)()
-    palette.colours.extend(crop.palette.colours[:MAX_COLOURS])
-    return palette
+def _check_expected(version: Version, expected: str) -> None:
+    actual = version.space.fingerprint
+    if actual != expected:
+        raise FailedPrecondition(
+            f"Catalogue version {version.version_id} was made by other models than the ones expected.",
+            reason="FINGERPRINT_MISMATCH",
+            fields=[("expected_fingerprint", f"the fingerprint of {version.version_id} is {actual}")],
+            metadata={"expected": expected, "actual": actual},
+        )

@@ -1,4 +1,4 @@
-"""Photos of designs: read in, judged by their header, kept in the blob store, dropped in the end."""
+"""Photos of designs: read, checked by their header, kept in the blob store, dropped in the end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from lunula.type.v1 import photo_pb2
 from nails.photo.codec import PhotoError, PhotoLimits, read_header
 from services.intake.uris import UriReader
 from services.kit.concurrency.threads import WorkThreads
@@ -20,8 +19,16 @@ from services.rank.photos.blobs import SUFFIXES, BlobStore, blob_key
 
 
 @dataclass(frozen=True)
+class PhotoInput:
+    """A photo as a caller sent it: bytes, or a URI, or (both None) nothing."""
+
+    data: bytes | None = None
+    uri: str | None = None
+
+
+@dataclass(frozen=True)
 class PhotoFile:
-    """A photo whose header was judged. suffix: of file names of its format."""
+    """A photo whose header was checked. suffix: of file names of its format."""
 
     data: bytes
     sha256: str
@@ -46,25 +53,25 @@ class Photos:
         self._held: Counter[str] = Counter()
         self._dropping: dict[str, asyncio.Event] = {}
 
-    async def read(self, photo: photo_pb2.Photo, field: str, deadline: Deadline) -> PhotoFile:
-        """The photo's bytes, judged by their header alone.
+    async def read(self, photo: PhotoInput, field: str, deadline: Deadline) -> PhotoFile:
+        """The photo's bytes, checked by their header alone.
 
         Raises InvalidArgument with the reasons of nails.photo.codec.PhotoError or PHOTO_MISSING, and the
         errors of UriReader.
         """
-        source = photo.WhichOneof("source")
-        if source is None:
+        if photo.uri is not None:
+            path = f"{field}.uri"
+            with stage("fetch"):
+                data = await self._threads.run(self._uris.read, photo.uri, path, deadline)
+        elif photo.data is not None:
+            path, data = f"{field}.data", photo.data
+        else:
             raise InvalidArgument(
                 "no photo was given", reason="PHOTO_MISSING", fields=[(field, "data or uri must be set")]
             )
-        path = f"{field}.{source}"
-        data = photo.data
-        if source == "uri":
-            with stage("fetch"):
-                data = await self._threads.run(self._uris.read, photo.uri, path, deadline)
-        return await self._threads.run(self._judge, data, path)
+        return await self._threads.run(self._check, data, path)
 
-    def _judge(self, data: bytes, path: str) -> PhotoFile:
+    def _check(self, data: bytes, path: str) -> PhotoFile:
         try:
             header = read_header(data, self._limits)
         except PhotoError as error:

@@ -1,231 +1,276 @@
-"""Hits in the order of relevance and beauty: the head of the list is judged in one batch.
+"""Reranks by relevance and aesthetic score: the eligible head of a list is scored in one batch (paper Q).
 
-Nothing here fails a search but tags that the caller must mend. Whatever else goes wrong with beauty (no
-model, no vectors of words, no tokens, no time), the list comes in the order of relevance, and why is said.
+The rule itself is nails.aesthetic.rerank. Where the scores are not to be had (no model, no vectors of words,
+no tokens, no time), the list keeps the order of relevance and says why.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from lunula.type.v1 import response_info_pb2, vector_pb2
-from nails.aesthetic.rerank import NEUTRAL, Placed, Standing, in_play, order, rerank
-from nails.fusion import score_of
+from nails.aesthetic.rerank import (
+    AESTHETIC,
+    MAX_HEAD,
+    NEUTRAL,
+    Reranked,
+    RerankStatus,
+    aesthetic_term,
+    check_weight,
+    eligible,
+    rank,
+    rerank,
+)
+from nails.aesthetic.tags import words_of_tags
+from services.kit.client import Backoff
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import DeadlineExceeded, InvalidArgument, LunulaError
 from services.kit.timings import stage
+from services.rank.catalogue.align import ALIGN
 from services.rank.catalogue.milvus import CollectionMissing
-from services.rank.catalogue.store import Store
-from services.rank.catalogue.token_rows import read_batch
-from services.rank.catalogue.versions import Version
-from services.rank.rerank.aesthetic_model import AestheticModel, Judge, Matrix, tag_matrix
-from services.rank.search.candidates import Measures, Raw
-from services.rank.search.page_tokens import Pinned
+from services.rank.catalogue.tokens import TOKENS, decode_tokens
+from services.rank.catalogue.version import Version
+from services.rank.catalogue.view import View
+from services.rank.clients.embed import EmbedClient
+from services.rank.clients.upstream_call import Budget
+from services.rank.request import SearchRequest
+from services.rank.rerank.aesthetic_model import AestheticModel, Matrix, ServedModel, tag_matrix
+from services.rank.rerank.base import Candidates, Pinned, Ranked, Ranking
+from services.rank.upstream import EmbeddedQuery, Vector
 
 log = logging.getLogger(__name__)
 
 _SHARE_OF_TIME = 0.5
-"""Beauty takes at most so much of what is left until the caller's deadline: the page is still to be read."""
-NO_JUDGE = "none"
-"""The mark of a first page that beauty had no part in, although it was asked for."""
-TagVectors = Callable[[Deadline], Awaitable[Sequence[vector_pb2.Vector]]]
-"""Vectors of what a request is about, within a deadline."""
+"""Scoring takes at most so much of what is left until the caller's deadline: the page is still to be read."""
+_NOT_SCORED = "none"
+"""Pinned in place of the model where the first page could not be reranked."""
+_BACKOFF = Backoff(attempts=3)
 
 
 @dataclass(frozen=True)
-class Ranked:
-    """A design of the list. raw: its measures. relevance: what its channels contribute.
+class Defaults:
+    """weight: of the aesthetic score where a request does not say. head: designs that are scored, at most."""
 
-    placed: how beauty placed it; None where beauty had no part. aesthetic: its score from 1 to 10, None
-    without one. moved: places that beauty lifted it (below 0: lowered it).
-    """
-
-    design_id: str
-    raw: Raw
-    relevance: float
-    placed: Placed | None = None
-    aesthetic: float | None = None
-    moved: int = 0
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The whole list. weight: that beauty had. unavailable: why it had none, "" where it was not asked for.
-
-    pinned: what later pages need to come in the same order.
-    """
-
-    ranked: Sequence[Ranked]
     weight: float
-    pinned: Pinned
-    unavailable: str = ""
-    models: tuple[response_info_pb2.ModelVersion, ...] = ()
-
-
-class _NotJudged(Exception):
-    """Beauty cannot be judged; the text says why, for people."""
+    head: int
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _Pin:
+    """How the first page was reranked. model: `ServedModel.pin`, _NOT_SCORED, or "" before the first page."""
+
+    weight: float
+    head: int
+    model: str = ""
+
+    @classmethod
+    def load(cls, pinned: Pinned) -> _Pin:
+        """Reads what `dump` wrote; page tokens may be signed with a public key, so nothing is trusted."""
+        weight, head, model = pinned
+        pin = cls(check_weight(float(weight)), int(head), str(model))
+        if not 1 <= pin.head <= MAX_HEAD:
+            raise ValueError("head")
+        return pin
+
+    def dump(self) -> Pinned:
+        """As JSON values."""
+        return (self.weight, self.head, self.model)
+
+
+class _Unscored(Exception):
+    """No design can be scored; the text says why, for people."""
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """scores: from 1 to 10, by id. normalised: in [0, 1]."""
+
     scores: Mapping[str, float]
-    beauties: Mapping[str, float]
-    judge: Judge
+    normalised: Mapping[str, float]
+    model: ServedModel
 
 
-class Beauty:
-    """Orders lists by relevance and beauty."""
+class AestheticReranker:
+    """Reranks by relevance and aesthetic score."""
+
+    name = AESTHETIC
 
     def __init__(
         self,
-        store: Store,
-        model: AestheticModel,
-        threads: WorkThreads,
         *,
+        model: AestheticModel,
+        embed: EmbedClient,
+        threads: WorkThreads,
+        defaults: Defaults,
         timeout_s: float,
         forget: Callable[[Version], None],
     ) -> None:
         """threads: unpack tokens. timeout_s: longest wait for words, tokens and model together. forget: told
         of versions whose tokens turn out to be gone or not loaded."""
-        self._store = store
         self._model = model
+        self._embed = embed
         self._threads = threads
+        self._defaults = defaults
         self._timeout_s = timeout_s
         self._forget = forget
 
-    async def rank(
-        self,
-        version: Version,
-        measures: Measures,
-        shares: Mapping[str, float],
-        wanted: Pinned,
-        tags: TagVectors,
-        deadline: Deadline,
-    ) -> Ranking:
-        """All measured designs, best first.
+    def plan(self, request: SearchRequest, pinned: Pinned | None, *, first_page: bool) -> AestheticPlan:
+        """Of the request's weight, or of the first page's. Raises ValueError."""
+        if pinned is not None:
+            pin = _Pin.load(pinned)
+        else:
+            weight = request.aesthetic_weight
+            weight = self._defaults.weight if weight is None else weight
+            # A token without a pin is of a first page that was not reranked.
+            pin = _Pin(weight if first_page else 0.0, self._defaults.head)
+        return AestheticPlan(self, request, pin)
 
-        shares: weights of the channels, summing to 1. wanted: weight and head, and on later pages the judge
-        of the first. tags: awaited within the time that beauty may take; InvalidArgument passes through.
-        """
-        raw = measures.raw
-        if wanted.weight <= 0 or not raw:
-            return Ranking(_by_relevance(raw, shares), 0.0, wanted)
-        if wanted.judge == NO_JUDGE:
-            why = "it could not be judged for the first page, whose order this page continues"
-            return Ranking(_by_relevance(raw, shares), 0.0, wanted, why)
-        names = list(raw)
-        with stage("fuse"):
-            left = 1.0 - wanted.weight
-            scaled = {channel: left * share for channel, share in shares.items()}
-            parts = [score_of(raw[name], scaled) for name in names]
-            head = [names[index] for index in in_play(parts, names, head=wanted.head)]
-            digests = {name: measures.digests[name] for name in head}
+    async def embed_options(self) -> Mapping[str, Any]:
+        """The packing of the tokens that the model reads; nothing while there is no model."""
         try:
-            judged = await self._judged(version, digests, wanted, tags, deadline)
-        except _NotJudged as why:
-            later = "; this page may repeat designs of earlier ones" if wanted.judge else ""
-            pinned = wanted if wanted.judge else Pinned(wanted.weight, wanted.head, NO_JUDGE)
-            return Ranking(_by_relevance(raw, shares), 0.0, pinned, f"{why}{later}")
-        with stage("fuse"):
-            indexes = {name: index for index, name in enumerate(names)}
-            beauties = {indexes[name]: beauty for name, beauty in judged.beauties.items()}
-            before = {index: rank for rank, index in enumerate(order(parts, names))}
-            ranked = [
-                Ranked(
-                    names[placed.index],
-                    raw[names[placed.index]],
-                    placed.relevance,
-                    placed,
-                    judged.scores.get(names[placed.index]),
-                    before[placed.index] - rank,
-                )
-                for rank, placed in enumerate(
-                    rerank(parts, names, beauties, weight=wanted.weight, head=wanted.head)
-                )
-            ]
-        pinned = Pinned(wanted.weight, wanted.head, judged.judge.pin)
-        return Ranking(ranked, wanted.weight, pinned, models=(judged.judge.version,))
+            return {"packing": (await self._model.get()).packing}
+        except LunulaError:
+            return {}  # tokens are added when the model is there
 
-    async def _judged(
+    async def score(
         self,
-        version: Version,
         digests: Mapping[str, str],
-        wanted: Pinned,
-        tags: TagVectors,
-        deadline: Deadline,
-    ) -> _Judged:
-        """Scores of those of the designs whose tokens are kept. Raises _NotJudged, InvalidArgument."""
-        limit = deadline.within(min(self._timeout_s, _SHARE_OF_TIME * deadline.remaining()))
+        pin: _Pin,
+        request: SearchRequest,
+        query: EmbeddedQuery | None,
+        view: View,
+    ) -> _Scored:
+        """Scores of those of the designs whose tokens are stored. Raises _Unscored, InvalidArgument."""
+        limit = view.deadline.within(min(self._timeout_s, _SHARE_OF_TIME * view.deadline.remaining()))
         try:
             async with asyncio.timeout(limit.remaining()):
-                judge = await self._model.get()
-                if wanted.judge and wanted.judge != judge.pin:
-                    raise _NotJudged("the model was exchanged after the first page")
-                matrix = tag_matrix(judge, await tags(limit))
-                return await self._judge(version, digests, judge, matrix, limit)
+                model = await self._model.get()
+                if pin.model and pin.model != model.pin:
+                    raise _Unscored("the model was exchanged after the first page")
+                tags = tag_matrix(model, await self._tags(request, query, limit))
+                return await self._score(digests, model, tags, view.until(limit))
         except (DeadlineExceeded, TimeoutError):
-            raise _NotJudged("it gave no answer in time") from None
-        except InvalidArgument:
+            raise _Unscored("it gave no answer in time") from None
+        except (InvalidArgument, _Unscored):
             raise
         except CollectionMissing as error:
-            self._forget(version)
-            raise _NotJudged(error.message) from error
+            self._forget(view.version)
+            raise _Unscored(error.message) from error
         except LunulaError as error:
-            raise _NotJudged(error.message) from error
-        except _NotJudged:
-            raise
+            raise _Unscored(error.message) from error
         except Exception:
-            log.exception("beauty failed in a way that nobody foresaw")
-            raise _NotJudged("unforeseen error") from None
+            log.exception("aesthetic scoring failed unexpectedly")
+            raise _Unscored("unexpected error") from None
 
-    async def _judge(
-        self,
-        version: Version,
-        digests: Mapping[str, str],
-        judge: Judge,
-        tags: Matrix,
-        limit: Deadline,
-    ) -> _Judged:
-        space = version.tokens
-        if space is None:
-            raise _NotJudged(
-                f"catalogue version {version.version_id} keeps no image tokens that the model reads; index "
-                "its designs again"
+    async def _tags(
+        self, request: SearchRequest, query: EmbeddedQuery | None, deadline: Deadline
+    ) -> Sequence[Vector]:
+        """Vectors of the caller's own tags, else of what the text is about."""
+        if not request.aesthetic_tags:
+            return () if query is None else query.tags
+        words = words_of_tags(request.aesthetic_tags)
+        # Words may be fewer than tags, so that errors can only name them all.
+        places = {f"texts[{index}]": "aesthetic_tags" for index in range(len(words))}
+        return await self._embed.embed_texts(words, places, Budget(deadline, _BACKOFF))
+
+    async def _score(
+        self, digests: Mapping[str, str], model: ServedModel, tags: Matrix, view: View
+    ) -> _Scored:
+        tokens, align = TOKENS.space(view.version.space), ALIGN.space(view.version.space)
+        if tokens is None or align is None:
+            raise _Unscored(
+                f"catalogue version {view.version.version_id} keeps no image tokens that the model reads; "
+                "index its designs again"
             )
-        if why := judge.why_not(space):
-            raise _NotJudged(why)
-        judge.check_made_with("image_align", version.space.align_fingerprint)
+        if reason := model.reject(tokens):
+            raise _Unscored(reason)
+        model.check_trained_with("image_align", align.fingerprint)
         with stage("tokens"):
-            rows = await self._store.read_tokens(version.names, digests, limit)
-            batch = await self._threads.run(read_batch, rows, space)
+            rows = await view.read_current(TOKENS.name, digests, (TOKENS.name,))
+            batch = await self._threads.run(decode_tokens, rows, tokens)
         scores: dict[str, float] = {}
         if batch.ids:
-            with stage("beauty"):
-                found = await self._model.score(judge, batch.tokens, batch.align, tags, limit)
+            with stage("aesthetic"):
+                found = await self._model.score(model, batch.tokens, batch.align, tags, view.deadline)
             scores = dict(zip(batch.ids, found.score.tolist(), strict=True))
-        beauties = {design_id: judge.beauty(score) for design_id, score in scores.items()}
-        return _Judged(scores, beauties, judge)
+        normalised = {design_id: model.score_map(score) for design_id, score in scores.items()}
+        return _Scored(scores, normalised, model)
 
 
-def said_of(ranked: Ranked) -> str:
-    """What an explanation says of beauty; "" where it decided nothing."""
-    if ranked.placed is None or not ranked.moved:
-        return ""
-    way = f"{'up' if ranked.moved > 0 else 'down'} {abs(ranked.moved)} place{'s' * (abs(ranked.moved) > 1)}"
-    if ranked.aesthetic is None:
-        counted = "" if ranked.placed.standing is not Standing.NOT_SCORED else f" (counted as {NEUTRAL:g})"
-        return f"beauty not scored{counted}, {way} by that of others"
-    return f"photo rated {ranked.aesthetic:.1f} of 10, {way} by beauty"
+class AestheticPlan:
+    """How one request is reranked."""
+
+    def __init__(self, reranker: AestheticReranker, request: SearchRequest, pin: _Pin) -> None:
+        self._reranker = reranker
+        self._request = request
+        self._pin = pin
+
+    @property
+    def include_tags(self) -> bool:
+        """Where the score counts, and the caller has no tags of their own."""
+        return self._pin.weight > 0 and not self._request.aesthetic_tags
+
+    async def rerank(self, candidates: Candidates, query: EmbeddedQuery | None, view: View) -> Ranking:
+        """All candidates, best first."""
+        pin = self._pin
+        if pin.weight <= 0 or not candidates.measures:
+            return _by_relevance(candidates, pin)
+        if pin.model == _NOT_SCORED:
+            reason = "the first page, whose order this page continues, was not reranked"
+            return _by_relevance(candidates, pin, reason)
+        ids = candidates.ids
+        with stage("fuse"):
+            relevances = candidates.relevances(1.0 - pin.weight)
+            head = [ids[index] for index in eligible(relevances, ids, head=pin.head)]
+            digests = {design_id: candidates.digests[design_id] for design_id in head}
+        try:
+            scored = await self._reranker.score(digests, pin, self._request, query, view)
+        except _Unscored as reason:
+            later = "; this page may repeat designs of earlier ones" if pin.model else ""
+            first = pin if pin.model else _Pin(pin.weight, pin.head, _NOT_SCORED)
+            return _by_relevance(candidates, first, f"{reason}{later}")
+        with stage("fuse"):
+            indexes = {design_id: index for index, design_id in enumerate(ids)}
+            normalised = {indexes[design_id]: value for design_id, value in scored.normalised.items()}
+            before = {index: place for place, index in enumerate(rank(relevances, ids))}
+            reranked = rerank(relevances, ids, normalised, weight=pin.weight, head=pin.head)
+            designs = [
+                _ranked(one, ids[one.index], scored, pin.weight, before[one.index] - place)
+                for place, one in enumerate(reranked)
+            ]
+        pinned = _Pin(pin.weight, pin.head, scored.model.pin).dump()
+        return Ranking(designs, pin.weight, pinned, models=(scored.model.version,))
 
 
-def _by_relevance(measures: Mapping[str, Raw], shares: Mapping[str, float]) -> list[Ranked]:
-    """Ordered by the score to six digits and then by id: a model may give the same request a vector that
-    differs in the seventh, and pages must not."""
+def _by_relevance(candidates: Candidates, pin: _Pin, unavailable: str = "") -> Ranking:
     with stage("fuse"):
-        names = list(measures)
-        parts = [score_of(measures[name], shares) for name in names]
-        return [Ranked(names[index], measures[names[index]], parts[index]) for index in order(parts, names)]
+        ids, relevances = candidates.ids, candidates.relevances()
+        designs = [Ranked(ids[index], relevances[index]) for index in rank(relevances, ids)]
+    return Ranking(designs, 0.0, pin.dump(), unavailable)
+
+
+def _ranked(one: Reranked, design_id: str, scored: _Scored, weight: float, moved: int) -> Ranked:
+    """moved: places that the aesthetic score lifted the design (below 0: lowered it)."""
+    score = scored.scores.get(design_id)
+    return Ranked(
+        design_id,
+        one.relevance,
+        aesthetic_term(one, score, weight),
+        one.status.value,
+        _explain(one.status, score, moved),
+    )
+
+
+def _explain(status: RerankStatus, score: float | None, moved: int) -> str:
+    """What the score decided; "" where it decided nothing."""
+    if not moved:
+        return ""
+    places = f"{'up' if moved > 0 else 'down'} {abs(moved)} place{'s' * (abs(moved) > 1)}"
+    if score is None:
+        neutral = f" (counts as {NEUTRAL:g})" if status is RerankStatus.NOT_SCORED else ""
+        return f"photo not rated{neutral}, moved {places}"
+    return f"photo rated {score:.1f} of 10, moved {places}"

@@ -6,51 +6,50 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from nails.colour.palette import PaletteColour
 from nails.colour.palette_match import colour_differences
-from nails.fusion import Term
-from nails.language.phrases import parse
+from nails.language.phrases import Phrase, parse
 from nails.language.words import words
-from services.rank.catalogue.rows import colours_of, text_of
+from services.rank.catalogue.rows import read_colours, read_text
 
 _READ_CHARACTERS = 2_000
 """So much of a design's words is read for the explanation; the index has all of them."""
 _SAME_COLOUR = 15.0
 """CIEDE2000 up to which a colour is a shade of the one that was asked for."""
 
-AskedColour = tuple[str, float]
+RequestedColour = tuple[str, float]
 """Name of a colour that was asked for, and how far (CIEDE2000) the design is from it."""
 
 
 class Explainer:
-    """Explains hits, and remembers what was read out of designs' words: reading them is most of the work."""
+    """Explains hits. Caches what was read out of designs' texts, since reading them is most of the work."""
 
-    def __init__(self, remembered: int = 8192) -> None:
-        """remembered: texts of designs that were shown last."""
-        self._read = lru_cache(maxsize=remembered)(_read)
+    def __init__(self, cache_size: int = 8192) -> None:
+        """cache_size: texts of the designs that were shown last."""
+        self._read = lru_cache(maxsize=cache_size)(_read)
 
     def explain(
         self,
-        phrases: Sequence[embed_pb.Phrase],
-        colours: Sequence[AskedColour],
+        phrases: Sequence[Phrase],
+        colours: Sequence[RequestedColour],
         row: Mapping[str, Any],
-        terms: Sequence[Term],
+        remarks: Sequence[str] = (),
         *,
-        beauty: str = "",
+        decision: str = "",
     ) -> str:
         """One line: "almond, french · milky white (ΔE 4) · nothing of: glitter · not mentioned: pearl".
 
-        colours: those that were asked for, with their differences in this design. A phrase is met when the
-        design's attributes or words say the same, in either language. beauty: what it decided, as a phrase.
+        colours: those that were requested, with their differences in this design. A phrase is met when the
+        design's attributes or words say the same, in either language. remarks: of channels. decision: what
+        the reranker decided.
         """
-        text = text_of(row)
-        told, vocabulary = self._read(text.prose[:_READ_CHARACTERS])
-        shown = told.union(text.attributes)
+        text = read_text(row)
+        mentioned, vocabulary = self._read(text.prose[:_READ_CHARACTERS])
+        shown = mentioned.union(text.attributes)
         met, avoided, absent = [], [], []
         for phrase in phrases:
             if phrase.kind == "colour" and colours:
-                continue  # told below, with its measured difference
+                continue  # named below, with its measured difference
             there = _is_there(phrase, shown, vocabulary)
             if phrase.negated:
                 if not there:
@@ -62,37 +61,35 @@ class Explainer:
         parts = [", ".join(dict.fromkeys(met)), _near(colours)]
         if avoided:
             parts.append(f"nothing of: {', '.join(dict.fromkeys(avoided))}")
-        reference = next((term for term in terms if term.channel == "reference"), None)
-        if reference is not None and reference.normalised >= 0.5:
-            parts.append(f"looks like the reference (cosine {reference.raw:.2f})")
+        parts += remarks
         if absent:
             parts.append(f"not mentioned: {', '.join(dict.fromkeys(absent))}")
-        said = [part for part in parts if part] or ["near in overall look and meaning"]
-        return " · ".join([*said, beauty] if beauty else said)
+        shown_parts = [part for part in parts if part] or ["near in overall look and meaning"]
+        return " · ".join([*shown_parts, decision] if decision else shown_parts)
 
 
 def _read(prose: str) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
-    """(kind and name of what the words say is there, the words)."""
-    said = {(phrase.kind, phrase.name) for phrase in parse(prose).phrases if not phrase.negated}
-    return frozenset(said), frozenset(words(prose))
+    """((kind, name) of what the text mentions, its words)."""
+    mentioned = {(phrase.kind, phrase.name) for phrase in parse(prose).phrases if not phrase.negated}
+    return frozenset(mentioned), frozenset(words(prose))
 
 
-def _is_there(phrase: embed_pb.Phrase, shown: frozenset[tuple[str, str]], vocabulary: frozenset[str]) -> bool:
+def _is_there(phrase: Phrase, shown: frozenset[tuple[str, str]], vocabulary: frozenset[str]) -> bool:
     if phrase.name:
         return (phrase.kind, phrase.name) in shown
     own = words(phrase.text)
     return bool(own) and vocabulary.issuperset(own)
 
 
-def asked_colours(
+def match_colours(
     palette: Sequence[PaletteColour], rows: Sequence[Mapping[str, Any]]
-) -> list[list[AskedColour]]:
+) -> list[list[RequestedColour]]:
     """The colours that were asked for, with their differences in each of the designs."""
-    differences = colour_differences(palette, [colours_of(row) for row in rows])
+    differences = colour_differences(palette, [read_colours(row) for row in rows])
     names = [asked.name.replace("_", " ") for asked in palette]
     return [list(zip(names, row, strict=True)) for row in differences.tolist()]
 
 
-def _near(colours: Sequence[AskedColour]) -> str:
+def _near(colours: Sequence[RequestedColour]) -> str:
     met = [f"{name} (ΔE {difference:.0f})" for name, difference in colours if difference <= _SAME_COLOUR]
     return ", ".join(met)

@@ -14,10 +14,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.message import Message
-
-from nails.aesthetic.rerank import MAX_HEAD, check_weight
 from services.kit.errors import InvalidArgument
+from services.rank.rerank.base import Pinned
 
 _SIGNATURE_BYTES = 16
 _MAX_TOKEN = 4096
@@ -25,23 +23,11 @@ _PUBLIC_KEY = b"lunula page token"
 
 
 @dataclass(frozen=True)
-class Pinned:
-    """How the first page of a search weighed beauty; later pages must do the same.
-
-    weight: 0 where it was not asked for. head: designs that are judged. judge: what judged (`Judge.pin`), ""
-    before the first page, beauty.NO_JUDGE where nothing could.
-    """
-
-    weight: float
-    head: int
-    judge: str = ""
-
-
-@dataclass(frozen=True)
 class PagePosition:
     """Where a page begins: `offset` in a search, `after` (the last design id) in a list.
 
-    version: the catalogue version of the first page; later pages stay on it. pinned: of searches.
+    version: the catalogue version of the first page; later pages stay on it. pinned: how the first page
+    of a search was reranked; only the reranker reads it.
     """
 
     version: str
@@ -65,7 +51,7 @@ class PageTokens:
                 position.offset,
                 position.after,
                 request_digest,
-                *([[pinned.weight, pinned.head, pinned.judge]] if pinned is not None else []),
+                *([list(pinned)] if pinned is not None else []),
             ],
             separators=(",", ":"),
         ).encode()
@@ -82,11 +68,7 @@ class PageTokens:
                 raise ValueError("signature")
             position, digest = _position(json.loads(payload))
         except (ValueError, TypeError, OverflowError, binascii.Error):
-            raise InvalidArgument(
-                "the page token is not one of this service",
-                reason="PAGE_TOKEN_INVALID",
-                fields=[("page_token", "must be a next_page_token as it was received")],
-            ) from None
+            raise invalid_token() from None
         if digest != request_digest:
             raise InvalidArgument(
                 "the page token belongs to another request",
@@ -99,28 +81,25 @@ class PageTokens:
         return hmac.new(self._key, payload, hashlib.sha256).digest()[:_SIGNATURE_BYTES]
 
 
+def invalid_token() -> InvalidArgument:
+    """The error for a token that this service never wrote."""
+    return InvalidArgument(
+        "the page token is not one of this service",
+        reason="PAGE_TOKEN_INVALID",
+        fields=[("page_token", "must be a next_page_token as it was received")],
+    )
+
+
 def _position(content: Any) -> tuple[PagePosition, str]:
-    """Position and digest of a payload. The key may be public, so nothing in it is believed.
+    """Position and digest of a payload. The key may be public, so nothing in it is trusted.
 
     Raises ValueError, TypeError or OverflowError for what this service never wrote.
     """
     version, offset, after, digest, *rest = content
-    pinned = None
+    pinned: Pinned | None = None
     if rest:
-        ((weight, head, judge),) = rest
-        pinned = Pinned(check_weight(float(weight)), int(head), str(judge))
-        if not 1 <= pinned.head <= MAX_HEAD:
-            raise ValueError("head")
+        (values,) = rest
+        pinned = tuple(values)
     if int(offset) < 0:
         raise ValueError("offset")
     return PagePosition(str(version), int(offset), str(after), pinned), str(digest)
-
-
-def request_digest(request: Message) -> str:
-    """Digest of a request without its page token and page size, which may change from page to page."""
-    copy = type(request)()
-    copy.CopyFrom(request)
-    for field in ("page_token", "page_size"):
-        copy.ClearField(field)
-    content = type(request).DESCRIPTOR.full_name.encode() + copy.SerializeToString(deterministic=True)
-    return hashlib.sha256(content).hexdigest()[:32]

@@ -1,87 +1,44 @@
-"""A request on its way out: embedded, measured on every channel, fused, paged and explained."""
+"""A request on its way out: channels prepared, candidates scored, fused, reranked, paged and explained."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from lunula.embed.v1 import embed_service_pb2 as embed_pb
-from lunula.rank.v1 import rank_service_pb2 as pb
-from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2, vector_pb2
-from nails.aesthetic.rerank import AESTHETIC, term
-from nails.aesthetic.tags import words_of_tags
 from nails.colour.palette import PaletteColour
-from nails.fusion import CHANNELS, Term, channel_weights, fuse
-from nails.language.words import words
-from services.intake.palettes import palette_colours, palette_message
+from nails.fusion import Term, fuse, share_weights
+from nails.language.phrases import Phrase
 from services.kit.client import Backoff
 from services.kit.concurrency.threads import WorkThreads
-from services.kit.concurrency.together import together
-from services.kit.deadline import Deadline
-from services.kit.errors import FailedPrecondition, NotFound
+from services.kit.concurrency.together import stop, together
+from services.kit.errors import FailedPrecondition, InvalidArgument
+from services.kit.models import ModelVersion
 from services.kit.timings import stage
 from services.rank.catalogue.filters import all_of, literal
-from services.rank.catalogue.milvus import Milvus
 from services.rank.catalogue.rows import FULL_FIELDS
-from services.rank.catalogue.store import Store
-from services.rank.catalogue.versions import Version
-from services.rank.clients import EmbeddedQuery, Peers, check_fingerprint
+from services.rank.catalogue.view import Row, View
+from services.rank.clients.crop import CropClient
+from services.rank.clients.embed import EmbedClient
+from services.rank.clients.upstream_call import Budget
 from services.rank.photos.store import Photos
-from services.rank.rerank.aesthetic import Beauty, Ranked, said_of
-from services.rank.search.candidates import Query, measure
-from services.rank.search.explanation import AskedColour, Explainer, asked_colours
-from services.rank.search.page_tokens import Pinned
-from services.rank.validation import wrong
+from services.rank.request import SearchRequest
+from services.rank.rerank.base import Candidates, Pinned, Ranked, Ranking, Reranker, RerankPlan
+from services.rank.search.candidates import retrieve
+from services.rank.search.channels import CHANNELS
+from services.rank.search.channels.base import ChannelUnavailable, Preparation, Retriever
+from services.rank.search.explanation import Explainer, RequestedColour, match_colours
+from services.rank.upstream import EmbeddedQuery
 
 _BACKOFF = Backoff(attempts=3)
-Models = tuple[response_info_pb2.ModelVersion, ...]
-
-
-@dataclass(frozen=True)
-class Request:
-    """A validated request. weights: the caller's or the defaults. expression: of the filters.
-
-    artist_scope: whose designs, seen from the artist of `reference_design_id`. aesthetic_weight: of beauty,
-    0 is none. aesthetic_tags: the caller's words for what the photos should be; may be empty.
-    """
-
-    text: str
-    palette: tuple[PaletteColour, ...]
-    reference_photo: photo_pb2.Photo | None
-    reference_design_id: str
-    context: str
-    expression: str
-    weights: Mapping[str, float]
-    artist_scope: pb.ArtistScope.ValueType = pb.ARTIST_SCOPE_UNSPECIFIED
-    aesthetic_weight: float = 0.0
-    aesthetic_tags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Weighing:
-    """Weights of the channels that are available, and of beauty."""
-
-    weights: Mapping[str, float]
-    available: Mapping[str, bool]
-    aesthetic: float
-
-
-@dataclass(frozen=True)
-class _Reference:
-    """vector: of the crop, None without a reference. expression: what its artist demands of hits."""
-
-    vector: Sequence[float] | None = None
-    expression: str = ""
-    models: Models = ()
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One design of a page. row: all its fields. notes: why a channel measured nothing, by its name."""
+    """One design of a page. row: all its fields. notes: why a term is 0, by channel."""
 
-    row: Mapping[str, Any]
+    row: Row
     score: float
     terms: Sequence[Term]
     explanation: str
@@ -90,18 +47,27 @@ class Hit:
 
 @dataclass(frozen=True)
 class Page:
-    """Hits from `offset` on; more: whether others follow. palette: the one that was used.
+    """more: whether other hits follow. palette: the one that was used. unavailable: why, by channel.
 
     pinned: what later pages need to come in the same order.
     """
 
     hits: Sequence[Hit]
     more: bool
-    phrases: Sequence[embed_pb.Phrase]
-    palette: palette_pb2.Palette
+    phrases: Sequence[Phrase]
+    palette: Sequence[PaletteColour]
     unavailable: Mapping[str, str]
-    models: Models
+    models: tuple[ModelVersion, ...]
     pinned: Pinned
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """retrievers: of the channels that have input. unavailable: why, of those that cannot serve theirs."""
+
+    query: EmbeddedQuery | None
+    retrievers: Mapping[str, Retriever]
+    unavailable: Mapping[str, str]
 
 
 class Search:
@@ -110,230 +76,170 @@ class Search:
     def __init__(
         self,
         *,
-        milvus: Milvus,
-        store: Store,
-        peers: Peers,
+        crop: CropClient,
+        embed: EmbedClient,
         photos: Photos,
         threads: WorkThreads,
-        beauty: Beauty,
+        reranker: Reranker,
         candidates: int,
     ) -> None:
-        """candidates: designs that each channel proposes. beauty: orders them among those that fit."""
-        self._milvus = milvus
-        self._store = store
-        self._peers = peers
+        """candidates: designs that each channel returns, at most. threads: explain hits."""
+        self._crop = crop
+        self._embed = embed
         self._photos = photos
         self._threads = threads
-        self._beauty = beauty
+        self._reranker = reranker
         self._candidates = candidates
         self._explainer = Explainer()
 
+    def plan(self, request: SearchRequest, pinned: Pinned | None, *, first_page: bool) -> RerankPlan:
+        """How the request is reranked. pinned: of the first page. Raises ValueError for an invalid one."""
+        return self._reranker.plan(request, pinned, first_page=first_page)
+
     async def page(
-        self,
-        version: Version,
-        request: Request,
-        *,
-        offset: int,
-        size: int,
-        pinned: Pinned,
-        deadline: Deadline,
+        self, view: View, request: SearchRequest, plan: RerankPlan, *, offset: int, size: int
     ) -> Page:
         """Hits `offset` to `offset + size` of the request, best first; ties in the order of their ids.
-
-        pinned: how beauty counts; on later pages as the first one did it.
 
         Raises the errors of the other services, FailedPrecondition FINGERPRINT_MISMATCH, NotFound
         DESIGN_NOT_FOUND, InvalidArgument WEIGHTS_WITHOUT_INPUT, FailedPrecondition CHANNELS_UNAVAILABLE or
         ARTIST_UNKNOWN.
         """
-        can = await self._milvus.capabilities(deadline)
-        asked, reference = await together(
-            self._embedded(version, request, pinned.weight > 0, deadline),
-            self._reference(version, request, deadline),
+        prepared = await self._prepare(view, request, plan)
+        retrievers = prepared.retrievers
+        shares = _share_weights(request.weights, retrievers, prepared.unavailable)
+        excluded = f"design_id != {literal(request.reference_design_id)}"
+        expression = all_of(
+            all_of(request.expression, *(one.expression for one in retrievers.values())),
+            excluded if request.reference_design_id else "",
         )
-        embedding = asked.embedding if asked is not None else embed_pb.QueryEmbedding()
-        palette = request.palette or palette_colours(embedding.palette)
-        searchable_words = request.text if words(request.text) else ""
-        unavailable = {}
-        if searchable_words and not can.bm25:
-            unavailable["description"] = f"{can.product} {can.version} has no full-text search"
-        query = Query(
-            design=tuple(embedding.design.values) or None,
-            words=searchable_words if can.bm25 else "",
-            palette=palette,
-            reference=reference.vector,
-            expression=all_of(request.expression, reference.expression),
-            exclude=request.reference_design_id,
-        )
-        available = _available(request, query, unavailable)
         with stage("search"):
-            measures = await measure(self._store, version, query, limit=self._candidates, deadline=deadline)
-        ranking = await self._beauty.rank(
-            version,
-            measures,
-            channel_weights(request.weights, available),
-            pinned,
-            partial(self._tags, request, embedding),
-            deadline,
-        )
-        if ranking.unavailable:
-            unavailable[AESTHETIC] = ranking.unavailable
-        shown = ranking.ranked[offset : offset + size]
-        with stage("read"):
-            rows = await self._store.read(
-                version.names.design, [one.design_id for one in shown], FULL_FIELDS, deadline
+            candidates = await retrieve(
+                view, retrievers, shares, expression=expression, limit=self._candidates
             )
-        with stage("explain"):
-            phrases = embedding.phrases if request.text else ()
-
-            # Some may have been deleted since they were measured.
-            present = [(one, rows[one.design_id]) for one in shown if one.design_id in rows]
-            weighing = _Weighing(request.weights, available, ranking.weight)
-
-            def explained() -> list[Hit]:
-                colours = asked_colours(palette, [row for _, row in present])
-                return [
-                    self._hit(one, row, weighing, phrases, asked)
-                    for (one, row), asked in zip(present, colours, strict=True)
-                ]
-
-            hits = await self._threads.run(explained)
+        ranking = await plan.rerank(candidates, prepared.query, view)
+        hits = await self._hits(view, request, prepared, candidates, ranking, offset, size)
+        unavailable = dict(prepared.unavailable)
+        if ranking.unavailable:
+            unavailable[self._reranker.name] = ranking.unavailable
+        models = [model for one in retrievers.values() for model in one.models]
+        if prepared.query is not None:
+            models = [*prepared.query.models, *models]
         return Page(
             hits=hits,
-            more=offset + size < len(ranking.ranked),
-            phrases=tuple(embedding.phrases) if request.text else (),
-            palette=palette_message(palette),
+            more=offset + size < len(ranking.designs),
+            phrases=_phrases(request, prepared.query),
+            palette=_palette(request, prepared.query),
             unavailable=unavailable,
-            models=_unique((asked.models if asked is not None else ()) + reference.models + ranking.models),
+            models=tuple(dict.fromkeys([*models, *ranking.models])),
             pinned=ranking.pinned,
         )
 
-    def _hit(
-        self,
-        one: Ranked,
-        row: Mapping[str, Any],
-        weighing: _Weighing,
-        phrases: Sequence[embed_pb.Phrase],
-        colours: Sequence[AskedColour],
-    ) -> Hit:
-        available = weighing.available
-        taking_part = {channel: one.raw[channel] for channel in CHANNELS if available[channel]}
-        score, terms = fuse(taking_part, weighing.weights, available=available, part=1.0 - weighing.aesthetic)
-        notes = {}
-        if one.placed is not None:
-            score += one.placed.contribution
-            terms.append(term(one.placed, one.aesthetic, weighing.aesthetic))
-            notes[AESTHETIC] = one.placed.standing.value
-        explanation = self._explainer.explain(phrases, colours, row, terms, beauty=said_of(one))
-        return Hit(row, score, terms, explanation, notes)
+    async def _prepare(self, view: View, request: SearchRequest, plan: RerankPlan) -> _Prepared:
+        budget = Budget(view.deadline, _BACKOFF)
+        query = asyncio.create_task(self._embed_query(view, request, plan, budget))
+        preparation = Preparation(request, view, query, self._crop, self._embed, self._photos, budget)
+        unavailable: dict[str, str] = {}
 
-    async def _tags(
-        self, request: Request, embedding: embed_pb.QueryEmbedding, deadline: Deadline
-    ) -> Sequence[vector_pb2.Vector]:
-        """Vectors of the caller's own tags, else of what the text is about."""
-        if not request.aesthetic_tags:
-            return [tag.vector for tag in embedding.tags]
-        words = words_of_tags(request.aesthetic_tags)
-        # Words may be fewer than tags, so that errors can only name them all.
-        places = {f"texts[{index}]": "aesthetic_tags" for index in range(len(words))}
-        return await self._peers.embed_texts(words, places, deadline, _BACKOFF)
+        async def prepare(name: str) -> Retriever | None:
+            try:
+                return await CHANNELS[name].prepare(preparation)
+            except ChannelUnavailable as reason:
+                unavailable[name] = str(reason)
+                return None
 
-    async def _embedded(
-        self, version: Version, request: Request, include_tags: bool, deadline: Deadline
+        try:
+            found = await together(*(prepare(name) for name in CHANNELS))
+            retrievers = {name: one for name, one in zip(CHANNELS, found, strict=True) if one is not None}
+            return _Prepared(await query, retrievers, unavailable)
+        finally:
+            await stop([query])
+
+    async def _embed_query(
+        self, view: View, request: SearchRequest, plan: RerankPlan, budget: Budget
     ) -> EmbeddedQuery | None:
-        """The request's vectors; colours alone are put into words, which is what the encoder reads."""
+        """The request's vector; colours alone are put into words, which is what the encoder reads."""
         text = request.text or ", ".join(colour.name.replace("_", " ") for colour in request.palette)
         if not text:
             return None
-        made = await self._peers.embed_query(
+        return await self._embed.embed_query(
             text,
-            palette_message(request.palette),
+            request.palette,
             request.context,
-            version.space.design_fingerprint,
-            deadline,
-            _BACKOFF,
-            include_tags=include_tags and bool(request.text) and not request.aesthetic_tags,
+            budget,
+            expected_fingerprint=view.version.space.fingerprint,
+            include_tags=plan.include_tags and bool(request.text),
         )
-        check_fingerprint(made.embedding.design.fingerprint, version.space.design_fingerprint)
-        return made
 
-    async def _reference(self, version: Version, request: Request, deadline: Deadline) -> _Reference:
-        """The vector of the reference's crop, stored or made now."""
-        if request.reference_design_id:
-            return await self._stored_reference(
-                version, request.reference_design_id, request.artist_scope, deadline
-            )
-        if request.reference_photo is None:
-            return _Reference()
-        photo = await self._photos.read(request.reference_photo, "reference_photo", deadline)
-        cropped = await self._peers.crop(photo.data, "reference_photo", deadline, _BACKOFF)
-        crop = cropped.result
-        made = await self._peers.embed_design(
-            embed_pb.DesignInput(
-                photo=photo_pb2.Photo(data=photo.data),
-                crop=photo_pb2.Photo(data=crop.crop) if crop.crop else None,
-            ),
-            "",
-            {"photo": "reference_photo", "crop": "reference_photo"},
-            deadline,
-            _BACKOFF,
-        )
-        check_fingerprint(made.align.fingerprint, version.space.align_fingerprint)
-        return _Reference(tuple(made.align.values), models=cropped.models + made.models)
+    async def _hits(
+        self,
+        view: View,
+        request: SearchRequest,
+        prepared: _Prepared,
+        candidates: Candidates,
+        ranking: Ranking,
+        offset: int,
+        size: int,
+    ) -> list[Hit]:
+        shown = ranking.designs[offset : offset + size]
+        with stage("read"):
+            rows = await view.read([one.design_id for one in shown], FULL_FIELDS)
+        # Some may have been deleted since they were scored.
+        present = [(one, rows[one.design_id]) for one in shown if one.design_id in rows]
+        shares = candidates.scaled_shares(1.0 - ranking.weight)
+        phrases, palette = _phrases(request, prepared.query), _palette(request, prepared.query)
+        hit = partial(self._hit, candidates, shares, phrases)
 
-    async def _stored_reference(
-        self, version: Version, design_id: str, scope: pb.ArtistScope.ValueType, deadline: Deadline
-    ) -> _Reference:
-        there, aligned = await together(
-            self._store.read(version.names.design, [design_id], ("design_id", "artist_id"), deadline),
-            self._store.read(version.names.align, [design_id], ("design_id", "vector"), deadline),
-        )
-        if design_id not in there or design_id not in aligned:
-            raise NotFound(
-                f"There is no design {design_id} in {version.version_id}.",
-                reason="DESIGN_NOT_FOUND",
-                fields=[("reference_design_id", "must be a design of the catalogue version")],
-                resource=("design", design_id),
-            )
-        vector = tuple(float(value) for value in aligned[design_id]["vector"])
-        return _Reference(vector, _of_artist(str(there[design_id]["artist_id"]), scope, design_id))
+        def explain() -> list[Hit]:
+            colours = match_colours(palette, [row for _, row in present])
+            return [hit(one, row, near) for (one, row), near in zip(present, colours, strict=True)]
 
+        with stage("explain"):
+            return await self._threads.run(explain)
 
-def _of_artist(artist: str, scope: pb.ArtistScope.ValueType, design_id: str) -> str:
-    """What the reference's artist demands of hits."""
-    if scope == pb.ARTIST_SCOPE_SAME and not artist:
-        raise FailedPrecondition(
-            f"It is not known who made design {design_id}.",
-            reason="ARTIST_UNKNOWN",
-            fields=[("artist_scope", "SAME needs a reference design with an artist_id")],
-        )
-    if not scope or not artist:
-        return ""
-    sign = "==" if scope == pb.ARTIST_SCOPE_SAME else "!="
-    return f"artist_id {sign} {literal(artist)}"
+    def _hit(
+        self,
+        candidates: Candidates,
+        shares: Mapping[str, float],
+        phrases: Sequence[Phrase],
+        one: Ranked,
+        row: Row,
+        colours: Sequence[RequestedColour],
+    ) -> Hit:
+        score, terms = fuse(candidates.measures[one.design_id], shares, candidates.maps)
+        remarks = [remark for term in terms if (remark := CHANNELS[term.channel].explain(term))]
+        notes = {}
+        if one.term is not None:
+            score += one.term.contribution
+            terms.append(one.term)
+            notes[one.term.channel] = one.note
+        explanation = self._explainer.explain(phrases, colours, row, remarks, decision=one.explanation)
+        return Hit(row, score, terms, explanation, notes)
 
 
-def _available(request: Request, query: Query, unavailable: Mapping[str, str]) -> dict[str, bool]:
-    """Channels that take part. Raises when none of them has a weight."""
-    available = {
-        "design": query.design is not None,
-        "description": bool(query.words),
-        "palette": bool(query.palette),
-        "reference": query.reference is not None,
-    }
-    if any(channel_weights(request.weights, available).values()):
-        return available
-    if any(channel_weights(request.weights, dict.fromkeys(unavailable, True)).values()):
+def _phrases(request: SearchRequest, query: EmbeddedQuery | None) -> tuple[Phrase, ...]:
+    return query.phrases if query is not None and request.text else ()
+
+
+def _palette(request: SearchRequest, query: EmbeddedQuery | None) -> tuple[PaletteColour, ...]:
+    return request.palette or (() if query is None else query.palette)
+
+
+def _share_weights(
+    weights: Mapping[str, float], retrievers: Mapping[str, Retriever], unavailable: Mapping[str, str]
+) -> dict[str, float]:
+    """Weights of the channels that take part, summing to 1. Raises when none of them has a weight."""
+    shares = share_weights(weights, retrievers)
+    if any(shares.values()):
+        return shares
+    if any(weights.get(channel, 0.0) > 0 for channel in unavailable):
         raise FailedPrecondition(
             "All channels that have a weight are unavailable: "
-            + "; ".join(f"{channel}: {why}" for channel, why in unavailable.items()),
+            + "; ".join(f"{channel}: {reason}" for channel, reason in unavailable.items()),
             reason="CHANNELS_UNAVAILABLE",
             fields=[("weights", "must be positive for a channel that is available")],
         )
-    raise wrong(
-        "WEIGHTS_WITHOUT_INPUT", "weights", "must be positive for a channel that the request has input for"
+    description = "must be positive for a channel that the request has input for"
+    raise InvalidArgument(
+        f"weights {description}", reason="WEIGHTS_WITHOUT_INPUT", fields=[("weights", description)]
     )
-
-
-def _unique(models: Models) -> Models:
-    return tuple({(model.name, model.fingerprint): model for model in models}.values())

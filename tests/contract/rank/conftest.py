@@ -24,9 +24,9 @@ from services.kit.inference.fake import FakeBackend
 from services.kit.server import RunningServer, running_server
 from services.rank.build import build, serve_on
 from services.rank.settings import RankSettings
+from tests.rank_aesthetic_model import aesthetic_model, score_photos
 from tests.rank_catalogue import CATALOGUE
 from tests.rank_doubles import Doubles, Neighbours, index, neighbours
-from tests.rank_judge import aesthetic_model, judged
 
 
 class Rank(NamedTuple):
@@ -117,8 +117,8 @@ async def rank(open_rank: OpenRank) -> AsyncIterator[Rank]:
 
 
 @pytest.fixture
-def open_judging(rank_settings: RankSettings, beside: Neighbours, gate: Any) -> OpenRank:
-    """Opens a server that judges beauty; `model` replaces the model's config, None is without a model."""
+def open_scoring(rank_settings: RankSettings, beside: Neighbours, gate: Any) -> OpenRank:
+    """Opens a server that gives aesthetic scores; `model` replaces the model's config, None has none."""
 
     def open_(
         model: ModelMetadata | None = aesthetic_model(),  # noqa: B008  never changed
@@ -126,17 +126,17 @@ def open_judging(rank_settings: RankSettings, beside: Neighbours, gate: Any) -> 
     ) -> AbstractAsyncContextManager[Rank]:
         backend = None
         if model is not None:
-            backend = FakeBackend([model], answers={"aesthetic": judged}, before=gate)
+            backend = FakeBackend([model], answers={"aesthetic": score_photos}, before=gate)
         settings = rank_settings.model_copy(update={"aesthetic": True, **changes})
-        return opened(settings, lambda s, _: serve_on(backend, s, why_not="no model"), beside)
+        return opened(settings, lambda s, _: serve_on(backend, s, absent="no model"), beside)
 
     return open_
 
 
 @pytest.fixture
-async def judging(open_judging: OpenRank) -> AsyncIterator[Rank]:
-    """A server that judges beauty, with an empty catalogue."""
-    async with open_judging() as server:
+async def scoring(open_scoring: OpenRank) -> AsyncIterator[Rank]:
+    """A server that gives aesthetic scores, with an empty catalogue."""
+    async with open_scoring() as server:
         yield server
 
 

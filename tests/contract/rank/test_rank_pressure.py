@@ -116,8 +116,8 @@ async def test_a_search_while_embed_is_away_says_so_with_a_retry_delay(
     assert listed.total_size == 1
 
 
-async def test_a_peer_that_hangs_fails_the_design_and_not_the_stream(open_rank: Any) -> None:
-    async with open_rank(peer_timeout_s=0.3) as rank:
+async def test_a_service_that_hangs_fails_the_design_and_not_the_stream(open_rank: Any) -> None:
+    async with open_rank(upstream_timeout_s=0.3) as rank:
         await index(rank.stub, [design("d0")])
         rank.doubles.close()
         answers = await index(rank.stub, [design("d1"), design("d0")])

@@ -10,11 +10,11 @@ from lunula.rank.v1 import rank_service_pb2 as pb
 from services.kit.deadline import Deadline
 from services.rank.catalogue.milvus import Milvus
 from services.rank.catalogue.store import Store
-from services.rank.catalogue.token_rows import read_batch
+from services.rank.catalogue.tokens import TOKENS, decode_tokens
 from services.rank.catalogue.versions import Catalogue
 from tests.rank_catalogue import assert_adds_up, ids, search
 from tests.rank_doubles import design, index
-from tests.rank_tokens import tokens_of
+from tests.rank_tokens import read_tokens
 
 INDEXED, UNCHANGED = pb.INDEX_STATE_INDEXED, pb.INDEX_STATE_UNCHANGED
 NEVER = Deadline.never()
@@ -30,9 +30,10 @@ def kept(rank_settings: Any) -> Any:
             store = Store(milvus)
             version = await Catalogue(milvus, store, rank_settings.catalogue).resolve(version_id, NEVER)
             assert version is not None
-            assert version.tokens is not None
-            rows = await tokens_of(store, version, [f"d{n}" for n in range(8)])
-            batch = read_batch(rows, version.tokens)
+            space = TOKENS.space(version.space)
+            assert space is not None
+            rows = await read_tokens(store, version, [f"d{n}" for n in range(8)])
+            batch = decode_tokens(rows, space)
             assert len(batch.ids) == len(rows)
             return dict(zip(batch.ids, batch.tokens.mean(axis=(1, 2)).tolist(), strict=True))
         finally:
@@ -54,21 +55,21 @@ async def states(rank: Any, *designs: pb.Design, **first: Any) -> list[int]:
     return [answer.state for answer in await index(rank.stub, designs, **first)]
 
 
-async def test_tokens_are_written_replaced_and_deleted_with_the_design(open_judging: Any, kept: Any) -> None:
+async def test_tokens_are_written_replaced_and_deleted_with_the_design(open_scoring: Any, kept: Any) -> None:
     designs = [design(f"d{n}", title="nails") for n in range(4)]
-    async with open_judging() as rank:
-        rank.doubles.beauties |= {one.photo.data: 2.0 + n for n, one in enumerate(designs)}
+    async with open_scoring() as rank:
+        rank.doubles.aesthetic_scores |= {one.photo.data: 2.0 + n for n, one in enumerate(designs)}
         assert set(await states(rank, *designs)) == {INDEXED}
         assert set(await states(rank, *designs)) == {UNCHANGED}
         other = design("d1", title="nails", colour=(0, 0, 250))
-        rank.doubles.beauties[other.photo.data] = 9.0
+        rank.doubles.aesthetic_scores[other.photo.data] = 9.0
         assert await states(rank, other) == [INDEXED]
         await rank.stub.DeleteDesigns(pb.DeleteDesignsRequest(design_ids=["d2"]), timeout=20)
     found = await kept()
     assert found == pytest.approx({"d0": 2.0, "d1": 9.0, "d3": 5.0}, abs=0.05)
 
 
-async def test_a_version_names_the_fingerprint_of_its_tokens(open_judging: Any, open_rank: Any) -> None:
+async def test_a_version_names_the_fingerprint_of_its_tokens(open_scoring: Any, open_rank: Any) -> None:
     async def fingerprints(rank: Any) -> dict[str, str]:
         listed = await rank.stub.ListCatalogueVersions(pb.ListCatalogueVersionsRequest(), timeout=20)
         return {version.version_id: version.token_fingerprint for version in listed.versions}
@@ -76,25 +77,25 @@ async def test_a_version_names_the_fingerprint_of_its_tokens(open_judging: Any, 
     async with open_rank() as rank:
         await index(rank.stub, [design("d0")])
         assert await fingerprints(rank) == {"v1": ""}
-    async with open_judging() as rank:
+    async with open_scoring() as rank:
         created = await rank.stub.CreateCatalogueVersion(pb.CreateCatalogueVersionRequest(), timeout=30)
         assert created.version.token_fingerprint == "tokens-a-4-8"
         assert await fingerprints(rank) == {"v1": "", "v2": "tokens-a-4-8"}
 
 
 async def test_an_old_version_is_searched_and_gets_tokens_when_designs_are_sent_again(
-    open_judging: Any, open_rank: Any
+    open_scoring: Any, open_rank: Any
 ) -> None:
     designs = [design(f"d{n}", title="red nails") for n in range(4)]
     async with open_rank() as rank:
         await index(rank.stub, designs)
         plain = await search(rank, text="red nails")
-    async with open_judging(aesthetic_weight=0.3) as rank:
-        rank.doubles.beauties |= {one.photo.data: 8.0 for one in designs[:2]}
+    async with open_scoring(aesthetic_weight=0.3) as rank:
+        rank.doubles.aesthetic_scores |= {one.photo.data: 8.0 for one in designs[:2]}
         response = await search(rank, text="red nails")
         assert "v1 keeps no image tokens" in response.unavailable_channels["aesthetic"]
         assert response.hits == plain.hits
-        # Sent again, one of them is judged, and the others count as photos in the middle.
+        # Sent again, one of them is scored, and the others count as photos in the middle.
         assert await states(rank, designs[0]) == [INDEXED]
         response = await search(rank, text="red nails")
         assert "aesthetic" not in response.unavailable_channels
@@ -110,11 +111,11 @@ async def test_an_old_version_is_searched_and_gets_tokens_when_designs_are_sent_
         assert listed.total_size == 4
 
 
-async def test_a_version_with_tokens_is_served_by_a_server_that_judges_nothing(
-    open_judging: Any, open_rank: Any, kept: Any
+async def test_a_version_with_tokens_is_served_by_a_server_that_scores_nothing(
+    open_scoring: Any, open_rank: Any, kept: Any
 ) -> None:
     designs = [design(f"d{n}", title="red nails") for n in range(2)]
-    async with open_judging() as rank:
+    async with open_scoring() as rank:
         await index(rank.stub, designs)
     async with open_rank() as rank:
         assert await states(rank, *designs) == [UNCHANGED, UNCHANGED]
@@ -127,8 +128,8 @@ async def test_a_version_with_tokens_is_served_by_a_server_that_judges_nothing(
     assert set(await kept()) == {"d1", "d2"}
 
 
-async def test_models_without_tokens_take_designs_all_the_same(open_judging: Any) -> None:
-    async with open_judging(aesthetic_weight=0.3) as rank:
+async def test_models_without_tokens_take_designs_all_the_same(open_scoring: Any) -> None:
+    async with open_scoring(aesthetic_weight=0.3) as rank:
         rank.doubles.tokenless = True
         assert await states(rank, design("d0", title="red nails")) == [INDEXED]
         response = await search(rank, text="red nails")
@@ -136,35 +137,37 @@ async def test_models_without_tokens_take_designs_all_the_same(open_judging: Any
         assert "keeps no image tokens" in response.unavailable_channels["aesthetic"]
 
 
-async def test_a_stale_page_of_tokens_is_never_shown(open_judging: Any, rank_settings: Any) -> None:
+async def test_a_stale_page_of_tokens_is_never_shown(open_scoring: Any, rank_settings: Any) -> None:
     """A row of tokens without a design is the rest of an interrupted write."""
-    async with open_judging() as rank:
+    async with open_scoring() as rank:
         await index(rank.stub, [design("d0", title="red nails")])
     milvus = Milvus(rank_settings.milvus_uri)
     store = Store(milvus)
     version = await Catalogue(milvus, store, rank_settings.catalogue).resolve("v1", NEVER)
     assert version is not None
-    row = dict((await store.read(version.names.tokens, ["d0"], ("vector", "digest", "tokens"), NEVER))["d0"])
+    view = store.at(version, NEVER)
+    fields = ("vector", "digest", "tokens")
+    row = dict((await view.read(["d0"], fields, companion="tokens"))["d0"])
     row["design_id"], row["vector"] = "ghost", [1.0, 0.0]
     await milvus.call(
-        lambda client, timeout: client.upsert(version.names.tokens, [row], timeout=timeout),
+        lambda client, timeout: client.upsert(version.companion_collection("tokens"), [row], timeout=timeout),
         deadline=NEVER,
         write=True,
     )
     await milvus.close()
-    async with open_judging() as rank:
+    async with open_scoring() as rank:
         assert ids(await search(rank, text="red nails", aesthetic_weight=0.3)) == ["d0"]
         listed = await rank.stub.ListDesigns(pb.ListDesignsRequest(), timeout=20)
         assert [one.design_id for one in listed.designs] == ["d0"]
 
 
-async def test_versions_keep_tokens_of_their_own_and_switch_together(open_judging: Any) -> None:
+async def test_versions_keep_read_tokens_their_own_and_switch_together(open_scoring: Any) -> None:
     one = design("d0", title="red nails")
-    async with open_judging(aesthetic_weight=0.3) as rank:
-        rank.doubles.beauties[one.photo.data] = 3.0
+    async with open_scoring(aesthetic_weight=0.3) as rank:
+        rank.doubles.aesthetic_scores[one.photo.data] = 3.0
         await index(rank.stub, [one])
         await rank.stub.CreateCatalogueVersion(pb.CreateCatalogueVersionRequest(), timeout=30)
-        rank.doubles.beauties[one.photo.data] = 8.0
+        rank.doubles.aesthetic_scores[one.photo.data] = 8.0
         assert await states(rank, one, version_id="v2") == [INDEXED]
         assert round(terms(await search(rank, text="red nails"))["d0"].raw) == 3
         await rank.stub.PromoteCatalogueVersion(

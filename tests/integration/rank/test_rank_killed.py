@@ -21,8 +21,8 @@ import pytest
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.rank.v1.rank_service_pb2_grpc import RankServiceStub
 from services.kit.client import connect, is_serving
+from tests.rank_aesthetic_model import write_aesthetic_model
 from tests.rank_doubles import Neighbours, design, neighbours
-from tests.rank_judge import write_aesthetic_model
 
 DESIGNS = 120
 

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lunula.type.v1 import palette_pb2, photo_pb2
 from services.kit.deadline import Deadline
+from services.rank.catalogue.align import AlignSpace
 from services.rank.catalogue.milvus import Milvus
 from services.rank.catalogue.rows import DesignText, IndexedDesign
 from services.rank.catalogue.store import Store
-from services.rank.catalogue.versions import Catalogue, Space, Version
+from services.rank.catalogue.version import Space, Version
+from services.rank.catalogue.versions import Catalogue
+from services.rank.catalogue.view import View
 
 ROWS = 2_500
 SOON = Deadline.never()
@@ -40,14 +42,14 @@ def rows(count: int) -> list[IndexedDesign]:
     made = [
         IndexedDesign(
             text=DesignText(f"d{n:05}", f"title {n % 7}", "", f"artist-{n % 3}", (f"tag{n % 5}",), (), ""),
-            design=vectors[n].tolist(),
-            align=vectors[n][::-1].tolist(),
+            vector=vectors[n].tolist(),
             photo="aa/" + "a" * 64 + ".jpg",
             digest="0" * 64,
             fingerprint="f",
-            palette=palette_pb2.Palette(),
-            crop_box=photo_pb2.Box(),
+            palette=(),
+            crop_box=(0, 0, 1, 1),
             index_time_ms=1,
+            companions={"align": vectors[n][::-1].tolist()},
         )
         for n in range(count)
     ]
@@ -57,15 +59,16 @@ def rows(count: int) -> list[IndexedDesign]:
 
 async def fill(milvus: Milvus, store: Store, designs: list[IndexedDesign]) -> Version:
     async def space() -> Space:
-        return Space("f", "g", 16, 16)
+        return Space("f", 16, (AlignSpace("g", 16),))
 
     catalogue = Catalogue(milvus, store, f"s{uuid.uuid4().hex[:12]}")
     version = await catalogue.live_or_first(space, SOON)
+    view = store.at(version, SOON)
     for start in range(0, len(designs), 500):
-        await store.upsert(version.names, designs[start : start + 500], SOON)
+        await view.upsert(designs[start : start + 500])
     # Written again: rows must not double, in whatever place they lie now.
-    await store.upsert(version.names, designs[:700], SOON)
-    await store.delete(version.names, [designs[0].text.design_id], SOON)
+    await view.upsert(designs[:700])
+    await view.delete([designs[0].text.design_id])
     return version
 
 
@@ -74,7 +77,8 @@ async def test_pages_count_and_search_hold_over_thousands_of_rows(milvus: Milvus
     store, designs = Store(milvus), rows(ROWS)
     version = await fill(milvus, store, designs)
     expected = sorted(design.text.design_id for design in designs[1:])
-    assert await store.count(version.names.design, "", SOON) == ROWS - 1
+    view = store.at(version, SOON)
+    assert await view.count() == ROWS - 1
 
     for condition, wanted in (
         ("", expected),
@@ -83,31 +87,29 @@ async def test_pages_count_and_search_hold_over_thousands_of_rows(milvus: Milvus
         found: list[str] = []
         while True:
             after = found[-1] if found else ""
-            page = await store.page(
-                version.names.design, condition, after, 1001, ("design_id", "artist_id"), SOON
-            )
+            page = await view.page(condition, after, 1001, ("design_id", "artist_id"))
             if not page:
                 break
             found += [row["design_id"] for row in page]
         assert found == wanted
 
     # Exact at once where the index is exact; a server gets there when it has indexed what was flushed.
-    await store.flush(version.names, SOON, least_rows=0)
+    await view.flush(least_rows=0)
     by_id = {design.text.design_id: design for design in designs[1:]}
-    vectors = np.array([by_id[name].design for name in expected])
-    while await recall(store, version, expected, vectors) < 0.98:
+    vectors = np.array([by_id[name].vector for name in expected])
+    while await recall(view, expected, vectors) < 0.98:
         assert not milvus.embedded
         await asyncio.sleep(0.5)
 
 
-async def recall(store: Store, version: Version, names: list[str], vectors: NDArray[np.float64]) -> float:
+async def recall(view: View, names: list[str], vectors: NDArray[np.float64]) -> float:
     """The least share of true neighbours that a search finds, with a filter and without."""
     third = np.array([int(name[1:]) % 3 == 2 for name in names])
     worst = 1.0
     for query in vectors[:: ROWS // 5]:
         cosines = vectors @ query
         for condition, kept in (("", np.ones(len(names), bool)), ('artist_id in ["artist-2"]', third)):
-            found = await store.nearest(version.names.design, query.tolist(), condition, 50, SOON)
+            found = await view.nearest(query.tolist(), condition, 50)
             assert len({one.design_id for one in found}) == 50
             for one in found:
                 assert kept[names.index(one.design_id)]

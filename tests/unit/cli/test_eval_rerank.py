@@ -18,7 +18,7 @@ from cli.evaluate.eval_rerank import models_digest
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from lunula.type.v1 import response_info_pb2
-from nails.aesthetic.rerank import in_play, relevance_part, rerank, term
+from nails.aesthetic.rerank import aesthetic_term, eligible, relevance_part, rerank
 from tests.rank_server import serving
 from tests.rated_pool import rated_folder
 
@@ -71,7 +71,7 @@ class ByRule(rank_grpc.RankServiceServicer):
         names = sorted({*self.indexed, *self.others, *self.late})
         relevance = [zlib.crc32(f"{request.text}/{name}".encode()) % 2**20 / 2**20 for name in names]
         parts = [relevance_part(own, weight) for own in relevance]
-        counts = in_play(parts, names, head=200)
+        counts = eligible(parts, names, head=200)
         beauty = {place: 1 - place / len(names) for place in counts if names[place] != UNSCORED}
         placed = rerank(parts, names, beauty, weight=weight)
         start = int(request.page_token or 0)
@@ -80,13 +80,13 @@ class ByRule(rank_grpc.RankServiceServicer):
         for one in placed[start:end]:
             terms = [rank.ScoreTerm(channel="design", contribution=one.relevance)]
             if weight and self.judges:
-                found = term(one, 5.0, weight)
+                found = aesthetic_term(one, 5.0, weight)
                 terms.append(
                     rank.ScoreTerm(
                         channel=found.channel,
                         normalised=found.normalised,
                         contribution=found.contribution,
-                        note=one.standing.value,
+                        note=one.status.value,
                     )
                 )
             design = rank.Design(design_id=names[one.index])

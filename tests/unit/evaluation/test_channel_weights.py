@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from evaluation.retrieval.channel_weights import (
+    CHANNELS,
     PRESENT,
     Asking,
     Askings,
+    Scale,
     Setting,
     choose,
     figures_of,
@@ -18,7 +20,9 @@ from evaluation.retrieval.channel_weights import (
     out_of_fold,
     steps,
 )
-from nails.fusion import CHANNELS, DEFAULT_SCALE, DEFAULT_WEIGHTS, channel_weights, score_of
+from nails.fusion import relevance, share_weights
+
+MAPS = PRESENT.scale.maps()
 
 
 def asking(request: str, target: list[bool], **raw: list[float]) -> Asking:
@@ -53,11 +57,11 @@ def drawn(count: int = 60, hits: int = 50) -> list[Asking]:
 def test_ranks_are_those_that_the_services_give() -> None:
     askings = drawn(12)
     for asked, rank in zip(askings, Askings(askings).ranks(PRESENT), strict=True):
-        shares = channel_weights(DEFAULT_WEIGHTS, {channel: channel in asked.raw for channel in CHANNELS})
+        shares = share_weights(PRESENT.weights, [channel for channel in CHANNELS if channel in asked.raw])
         order = sorted(
             range(len(asked.ids)),
             key=lambda n, asked=asked, shares=shares: (
-                -round(score_of({c: float(v[n]) for c, v in asked.raw.items()}, shares), 6),
+                -round(relevance({c: float(v[n]) for c, v in asked.raw.items()}, shares, MAPS), 6),
                 asked.ids[n],
             ),
         )
@@ -76,7 +80,7 @@ def test_equal_scores_go_by_the_id_and_other_targets_do_not_stand_in_the_way() -
 def test_a_channel_without_input_leaves_its_weight_to_the_others() -> None:
     both = asking("a", [True, False], design=[0.9, 0.1], palette=[60.0, 0.0])
     one = asking("a", [True, False], design=[0.9, 0.1])
-    heavy = Setting({"design": 0.1, "palette": 0.9}, DEFAULT_SCALE)
+    heavy = Setting({"design": 0.1, "palette": 0.9}, Scale())
     assert Askings([both, one]).ranks(heavy).tolist() == [2, 1]
     assert Askings([both, one]).ranks(only(heavy, "design")).tolist() == [1, 1]
 

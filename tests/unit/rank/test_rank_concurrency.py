@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lunula.type.v1 import photo_pb2
 from nails.photo.codec import PhotoLimits, encode_png
 from services.intake.uris import UriReader
 from services.kit.concurrency.coalesce import Coalescer
@@ -19,7 +18,7 @@ from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import Internal, NotFound, Unavailable
 from services.rank.photos.blobs import FsspecBlobs
-from services.rank.photos.store import Photos
+from services.rank.photos.store import PhotoInput, Photos
 
 
 class Recorder:
@@ -147,7 +146,7 @@ async def test_a_photo_that_comes_back_while_it_is_dropped_is_kept(
     blobs = SlowBlobs(str(tmp_path))
     photos = Photos(blobs=blobs, limits=PhotoLimits(), uris=UriReader((), 100), threads=threads)
     data = encode_png(np.zeros((32, 32, 3), np.uint8))
-    file = await photos.read(photo_pb2.Photo(data=data), "photo", Deadline.never())
+    file = await photos.read(PhotoInput(data=data), "photo", Deadline.never())
     async with photos.kept(file) as key:
         # Held by a design that is being written: not dropped.
         await photos.drop_unused([key], nobody)

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from nails.colour.palette import PaletteColour
-from nails.language.phrases import parse
+from nails.language.phrases import Phrase, parse
 from services.rank.search import explanation
-from services.rank.search.explanation import Explainer, asked_colours
+from services.rank.search.explanation import Explainer, match_colours
 
 RED, BLUE = (45.0, 60.0, 35.0), (30.0, 30.0, -60.0)
 
@@ -30,16 +29,13 @@ def row(**fields: Any) -> dict[str, Any]:
     return known | fields
 
 
-def phrases(text: str) -> list[embed_pb.Phrase]:
-    return [
-        embed_pb.Phrase(kind=found.kind, text=found.text, name=found.name, negated=found.negated)
-        for found in parse(text).phrases
-    ]
+def phrases(text: str) -> list[Phrase]:
+    return parse(text).phrases
 
 
 def explain(text: str, *palette: PaletteColour, **fields: Any) -> str:
-    (colours,) = asked_colours(palette, [row(**fields)])
-    return Explainer().explain(phrases(text), colours, row(**fields), ())
+    (colours,) = match_colours(palette, [row(**fields)])
+    return Explainer().explain(phrases(text), colours, row(**fields))
 
 
 def test_what_is_met_avoided_and_not_mentioned_is_told() -> None:
@@ -70,11 +66,11 @@ def test_the_words_of_a_design_are_read_once(monkeypatch: pytest.MonkeyPatch) ->
         return parse(text)
 
     monkeypatch.setattr(explanation, "parse", counting)
-    explainer = Explainer(remembered=2)
+    explainer = Explainer(cache_size=2)
     asked = phrases("almond nails")
-    first = [explainer.explain(asked, (), row(title=title), ()) for title in ("almond", "coffin", "almond")]
+    first = [explainer.explain(asked, (), row(title=title)) for title in ("almond", "coffin", "almond")]
     assert first[0] == first[2] != first[1]
     assert len(read) == 2
     # What the words say is remembered, not what was asked: another request gets its own answer.
-    assert explainer.explain(phrases("coffin nails"), (), row(title="almond"), ()) != first[0]
+    assert explainer.explain(phrases("coffin nails"), (), row(title="almond")) != first[0]
     assert len(read) == 2

@@ -8,9 +8,15 @@ from hypothesis import strategies as st
 from milvus_lite.search.filter.parser import Parser
 from milvus_lite.search.filter.tokens import TokenKind, tokenize
 
-from lunula.rank.v1 import rank_service_pb2 as pb
 from services.kit.errors import InvalidArgument
-from services.rank.catalogue.filters import all_of, check_attribute, expression, literal
+from services.rank.catalogue.filters import (
+    Filter,
+    Operator,
+    all_of,
+    check_attribute,
+    expression,
+    literal,
+)
 
 # What a protobuf string can hold.
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
@@ -30,11 +36,11 @@ def test_a_literal_is_one_string_and_means_its_value(value: str) -> None:
 def test_values_never_change_the_shape_of_an_expression(values: list[str]) -> None:
     def shape(chosen: list[str]) -> list[str]:
         filters = [
-            pb.Filter(field=field, operator=operator, values=chosen)
+            Filter(field, operator, tuple(chosen))
             for field, operator in (
-                ("artist_id", pb.FILTER_OPERATOR_ANY_OF),
-                ("tags", pb.FILTER_OPERATOR_ALL_OF),
-                ("context", pb.FILTER_OPERATOR_NONE_OF),
+                ("artist_id", Operator.ANY_OF),
+                ("tags", Operator.ALL_OF),
+                ("context", Operator.NONE_OF),
             )
         ]
         text = expression(filters)

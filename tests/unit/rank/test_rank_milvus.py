@@ -14,7 +14,7 @@ from pymilvus import MilvusException
 from services.kit.deadline import Deadline
 from services.kit.errors import DeadlineExceeded, FailedPrecondition, Internal, Unavailable
 from services.rank.catalogue.milvus import Capabilities, CollectionMissing, Milvus
-from services.rank.catalogue.store import check_vector
+from services.rank.catalogue.view import check_vector
 
 
 class Broken(grpc.RpcError):
@@ -43,7 +43,7 @@ async def fails(milvus: Milvus, error: Exception, deadline: Deadline | None = No
     await milvus.call(work, deadline=deadline or Deadline.after(20))
 
 
-async def test_a_server_that_is_away_is_unavailable_and_says_when_to_try_again() -> None:
+async def test_a_server_that_is_down_is_unavailable_and_says_when_to_try_again() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         milvus = Milvus(f"http://127.0.0.1:{unused.getsockname()[1]}", timeout_s=2)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from lunula.rank.v1 import rank_service_pb2 as pb
 from services.kit.settings import load
 from services.rank.catalogue.rows import MAX_VARCHAR_BYTES, DesignText, spaced_words
+from services.rank.messages import read_design
 from services.rank.settings import RankSettings
 
 TEXT = DesignText("d1", "title", "description", "artist", ("a", "b"), (("shape", "almond"),), "context")
@@ -31,12 +32,14 @@ def test_every_word_changes_the_digest_and_the_id_does_not() -> None:
 
 
 def test_the_order_of_a_map_does_not_change_the_digest() -> None:
-    one, other = pb.Design(), pb.Design()
-    for name in ("shape", "finish"):
-        one.attributes[name] = "x"
-    for name in ("finish", "shape"):
-        other.attributes[name] = "x"
-    assert DesignText.of(one).digest("p") == DesignText.of(other).digest("p")
+    values = {"shape": "almond", "finish": "matte"}
+    one, other = (pb.Design(design_id="d") for _ in range(2))
+    for name, value in values.items():
+        one.attributes[name] = value
+    for name, value in reversed(values.items()):
+        other.attributes[name] = value
+    texts = [read_design(pb.IndexDesignsRequest(design=design))[0] for design in (one, other)]
+    assert texts[0].digest("p") == texts[1].digest("p")
 
 
 def test_words_of_both_languages_are_separated_by_spaces() -> None:

@@ -4,41 +4,42 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from pymilvus import DataType
 
-from lunula.type.v1 import palette_pb2, photo_pb2
 from nails.aesthetic.tokens import Packing
 from services.kit.client import Backoff
 from services.kit.deadline import Deadline
+from services.rank.catalogue.align import AlignSpace
 from services.rank.catalogue.milvus import Milvus
 from services.rank.catalogue.rows import DesignText, IndexedDesign
 from services.rank.catalogue.store import FACTS, Store
-from services.rank.catalogue.token_rows import TokenSpace
-from services.rank.catalogue.versions import Catalogue, Space, Version
+from services.rank.catalogue.tokens import TOKENS, TokenSpace
+from services.rank.catalogue.version import Space, Version
+from services.rank.catalogue.versions import Catalogue
 from services.rank.ingest.pipeline import Ingest, IngestLimits, _Lookup, _Write
-from tests.rank_tokens import tokens_of
+from tests.rank_tokens import read_tokens
 
 NEVER = Deadline.never()
-TOKENS = TokenSpace("f", Packing(2, 8), 4, 8)
+PLAIN = Space("a", 2, (AlignSpace("b", 2),))
+KEPT = TokenSpace("f", Packing(2, 8), 4, 8)
+WITH_TOKENS = Space("a", 2, (KEPT, AlignSpace("b", 2)))
 
 
 def design(name: str, photo: str, tokens: str) -> IndexedDesign:
     return IndexedDesign(
         text=DesignText(name, "", "", "", (), (), ""),
-        design=[1.0, 0.0],
-        align=[1.0, 0.0],
+        vector=[1.0, 0.0],
         photo=photo,
         digest=f"digest of {photo}",
         fingerprint="a",
-        palette=palette_pb2.Palette(),
-        crop_box=photo_pb2.Box(),
+        palette=(),
+        crop_box=(0, 0, 1, 1),
         index_time_ms=1,
-        tokens=tokens,
+        companions={"align": [1.0, 0.0], "tokens": tokens or None},
     )
 
 
@@ -52,21 +53,21 @@ async def milvus(tmp_path: Path) -> AsyncIterator[Milvus]:
 async def versions(milvus: Milvus, store: Store) -> tuple[Version, Version]:
     """One version twice: as it was before it had a place for tokens, and with it."""
     catalogue = Catalogue(milvus, store, "x")
-    plain = await catalogue.create(Space("a", "b", 2, 2), "", NEVER)
-    return plain, await catalogue.with_tokens(plain, TOKENS, NEVER)
+    plain = await catalogue.create(PLAIN, "", NEVER)
+    return plain, await catalogue.with_companions(plain, WITH_TOKENS, NEVER)
 
 
-async def test_a_search_gets_only_tokens_of_the_photo_that_a_design_has(milvus: Milvus) -> None:
+async def test_a_search_gets_only_read_tokens_the_photo_that_a_design_has(milvus: Milvus) -> None:
     store = Store(milvus)
     plain, kept = await versions(milvus, store)
-    await store.upsert(kept.names, [design(f"d{n}", "old", f"tokens {n}") for n in range(4)], NEVER)
+    await store.at(kept, NEVER).upsert([design(f"d{n}", "old", f"tokens {n}") for n in range(4)])
     # A writer that knows of no tokens gives one another photo, and deletes one.
-    await store.upsert(plain.names, [design("d1", "new", "")], NEVER)
-    await store.delete(plain.names, ["d2"], NEVER)
-    found = await tokens_of(store, kept, ["d0", "d1", "d2", "d3", "d9"])
+    await store.at(plain, NEVER).upsert([design("d1", "new", "")])
+    await store.at(plain, NEVER).delete(["d2"])
+    found = await read_tokens(store, kept, ["d0", "d1", "d2", "d3", "d9"])
     assert {name: row["tokens"] for name, row in found.items()} == {"d0": "tokens 0", "d3": "tokens 3"}
-    await store.upsert(kept.names, [replace(design("d1", "new", ""), tokens="new tokens")], NEVER)
-    assert (await tokens_of(store, kept, ["d1"]))["d1"]["tokens"] == "new tokens"
+    await store.at(kept, NEVER).upsert([design("d1", "new", "new tokens")])
+    assert (await read_tokens(store, kept, ["d1"]))["d1"]["tokens"] == "new tokens"
 
 
 async def test_streams_that_know_a_version_with_and_without_tokens_do_not_write_for_each_other(
@@ -76,7 +77,15 @@ async def test_streams_that_know_a_version_with_and_without_tokens_do_not_write_
     plain, kept = await versions(milvus, store)
     limits = IngestLimits(at_once=4, write_rows=64, call_s=20, backoff=Backoff(attempts=1))
     unused = cast(Any, None)
-    ingest = Ingest(store=store, peers=unused, photos=unused, photo_users=unused, limits=limits)
+    ingest = Ingest(
+        catalogue=unused,
+        store=store,
+        crop=unused,
+        embed=unused,
+        photos=unused,
+        extra_options=unused,
+        limits=limits,
+    )
 
     async def write(*designs: tuple[Version, IndexedDesign]) -> None:
         await asyncio.gather(*(ingest._writes.submit(_Write(*one)) for one in designs))
@@ -84,7 +93,7 @@ async def test_streams_that_know_a_version_with_and_without_tokens_do_not_write_
     async def tokens_there(version: Version) -> list[bool]:
         names = ("d1", "d2")
         found = await asyncio.gather(*(ingest._lookups.submit(_Lookup(version, name)) for name in names))
-        return [there is not None and there.tokens for there in found]
+        return [stored is not None and stored.complete for stored in found]
 
     await write(*((kept, design(name, "old", "old tokens")) for name in ("d1", "d2")))
     assert await tokens_there(kept) == [True, True]
@@ -94,18 +103,18 @@ async def test_streams_that_know_a_version_with_and_without_tokens_do_not_write_
         (plain, design("d1", "new", "")),
         (kept, design("d2", "new", "new tokens")),
     )
-    found = await tokens_of(store, kept, ["d1", "d2"])
+    found = await read_tokens(store, kept, ["d1", "d2"])
     assert {name: row["tokens"] for name, row in found.items()} == {"d2": "new tokens"}
     # Sent again, d1 is made again; to a stream without tokens nothing is amiss.
     assert await tokens_there(kept) == [False, True]
     assert await tokens_there(plain) == [True, True]
-    await store.delete(plain.names, ["d1"], NEVER)
+    await store.at(plain, NEVER).delete(["d1"])
     assert await tokens_there(kept) == [False, True]
 
 
-async def test_tokens_of_which_nobody_knows_the_photo_make_way(milvus: Milvus) -> None:
+async def test_read_tokens_which_nobody_knows_the_photo_make_way(milvus: Milvus) -> None:
     store, catalogue = Store(milvus), Catalogue(milvus, Store(milvus), "x")
-    plain = await catalogue.create(Space("a", "b", 2, 2), "", NEVER)
+    plain = await catalogue.create(PLAIN, "", NEVER)
 
     def without_digests(client: Any, timeout: float) -> None:
         schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
@@ -113,14 +122,14 @@ async def test_tokens_of_which_nobody_knows_the_photo_make_way(milvus: Milvus) -
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=2)
         schema.add_field("tokens", DataType.VARCHAR, max_length=65_535)
         client.create_collection(
-            "x_tokens_v1", schema=schema, properties={FACTS: TOKENS.facts()}, timeout=timeout
+            "x_tokens_v1", schema=schema, properties={FACTS: KEPT.dump()}, timeout=timeout
         )
 
     await milvus.call(without_digests, deadline=NEVER, write=True)
     version = await catalogue.resolve("v1", NEVER)
     assert version == plain
-    await store.upsert(plain.names, [design("d0", "old", "")], NEVER)
-    kept = await catalogue.with_tokens(plain, TOKENS, NEVER)
-    assert kept.tokens == TOKENS
-    await store.upsert(kept.names, [design("d0", "old", "tokens")], NEVER)
-    assert list(await tokens_of(store, kept, ["d0"])) == ["d0"]
+    await store.at(plain, NEVER).upsert([design("d0", "old", "")])
+    kept = await catalogue.with_companions(plain, WITH_TOKENS, NEVER)
+    assert TOKENS.space(kept.space) == KEPT
+    await store.at(kept, NEVER).upsert([design("d0", "old", "tokens")])
+    assert list(await read_tokens(store, kept, ["d0"])) == ["d0"]

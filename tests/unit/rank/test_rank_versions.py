@@ -12,13 +12,17 @@ import pytest
 from nails.aesthetic.tokens import Packing
 from services.kit.deadline import Deadline
 from services.kit.errors import Unavailable
+from services.rank.catalogue.align import AlignSpace
 from services.rank.catalogue.milvus import CollectionMissing, Milvus
 from services.rank.catalogue.store import Store
-from services.rank.catalogue.token_rows import TokenSpace
-from services.rank.catalogue.versions import Catalogue, Space, Version
+from services.rank.catalogue.tokens import TOKENS, TokenSpace
+from services.rank.catalogue.version import Space, Version
+from services.rank.catalogue.versions import Catalogue
 
 NEVER = Deadline.never()
-TOKENS = TokenSpace("f", Packing(2, 8), 4, 8)
+PLAIN = Space("a", 2, (AlignSpace("b", 2),))
+KEPT = TokenSpace("f", Packing(2, 8), 4, 8)
+WITH_TOKENS = Space("a", 2, (KEPT, AlignSpace("b", 2)))
 
 
 class Clock:
@@ -72,7 +76,7 @@ async def known(milvus: Milvus) -> tuple[Watched, Loads, Clock, Version]:
     """A catalogue that knows a version without tokens, and knows it since half a minute."""
     store, clock = Loads(milvus), Clock()
     catalogue = Watched(milvus, store, clock)
-    await catalogue.create(Space("a", "b", 2, 2), "", NEVER)
+    await catalogue.create(PLAIN, "", NEVER)
     version = await resolved(catalogue)
     catalogue.looks = store.loads = 0
     catalogue.read = asyncio.Semaphore(0)
@@ -81,6 +85,10 @@ async def known(milvus: Milvus) -> tuple[Watched, Loads, Clock, Version]:
 
 
 Known = tuple[Watched, Loads, Clock, Version]
+
+
+def tokens(version: Version) -> TokenSpace | None:
+    return TOKENS.space(version.space)
 
 
 async def resolved(catalogue: Catalogue) -> Version:
@@ -107,13 +115,13 @@ async def test_one_of_many_looks_for_tokens_and_loads_nothing(known: Known) -> N
 
 async def test_tokens_that_another_process_made_a_place_for_are_found(known: Known, milvus: Milvus) -> None:
     catalogue, store, clock, version = known
-    await Catalogue(milvus, Store(milvus), "x").with_tokens(version, TOKENS, NEVER)
+    await Catalogue(milvus, Store(milvus), "x").with_companions(version, WITH_TOKENS, NEVER)
     clock.now_s -= 30
     assert await resolved(catalogue) is version
     clock.now_s += 30
-    assert (await resolved(catalogue)).tokens == TOKENS
+    assert tokens(await resolved(catalogue)) == KEPT
     clock.now_s += 31
-    assert (await resolved(catalogue)).tokens == TOKENS
+    assert tokens(await resolved(catalogue)) == KEPT
     assert (catalogue.looks, store.loads) == (1, 1)
 
 
@@ -151,15 +159,15 @@ async def test_a_look_that_saw_no_tokens_leaves_those_alone_that_came_meanwhile(
     first = await held_up(catalogue)
     held, catalogue.gate = catalogue.gate, asyncio.Event()
     catalogue.gate.set()
-    kept = await catalogue.with_tokens(version, TOKENS, NEVER)
+    kept = await catalogue.with_companions(version, WITH_TOKENS, NEVER)
     held.set()
-    assert [(await late).tokens, (await first).tokens] == [TOKENS, TOKENS]
+    assert [tokens(await late), tokens(await first)] == [KEPT, KEPT]
     assert await resolved(catalogue) is kept
 
 
 async def test_a_late_look_that_saw_tokens_leaves_a_newer_one_alone(known: Known, milvus: Milvus) -> None:
     catalogue, _, _, version = known
-    await Catalogue(milvus, Store(milvus), "x").with_tokens(version, TOKENS, NEVER)
+    await Catalogue(milvus, Store(milvus), "x").with_companions(version, WITH_TOKENS, NEVER)
     late = await held_up(catalogue)
     catalogue.forget(version)
     held, catalogue.gate = catalogue.gate, asyncio.Event()
@@ -179,18 +187,18 @@ async def held_up(catalogue: Watched) -> asyncio.Task[Version]:
 
 
 @pytest.mark.parametrize("loss", ["release_collection", "drop_collection"])
-async def test_a_version_whose_tokens_are_away_is_looked_at_and_loaded_again_once(
+async def test_a_version_whose_tokens_are_gone_is_looked_at_and_loaded_again_once(
     known: Known, milvus: Milvus, loss: str
 ) -> None:
     catalogue, store, _, version = known
-    kept = await catalogue.with_tokens(version, TOKENS, NEVER)
+    kept = await catalogue.with_companions(version, WITH_TOKENS, NEVER)
     await milvus.call(
-        lambda client, timeout: getattr(client, loss)(kept.names.tokens, timeout=timeout),
+        lambda client, timeout: getattr(client, loss)(kept.companion_collection("tokens"), timeout=timeout),
         deadline=NEVER,
         write=True,
     )
     with pytest.raises(CollectionMissing):
-        await store.read_tokens(kept.names, {"d0": "x"}, NEVER)
+        await store.at(kept, NEVER).read_current("tokens", {"d0": "x"}, ())
     assert await resolved(catalogue) is kept
     store.loads = 0
     # Who finds the same later changes nothing.
@@ -199,6 +207,6 @@ async def test_a_version_whose_tokens_are_away_is_looked_at_and_loaded_again_onc
         found = await resolved(catalogue)
     assert store.loads == 1
     if loss == "drop_collection":
-        assert found.tokens is None
+        assert tokens(found) is None
     else:
-        assert await store.read_tokens(found.names, {"d0": "x"}, NEVER) == {}
+        assert await store.at(found, NEVER).read_current("tokens", {"d0": "x"}, ()) == {}

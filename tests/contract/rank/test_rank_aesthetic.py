@@ -1,4 +1,4 @@
-"""SearchDesigns with beauty: what it moves, what it may not move, and that it never fails a search."""
+"""SearchDesigns with aesthetic scores: what they move, what they may not, and that they never fail a search."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import numpy as np
 import pytest
 
 from lunula.rank.v1 import rank_service_pb2 as pb
-from nails.aesthetic.rerank import RELEVANT, BeautyMap
+from nails.aesthetic.rerank import RELEVANT, ScoreMap
 from nails.aesthetic.tokens import Packing
 from services.kit.errors import Internal, ResourceExhausted, Unavailable
 from services.kit.inference.fake import FakeBackend
 from services.rank.catalogue.milvus import CollectionMissing
 from services.rank.catalogue.store import Store
+from services.rank.catalogue.view import View
+from tests.rank_aesthetic_model import MIDDLE, WIDTH, aesthetic_model
 from tests.rank_catalogue import assert_adds_up, ids, search
 from tests.rank_doubles import design, direction, index, photo, tag_vector
-from tests.rank_judge import MIDDLE, WIDTH, aesthetic_model
 
 NAN, INF = float("nan"), float("inf")
 
 
-def beauty(response: pb.SearchDesignsResponse) -> dict[str, pb.ScoreTerm]:
-    """The terms of beauty by design."""
+def aesthetic_terms(response: pb.SearchDesignsResponse) -> dict[str, pb.ScoreTerm]:
+    """The aesthetic terms by design."""
     return {
         hit.design.design_id: term
         for hit in response.hits
@@ -32,70 +33,74 @@ def beauty(response: pb.SearchDesignsResponse) -> dict[str, pb.ScoreTerm]:
     }
 
 
-async def fill(rank: Any, beauties: dict[str, float], title: str = "red nails", **fields: Any) -> None:
-    """Designs that fit a request for red nails alike, of these beauties."""
-    designs = [design(name, title=title, **fields) for name in beauties]
-    rank.doubles.beauties |= {
-        one.photo.data: value for one, value in zip(designs, beauties.values(), strict=True)
+async def fill(
+    rank: Any, aesthetic_scores: dict[str, float], title: str = "red nails", **fields: Any
+) -> None:
+    """Designs that fit a request for red nails alike, of these aesthetic scores."""
+    designs = [design(name, title=title, **fields) for name in scores]
+    rank.doubles.aesthetic_scores |= {
+        one.photo.data: value for one, value in zip(designs, aesthetic_scores.values(), strict=True)
     }
     answers = await index(rank.stub, designs)
     assert {answer.state for answer in answers} == {pb.INDEX_STATE_INDEXED}
 
 
-async def test_among_designs_that_fit_the_beautiful_one_comes_first(judging: Any) -> None:
-    await fill(judging, {"a": 3.0, "b": 8.0, "c": 5.0})
-    plain = await search(judging, text="red nails", aesthetic_weight=0.0)
-    assert not beauty(plain)
-    response = await search(judging, text="red nails", aesthetic_weight=0.5)
+async def test_among_designs_that_fit_the_beautiful_one_comes_first(scoring: Any) -> None:
+    await fill(scoring, {"a": 3.0, "b": 8.0, "c": 5.0})
+    plain = await search(scoring, text="red nails", aesthetic_weight=0.0)
+    assert not aesthetic_terms(plain)
+    response = await search(scoring, text="red nails", aesthetic_weight=0.5)
     assert ids(response) == ["b", "c", "a"]
     assert_adds_up(response)
-    terms = beauty(response)
+    terms = aesthetic_terms(response)
     for name, score in (("a", 3.0), ("b", 8.0), ("c", 5.0)):
         assert terms[name].raw == pytest.approx(score, abs=0.05)
-        assert terms[name].normalised == pytest.approx(BeautyMap(MIDDLE, WIDTH)(score), abs=0.01)
+        assert terms[name].normalised == pytest.approx(ScoreMap(MIDDLE, WIDTH)(score), abs=0.01)
         assert (terms[name].weight, terms[name].note) == (0.5, "")
     assert "aesthetic" not in response.unavailable_channels
     assert {"double", "aesthetic"} == {model.name for model in response.info.models}
-    assert {"tokens", "beauty"} <= {timing.stage for timing in response.info.timings}
+    assert {"tokens", "aesthetic"} <= {timing.stage for timing in response.info.timings}
 
 
-async def test_no_weight_leaves_every_score_as_it_is(open_judging: Any, open_rank: Any) -> None:
-    async with open_judging() as judging:
-        await fill(judging, {"a": 3.0, "b": 8.0, "c": 5.0}, tags=["party"])
-        off = await search(judging, text="red party nails", aesthetic_weight=0.0)
+async def test_no_weight_leaves_every_score_as_it_is(open_scoring: Any, open_rank: Any) -> None:
+    async with open_scoring() as scoring:
+        await fill(scoring, {"a": 3.0, "b": 8.0, "c": 5.0}, tags=["party"])
+        off = await search(scoring, text="red party nails", aesthetic_weight=0.0)
     async with open_rank() as without:
         never = await search(without, text="red party nails")
     assert off.hits == never.hits
 
 
-async def test_a_weight_of_the_server_counts_where_the_request_names_none(open_judging: Any) -> None:
-    async with open_judging(aesthetic_weight=0.25) as rank:
+async def test_a_weight_of_the_server_counts_where_the_request_names_none(open_scoring: Any) -> None:
+    async with open_scoring(aesthetic_weight=0.25) as rank:
         await fill(rank, {"a": 3.0, "b": 8.0})
-        assert beauty(await search(rank, text="red nails"))["a"].weight == 0.25
-        assert not beauty(await search(rank, text="red nails", aesthetic_weight=0.0))
-        assert beauty(await search(rank, text="red nails", aesthetic_weight=0.125))["a"].weight == 0.125
+        assert aesthetic_terms(await search(rank, text="red nails"))["a"].weight == 0.25
+        assert not aesthetic_terms(await search(rank, text="red nails", aesthetic_weight=0.0))
+        assert (
+            aesthetic_terms(await search(rank, text="red nails", aesthetic_weight=0.125))["a"].weight == 0.125
+        )
 
 
-async def test_a_beauty_that_does_not_fit_never_passes_a_design_that_does(judging: Any) -> None:
-    await fill(judging, {"fits": 1.0, "fits-too": 1.0}, title="red almond nails with gold glitter")
-    await fill(judging, {"beautiful": 10.0}, title="blue square toes")
+async def test_a_high_score_that_does_not_fit_never_passes_a_design_that_does(scoring: Any) -> None:
+    await fill(scoring, {"fits": 1.0, "fits-too": 1.0}, title="red almond nails with gold glitter")
+    await fill(scoring, {"beautiful": 10.0}, title="blue square toes")
     for weight in (0.05, 0.2, 0.5):
-        response = await search(judging, text="red almond nails with gold glitter", aesthetic_weight=weight)
+        response = await search(scoring, text="red almond nails with gold glitter", aesthetic_weight=weight)
         assert ids(response)[-1] == "beautiful"
         relevance = {
             hit.design.design_id: sum(t.contribution for t in hit.terms[:-1]) for hit in response.hits
         }
         assert relevance["beautiful"] < RELEVANT * max(relevance.values())
-        term = beauty(response)["beautiful"]
+        term = aesthetic_terms(response)["beautiful"]
         assert (term.raw, term.contribution) == (0.0, 0.0)
-        assert "fits less than half" in term.note
+        assert "less than half as relevant" in term.note
         assert_adds_up(response)
 
 
-async def test_a_hit_says_that_beauty_moved_it(judging: Any) -> None:
-    await fill(judging, {"a": 9.0, "b": 2.0, "c": 5.0})
-    plain = ids(await search(judging, text="red nails", aesthetic_weight=0.0))
-    response = await search(judging, text="red nails", aesthetic_weight=0.5)
+async def test_a_hit_says_that_its_score_moved_it(scoring: Any) -> None:
+    await fill(scoring, {"a": 9.0, "b": 2.0, "c": 5.0})
+    plain = ids(await search(scoring, text="red nails", aesthetic_weight=0.0))
+    response = await search(scoring, text="red nails", aesthetic_weight=0.5)
     for rank, hit in enumerate(response.hits):
         moved = plain.index(hit.design.design_id) - rank
         way = f"{'up' if moved > 0 else 'down'} {abs(moved)} place"
@@ -103,7 +108,7 @@ async def test_a_hit_says_that_beauty_moved_it(judging: Any) -> None:
     assert "photo rated" in " ".join(hit.explanation for hit in response.hits)
 
 
-async def test_a_photo_is_judged_for_what_the_request_is_about(judging: Any) -> None:
+async def test_a_photo_is_scored_for_what_the_request_is_about(scoring: Any) -> None:
     """The double of the model likes photos that are like their tags."""
     alike = {
         word: max(
@@ -112,11 +117,11 @@ async def test_a_photo_is_judged_for_what_the_request_is_about(judging: Any) -> 
         )
         for word in ("wedding", "marble")
     }
-    await fill(judging, {f"d{n}": 4.0 for n in alike.values()}, title="nails")
+    await fill(scoring, {f"d{n}": 4.0 for n in alike.values()}, title="nails")
 
     async def scores(**fields: Any) -> dict[str, float]:
-        response = await search(judging, aesthetic_weight=0.5, **fields)
-        return {name: term.raw for name, term in beauty(response).items()}
+        response = await search(scoring, aesthetic_weight=0.5, **fields)
+        return {name: term.raw for name, term in aesthetic_terms(response).items()}
 
     wedding, marble = (f"d{alike[word]}" for word in ("wedding", "marble"))
     about_wedding = await scores(text="nails for a wedding")
@@ -129,33 +134,33 @@ async def test_a_photo_is_judged_for_what_the_request_is_about(judging: Any) -> 
     assert await scores(text="nails", aesthetic_tags=["xyzzy"])
 
 
-async def test_designs_without_words_or_theme_are_judged_as_nothing_in_particular(judging: Any) -> None:
-    await fill(judging, {"a": 3.0, "b": 8.0})
-    response = await search(judging, reference_photo=design("b").photo, aesthetic_weight=0.5)
-    assert beauty(response)["b"].raw == pytest.approx(8.0, abs=0.05)
-    assert judging.doubles.calls["texts"] == 0
+async def test_designs_without_words_or_theme_are_scored_as_nothing_in_particular(scoring: Any) -> None:
+    await fill(scoring, {"a": 3.0, "b": 8.0})
+    response = await search(scoring, reference_photo=design("b").photo, aesthetic_weight=0.5)
+    assert aesthetic_terms(response)["b"].raw == pytest.approx(8.0, abs=0.05)
+    assert scoring.doubles.calls["texts"] == 0
 
 
-async def test_only_the_head_is_judged_and_stays_the_head(open_judging: Any) -> None:
-    async with open_judging(aesthetic_head=3) as rank:
+async def test_only_the_head_is_scored_and_stays_the_head(open_scoring: Any) -> None:
+    async with open_scoring(aesthetic_head=3) as rank:
         await fill(rank, {f"d{n}": 1.0 + n for n in range(8)})
         plain = ids(await search(rank, text="red nails", aesthetic_weight=0.0))
         response = await search(rank, text="red nails", aesthetic_weight=0.5)
         assert set(ids(response)[:3]) == set(plain[:3])
         assert ids(response)[3:] == plain[3:]
-        notes = {name: term.note for name, term in beauty(response).items()}
+        notes = {name: term.note for name, term in aesthetic_terms(response).items()}
         assert all(notes[name] == "" for name in plain[:3])
         assert all("beyond" in notes[name] for name in plain[3:])
         assert_adds_up(response)
 
 
-async def test_pages_are_one_list_cut_in_pieces(judging: Any) -> None:
-    await fill(judging, {f"d{n:02}": 1 + (7 * n) % 9 for n in range(23)})
+async def test_pages_are_one_list_cut_in_pieces(scoring: Any) -> None:
+    await fill(scoring, {f"d{n:02}": 1 + (7 * n) % 9 for n in range(23)})
     request = pb.SearchDesignsRequest(text="red nails", page_size=100, aesthetic_weight=0.3)
-    whole = await judging.stub.SearchDesigns(request, timeout=30)
+    whole = await scoring.stub.SearchDesigns(request, timeout=30)
     request.page_size, pieces = 5, []
     while True:
-        page = await judging.stub.SearchDesigns(request, timeout=30)
+        page = await scoring.stub.SearchDesigns(request, timeout=30)
         pieces += list(page.hits)
         if not page.next_page_token:
             break
@@ -163,43 +168,43 @@ async def test_pages_are_one_list_cut_in_pieces(judging: Any) -> None:
     assert pieces == list(whole.hits)
 
 
-async def test_later_pages_weigh_beauty_as_the_first_one_did(open_judging: Any) -> None:
-    """Also by a server whose default and head are others, and by one that cannot judge."""
+async def test_later_pages_weigh_aesthetics_as_the_first_one_did(open_scoring: Any) -> None:
+    """Also by a server whose default and head are others, and by one that cannot score."""
     request = pb.SearchDesignsRequest(text="red nails", page_size=4)
-    async with open_judging(aesthetic_weight=0.3, aesthetic_head=6) as rank:
+    async with open_scoring(aesthetic_weight=0.3, aesthetic_head=6) as rank:
         await fill(rank, {f"d{n}": 1.0 + n for n in range(9)})
         whole = await search(rank, text="red nails", page_size=100)
         first = await rank.stub.SearchDesigns(request, timeout=30)
     request.page_token = first.next_page_token
-    async with open_judging(aesthetic_weight=0.0, aesthetic_head=2) as rank:
+    async with open_scoring(aesthetic_weight=0.0, aesthetic_head=2) as rank:
         second = await rank.stub.SearchDesigns(request, timeout=30)
     assert list(first.hits) + list(second.hits) == list(whole.hits)[:8]
-    async with open_judging(aesthetic_model("aesthetic-b"), aesthetic_weight=0.3) as rank:
+    async with open_scoring(aesthetic_model("aesthetic-b"), aesthetic_weight=0.3) as rank:
         exchanged = await rank.stub.SearchDesigns(request, timeout=30)
         assert "was exchanged after the first page" in exchanged.unavailable_channels["aesthetic"]
         assert "may repeat" in exchanged.unavailable_channels["aesthetic"]
         assert len(exchanged.hits) == 4
-    async with open_judging(aesthetic_model(middle="5.1"), aesthetic_weight=0.3) as rank:  # weights alike
+    async with open_scoring(aesthetic_model(middle="5.1"), aesthetic_weight=0.3) as rank:  # weights alike
         exchanged = await rank.stub.SearchDesigns(request, timeout=30)
         assert "was exchanged after the first page" in exchanged.unavailable_channels["aesthetic"]
-    # A first page without beauty is followed by pages without beauty.
+    # A first page without aesthetic scores is followed by pages without aesthetic scores.
     plain = pb.SearchDesignsRequest(text="red nails", page_size=4)
-    async with open_judging(None, aesthetic_weight=0.3) as rank:
+    async with open_scoring(None, aesthetic_weight=0.3) as rank:
         first = await rank.stub.SearchDesigns(plain, timeout=30)
         assert first.unavailable_channels["aesthetic"] == "no model"
     plain.page_token = first.next_page_token
-    async with open_judging(aesthetic_weight=0.3) as rank:
+    async with open_scoring(aesthetic_weight=0.3) as rank:
         second = await rank.stub.SearchDesigns(plain, timeout=30)
-        assert not beauty(second)
-        assert "for the first page" in second.unavailable_channels["aesthetic"]
+        assert not aesthetic_terms(second)
+        assert "first page" in second.unavailable_channels["aesthetic"]
         relevance = await search(rank, text="red nails", page_size=100, aesthetic_weight=0.0)
     assert list(first.hits) + list(second.hits) == list(relevance.hits)[:8]
 
 
 @pytest.mark.parametrize("weight", [NAN, INF, -INF, -0.01, 0.51, 1.0, 1e30])
-async def test_a_weight_out_of_range_is_refused(judging: Any, refused: Any, weight: float) -> None:
+async def test_a_weight_out_of_range_is_refused(scoring: Any, refused: Any, weight: float) -> None:
     request = pb.SearchDesignsRequest(text="nails", aesthetic_weight=weight)
-    failure = await refused(judging.stub.SearchDesigns(request, timeout=20))
+    failure = await refused(scoring.stub.SearchDesigns(request, timeout=20))
     assert failure[:3] == ("INVALID_ARGUMENT", "AESTHETIC_WEIGHT_INVALID", ["aesthetic_weight"])
 
 
@@ -214,14 +219,14 @@ async def test_a_weight_out_of_range_is_refused(judging: Any, refused: Any, weig
         (["x" * 1_000_000], "aesthetic_tags[0]"),
     ],
 )
-async def test_bad_tags_are_refused(judging: Any, refused: Any, tags: list[str], path: str) -> None:
+async def test_bad_tags_are_refused(scoring: Any, refused: Any, tags: list[str], path: str) -> None:
     request = pb.SearchDesignsRequest(text="nails", aesthetic_tags=tags)
-    failure = await refused(judging.stub.SearchDesigns(request, timeout=20))
+    failure = await refused(scoring.stub.SearchDesigns(request, timeout=20))
     assert failure[:3] == ("INVALID_ARGUMENT", "AESTHETIC_TAGS_INVALID", [path])
 
 
 async def relevance_only(rank: Any, reason: str) -> None:
-    """A search with beauty comes as one without, and says why."""
+    """A search with aesthetic scores comes as one without, and says why."""
     plain = await search(rank, text="red nails", aesthetic_weight=0.0)
     response = await search(rank, text="red nails", aesthetic_weight=0.5)
     assert reason in response.unavailable_channels["aesthetic"]
@@ -229,29 +234,29 @@ async def relevance_only(rank: Any, reason: str) -> None:
     assert_adds_up(response)
 
 
-async def test_a_server_without_the_model_finds_all_the_same(open_judging: Any) -> None:
-    async with open_judging(None) as rank:
+async def test_a_server_without_the_model_finds_all_the_same(open_scoring: Any) -> None:
+    async with open_scoring(None) as rank:
         await fill(rank, {"a": 3.0, "b": 8.0})
         await relevance_only(rank, "no model")
 
 
-async def test_a_model_that_fails_or_is_full_does_not_fail_the_search(judging: Any, gate: Any) -> None:
-    await fill(judging, {"a": 3.0, "b": 8.0})
+async def test_a_model_that_fails_or_is_full_does_not_fail_the_search(scoring: Any, gate: Any) -> None:
+    await fill(scoring, {"a": 3.0, "b": 8.0})
     gate.error = lambda *_: Internal("it broke", reason="INFERENCE_FAILED")
-    await relevance_only(judging, "it broke")
+    await relevance_only(scoring, "it broke")
     gate.error = lambda *_: ResourceExhausted("the queue is full", reason="QUEUE_FULL")
-    await relevance_only(judging, "the queue is full")
-    gate.error = lambda *_: ValueError("unforeseen")
-    await relevance_only(judging, "unforeseen error")
+    await relevance_only(scoring, "the queue is full")
+    gate.error = lambda *_: ValueError("odd")
+    await relevance_only(scoring, "unexpected error")
     gate.error = None
-    assert beauty(await search(judging, text="red nails", aesthetic_weight=0.5))
+    assert aesthetic_terms(await search(scoring, text="red nails", aesthetic_weight=0.5))
 
 
-async def test_words_that_nobody_embeds_do_not_fail_the_search(open_judging: Any) -> None:
-    async with open_judging(aesthetic_timeout_s=0.5) as rank:
+async def test_words_that_nobody_embeds_do_not_fail_the_search(open_scoring: Any) -> None:
+    async with open_scoring(aesthetic_timeout_s=0.5) as rank:
         await fill(rank, {"a": 3.0, "b": 8.0, "c": 5.0})
         asked: dict[str, Any] = {"reference_design_id": "a", "aesthetic_tags": ["wedding"]}
-        rank.doubles.error = Unavailable("it is away", reason="AWAY")
+        rank.doubles.error = Unavailable("it is down", reason="DOWN")
         response = await search(rank, **asked, aesthetic_weight=0.5)
         assert len(response.hits) == 2 and "aesthetic" in response.unavailable_channels
         rank.doubles.error = None
@@ -260,35 +265,35 @@ async def test_words_that_nobody_embeds_do_not_fail_the_search(open_judging: Any
         assert len(response.hits) == 2
         assert "no answer in time" in response.unavailable_channels["aesthetic"]
         rank.doubles.open()
-        assert beauty(await search(rank, **asked, aesthetic_weight=0.5))
+        assert aesthetic_terms(await search(rank, **asked, aesthetic_weight=0.5))
 
 
 async def test_tokens_that_are_not_loaded_are_loaded_for_the_next_search(
-    judging: Any, monkeypatch: pytest.MonkeyPatch
+    scoring: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await fill(judging, {"a": 3.0, "b": 8.0})
-    read, load, loaded = Store.read_tokens, Store.load, []
+    await fill(scoring, {"a": 3.0, "b": 8.0})
+    read, load, loaded = View.read_current, Store.load, []
 
     async def missing(*_: Any) -> Any:
         raise CollectionMissing("the collection is not there", reason="COLLECTION_MISSING")
 
-    async def loading(self: Store, names: Any, deadline: Any) -> None:
-        loaded.append(names)
-        await load(self, names, deadline)
+    async def loading(self: Store, version: Any, deadline: Any) -> None:
+        loaded.append(version)
+        await load(self, version, deadline)
 
-    monkeypatch.setattr(Store, "read_tokens", missing)
+    monkeypatch.setattr(View, "read_current", missing)
     monkeypatch.setattr(Store, "load", loading)
-    await relevance_only(judging, "the collection is not there")
+    await relevance_only(scoring, "the collection is not there")
     assert not loaded
-    monkeypatch.setattr(Store, "read_tokens", read)
-    assert beauty(await search(judging, text="red nails", aesthetic_weight=0.5))
+    monkeypatch.setattr(View, "read_current", read)
+    assert aesthetic_terms(await search(scoring, text="red nails", aesthetic_weight=0.5))
     assert len(loaded) == 1
 
 
 async def test_a_model_that_gives_no_numbers_does_not_fail_the_search(
-    judging: Any, monkeypatch: pytest.MonkeyPatch
+    scoring: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await fill(judging, {"a": 3.0, "b": 8.0})
+    await fill(scoring, {"a": 3.0, "b": 8.0})
     infer = FakeBackend.infer
 
     async def broken(self: Any, model: str, inputs: Any, *, deadline: Any) -> Any:
@@ -296,21 +301,21 @@ async def test_a_model_that_gives_no_numbers_does_not_fail_the_search(
         return outputs | {"score": np.full_like(outputs["score"], NAN)}
 
     monkeypatch.setattr(FakeBackend, "infer", broken)
-    await relevance_only(judging, "not finite")
+    await relevance_only(scoring, "not finite")
 
 
-async def test_a_model_that_hangs_does_not_hold_the_search_up(open_judging: Any, gate: Any) -> None:
-    async with open_judging(aesthetic_timeout_s=0.2) as rank:
+async def test_a_model_that_hangs_does_not_hold_the_search_up(open_scoring: Any, gate: Any) -> None:
+    async with open_scoring(aesthetic_timeout_s=0.2) as rank:
         await fill(rank, {"a": 3.0, "b": 8.0})
         gate.close()
         await relevance_only(rank, "no answer in time")
         await gate.cancelled.wait()
         gate.open()
-        assert beauty(await search(rank, text="red nails", aesthetic_weight=0.5))
+        assert aesthetic_terms(await search(rank, text="red nails", aesthetic_weight=0.5))
 
 
-async def test_a_near_deadline_leaves_time_for_the_page(open_judging: Any, gate: Any) -> None:
-    async with open_judging(aesthetic_timeout_s=60) as rank:
+async def test_a_near_deadline_leaves_time_for_the_page(open_scoring: Any, gate: Any) -> None:
+    async with open_scoring(aesthetic_timeout_s=60) as rank:
         await fill(rank, {"a": 3.0, "b": 8.0})
         gate.close()
         request = pb.SearchDesignsRequest(text="red nails", aesthetic_weight=0.5)
@@ -319,34 +324,34 @@ async def test_a_near_deadline_leaves_time_for_the_page(open_judging: Any, gate:
         assert len(response.hits) == 2
 
 
-async def test_a_cancelled_search_frees_the_model(judging: Any, gate: Any) -> None:
-    await fill(judging, {"a": 3.0})
+async def test_a_cancelled_search_frees_the_model(scoring: Any, gate: Any) -> None:
+    await fill(scoring, {"a": 3.0})
     gate.close()
     request = pb.SearchDesignsRequest(text="red nails", aesthetic_weight=0.5)
-    call = judging.stub.SearchDesigns(request, timeout=30)
+    call = scoring.stub.SearchDesigns(request, timeout=30)
     waiting = asyncio.ensure_future(call)
     await gate.waiting.wait()
     call.cancel()
     await gate.cancelled.wait()
     await asyncio.gather(waiting, return_exceptions=True)
     gate.open()
-    assert beauty(await search(judging, text="red nails", aesthetic_weight=0.5))
+    assert aesthetic_terms(await search(scoring, text="red nails", aesthetic_weight=0.5))
 
 
-async def test_tokens_of_another_packing_or_model_are_not_judged(open_judging: Any) -> None:
-    async with open_judging() as rank:
+async def test_tokens_of_another_packing_or_model_are_not_scored(open_scoring: Any) -> None:
+    async with open_scoring() as rank:
         await fill(rank, {"a": 3.0, "b": 8.0})
-    async with open_judging(aesthetic_model(packing=Packing(2, 16))) as rank:
+    async with open_scoring(aesthetic_model(packing=Packing(2, 16))) as rank:
         await relevance_only(rank, "of another form")
-    async with open_judging(aesthetic_model(image_align="align-z")) as rank:
+    async with open_scoring(aesthetic_model(image_align="align-z")) as rank:
         await relevance_only(rank, "another image_align")
-    async with open_judging(aesthetic_model(text_encode="text-z")) as rank:
+    async with open_scoring(aesthetic_model(text_encode="text-z")) as rank:
         await relevance_only(rank, "another text_encode")
-    async with open_judging(aesthetic_model(image_align="align-a", text_encode="text-a")) as rank:
-        assert beauty(await search(rank, text="red nails", aesthetic_weight=0.5))
+    async with open_scoring(aesthetic_model(image_align="align-a", text_encode="text-a")) as rank:
+        assert aesthetic_terms(await search(rank, text="red nails", aesthetic_weight=0.5))
 
 
-async def test_a_model_that_is_none_of_ours_is_left_out(open_judging: Any) -> None:
-    async with open_judging(aesthetic_model(width="0")) as rank:
+async def test_a_model_that_is_none_of_ours_is_left_out(open_scoring: Any) -> None:
+    async with open_scoring(aesthetic_model(width="0")) as rank:
         await fill(rank, {"a": 3.0})
         await relevance_only(rank, "cannot be used")

@@ -1,4 +1,4 @@
-"""The double of the model that judges what EmbedService's double makes (tests.rank_doubles)."""
+"""The double of the model that scores what EmbedService's double makes (tests.rank_doubles)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MIDDLE, WIDTH = 5.0, 1.0
 def aesthetic_model(
     fingerprint: str = "aesthetic-a", packing: Packing = PACKING, **parameters: str
 ) -> ModelMetadata:
-    """The config of the model that judges what the doubles make."""
+    """The config of the model that scores what the doubles make."""
     f16, f32 = np.dtype(np.float16), np.dtype(np.float32)
     return ModelMetadata(
         name="aesthetic",
@@ -71,7 +71,7 @@ def write_aesthetic_model(repository: Path) -> Path:
     return repository
 
 
-def judged(inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def score_photos(inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """What the double of the model says: the tokens' mean, and more where photo and a tag are much alike."""
     means = inputs["tokens"].astype(np.float32).mean(axis=(1, 2))
     cosines = np.einsum("nkd,nd->nk", inputs["tag"], inputs["align"]) * inputs["tag_mask"]
