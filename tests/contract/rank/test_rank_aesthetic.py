@@ -1,4 +1,4 @@
-"""SearchDesigns with aesthetic scores: what they move, what they may not, and that they never fail a search."""
+"""SearchDesigns with aesthetic scores: what they move, what they may not; they never fail a search."""
 
 from __future__ import annotations
 
@@ -33,13 +33,11 @@ def aesthetic_terms(response: pb.SearchDesignsResponse) -> dict[str, pb.ScoreTer
     }
 
 
-async def fill(
-    rank: Any, aesthetic_scores: dict[str, float], title: str = "red nails", **fields: Any
-) -> None:
+async def fill(rank: Any, scores: dict[str, float], title: str = "red nails", **fields: Any) -> None:
     """Designs that fit a request for red nails alike, of these aesthetic scores."""
     designs = [design(name, title=title, **fields) for name in scores]
     rank.doubles.aesthetic_scores |= {
-        one.photo.data: value for one, value in zip(designs, aesthetic_scores.values(), strict=True)
+        one.photo.data: value for one, value in zip(designs, scores.values(), strict=True)
     }
     answers = await index(rank.stub, designs)
     assert {answer.state for answer in answers} == {pb.INDEX_STATE_INDEXED}

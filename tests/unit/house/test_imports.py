@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-PACKAGES = ("nails", "services", "cli", "evaluation", "training", "lunula")
+PACKAGES = ("nails", "services", "cli", "evaluation", "training", "tools", "lunula")
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -39,6 +39,12 @@ def test_no_import_breaks_the_rules() -> None:
         ("services/crop/__init__.py", "import services.embed"),
         ("services/embed/__init__.py", "import torch"),
         ("services/rank/__init__.py", "import training"),
+        ("services/rank/catalogue/rows.py", "import lunula.rank.v1.rank_service_pb2"),
+        ("services/rank/catalogue/rows.py", "import services.rank.search.pipeline"),
+        ("services/rank/search/channels/palette.py", "import services.rank.search.channels.design"),
+        ("services/rank/rerank/base.py", "import services.rank.search.pipeline"),
+        ("services/kit/errors.py", "import tools.render"),
+        ("tools/render.py", "import services.rank"),
         ("cli/ports.py", "import services.rank"),
         ("evaluation/metrics.py", "import services.kit"),
     ],

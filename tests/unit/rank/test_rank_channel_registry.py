@@ -15,8 +15,8 @@ def test_the_contract_has_a_weight_for_every_channel_and_no_other() -> None:
 
 
 def test_the_evaluation_starts_from_what_is_served() -> None:
-    assert dict(PRESENT.weights) == dict(DEFAULT_WEIGHTS)
-    assert PRESENT.scale.maps() == MAPS
+    assert dict(PRESENT.weights) == {name: DEFAULT_WEIGHTS[name] for name in PRESENT.weights}
+    assert PRESENT.scale.maps() == {name: MAPS[name] for name in PRESENT.weights}
 
 
 def test_settings_change_the_weights_that_they_name() -> None:
