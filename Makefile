@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup gen models demo up test lint format bench lock clean
+.PHONY: help setup gen models demo up test lint format bench lock clean clean-data
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -64,7 +64,22 @@ lock: ## Resolve the locks anew (needs uv)
 	  --extra crop --extra embed --extra rank --extra classify --extra cli --extra dev -o locks/dev.txt
 	@$(MAKE) --no-print-directory lock-train
 
-clean: ## Remove everything that was made here
-	rm -rf $(VENV) .venv-train .lunula lunula build dist reports runs datasets
+# Everything that a target above makes again: environments, generated and converted files, reports, caches.
+BUILT := .venv .venv-train .venv-yolo lunula build dist reports triton_models/text_encode/1 \
+  triton_models/text_encode/*.model .lunula/triton .lunula/milvus-venv \
+  .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+# What nobody can make again in a minute: catalogues and photos, trained runs, data sets.
+DATA := .lunula runs datasets
+
+clean: ## Remove what was built here; catalogues, runs and data sets stay
+	rm -rf $(BUILT)
+	@find . $(foreach folder,.git $(DATA),-path ./$(folder) -prune -o) -name __pycache__ -prune -exec rm -rf {} +
+
+clean-data: ## Delete catalogues, runs and data sets; asks first (CONFIRM=yes answers)
+	@for folder in $(DATA); do if [ -e $$folder ]; then du -sh $$folder; fi; done
+	@if [ "$(CONFIRM)" = yes ]; then answer=yes; \
+	  elif [ -t 0 ]; then printf 'Delete all of this for good? Type yes: '; read -r answer; \
+	  else echo "Nothing was deleted: run this in a terminal, or say CONFIRM=yes." >&2; exit 1; fi; \
+	  if [ "$$answer" = yes ]; then rm -rf $(DATA); else echo "Nothing was deleted."; fi
 
 -include make/*.mk
