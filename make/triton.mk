@@ -1,4 +1,4 @@
-# The real Triton server, for machines without its container: under .lunula/triton, never in our environment.
+# The real Triton server, for machines without its container, in a separate environment under .lunula/triton.
 .PHONY: triton triton-up test-triton lock-triton
 
 triton: $(VENV)/.ready models ## Install the real Triton server; start it, run every model once, stop it
@@ -8,7 +8,7 @@ triton: $(VENV)/.ready models ## Install the real Triton server; start it, run e
 triton-up: triton ## Run the real Triton server on port 7001 until Ctrl-C
 	@$(BIN)/python -m tools.tritonserver --port 7001
 
-test-triton: triton ## The inference contract against the real Triton server
+test-triton: triton ## Run the inference tests against the real Triton server
 	@$(BIN)/python -m pytest -m triton tests
 
 lock-triton: ## Pin the environment of the server's Python processes again (needs uv)

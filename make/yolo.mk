@@ -1,10 +1,10 @@
-# The YOLO-seg route, for people with labelled photos of their own: ultralytics (AGPL-3.0) and torch in an
-# environment apart from serving and from our own training.
+# The YOLO-seg route, for people with labelled photos of their own: ultralytics (AGPL-3.0) and torch, in an
+# environment separate from serving and from training.
 YOLO_VENV := .venv-yolo
 YOLO_BIN  := $(YOLO_VENV)/bin
-# torch and torchvision must be builds that belong together; which ones fit the machine, pip's settings say.
+# torch and torchvision must be builds for the same machine; pip's own settings choose them.
 TORCHVISION := torchvision==0.28.0
-# opencv-python is left out too: the headless build gives the same module, and the two overwrite each other.
+# opencv-python is left out too: the headless build installs the same module, and they overwrite each other.
 YOLO_LOCK_LEAVES_OUT := $(TRAIN_LOCK_LEAVES_OUT) torchvision opencv-python
 
 .PHONY: yolo-env test-yolo lock-yolo
@@ -20,7 +20,7 @@ $(YOLO_VENV)/.ready: locks/yolo.txt pyproject.toml hatch_build.py $(shell find p
 
 yolo-env: $(YOLO_VENV)/.ready ## Make the environment of the YOLO-seg route (ultralytics, AGPL-3.0)
 
-test-yolo: $(YOLO_VENV)/.ready ## Tests of the YOLO-seg route: convert, train, export, decode
+test-yolo: $(YOLO_VENV)/.ready ## Run the tests of the YOLO-seg route: convert, train, export, decode
 	@$(YOLO_BIN)/python -m pytest -m yolo tests/training
 
 lock-yolo: ## Pin the YOLO environment again (needs uv)
