@@ -29,6 +29,7 @@ from services.embed.build import build as build_embed
 from services.embed.settings import EmbedSettings
 from services.kit.client import connect
 from services.kit.server import running_server
+from services.kit.settings import load
 from services.rank.build import build as build_rank
 from services.rank.settings import RankSettings
 
@@ -88,23 +89,13 @@ async def _index(stub: Any, designs: list[pb.Design]) -> None:
 
 async def measure(trace: Trace, state: Path) -> tuple[dict[str, int], dict[str, int]]:
     """(of a search, of an ingest of one design): functions by file."""
-    repository = ROOT / "triton_models"
     async with AsyncExitStack() as stack:
-        crop = await stack.enter_async_context(
-            running_server(CropSettings(port=0, drain_s=0, model_repository=repository), build_crop)
-        )
-        embed = await stack.enter_async_context(
-            running_server(EmbedSettings(port=0, drain_s=0, model_repository=repository), build_embed)
-        )
-        settings = RankSettings(
-            port=0,
-            drain_s=0,
-            model_repository=repository,
-            crop_address=crop.address,
-            embed_address=embed.address,
-            milvus_uri=str(state / "milvus.db"),
-            blob_dir=str(state / "blobs"),
-        )
+        local = ("--port", "0", "--drain-s", "0", "--model-repository", str(ROOT / "triton_models"))
+        crop = await stack.enter_async_context(running_server(load(CropSettings, [*local]), build_crop))
+        embed = await stack.enter_async_context(running_server(load(EmbedSettings, [*local]), build_embed))
+        addresses = ("--crop-address", crop.address, "--embed-address", embed.address)
+        places = ("--milvus-uri", str(state / "milvus.db"), "--blob-dir", str(state / "blobs"))
+        settings = load(RankSettings, [*local, *addresses, *places])
         rank = await stack.enter_async_context(running_server(settings, build_rank))
         for server in (crop, embed, rank):
             await server.until_serving()
