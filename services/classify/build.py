@@ -20,7 +20,7 @@ from services.classify.settings import ClassifySettings
 from services.classify.text_model import FastTextModel, TextModel
 from services.intake.model_io import image_side
 from services.intake.photos import PhotoIntake
-from services.kit.concurrency.lazy import Late
+from services.kit.concurrency.lazy import Lazy
 from services.kit.errors import FailedPrecondition
 from services.kit.inference import InferenceBackend, ModelMetadata, build_backend, model_versions
 from services.kit.models import ModelVersion
@@ -73,15 +73,15 @@ async def serve_on(
             text_version = ModelVersion(ARTIST_TEXT, "1", text_model.fingerprint)
             return ClassifyParts(*made, models=(*await model_versions(backend, MODELS), text_version))
 
-        late = Late(backend, MODELS, parts)
+        lazy_parts = Lazy(backend, MODELS, parts)
 
         async def ready() -> bool:
-            alive = await late.ready()
-            enrolment.gallery((await late.get()).space)  # artists of other models: never ready, and why
+            alive = await lazy_parts.ready()
+            enrolment.gallery((await lazy_parts.get()).space)  # artists of other models: never ready, and why
             return alive
 
         servicer = ClassifyServicer(
-            late, enrolment, threads=intake.threads, works_per_call=settings.photos_per_call
+            lazy_parts, enrolment, threads=intake.threads, works_per_call=settings.photos_per_call
         )
         try:
             yield [

@@ -20,7 +20,7 @@ from services.classify.reading import ReadWork, WorkReader
 from services.classify.references import References
 from services.classify.validate import check_artist_id, check_work_ids, read_page_size, read_top_k
 from services.intake.items import check_batch_size, run_batch, run_stream, settle
-from services.kit.concurrency.lazy import Late
+from services.kit.concurrency.lazy import Lazy
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import LunulaError
@@ -50,7 +50,7 @@ class ClassifyServicer(pb_grpc.ClassifyServiceServicer):
 
     def __init__(
         self,
-        parts: Late[ClassifyParts],
+        parts: Lazy[ClassifyParts],
         enrolment: Enrolment,
         *,
         threads: WorkThreads,

@@ -14,7 +14,7 @@ from services.crop.pipeline import CropPipeline
 from services.crop.servicer import CropParts, CropServicer
 from services.crop.settings import CropSettings
 from services.intake.photos import PhotoIntake
-from services.kit.concurrency.lazy import Late
+from services.kit.concurrency.lazy import Lazy
 from services.kit.inference import InferenceBackend, build_backend, model_versions
 from services.kit.server import Service
 
@@ -48,9 +48,9 @@ async def serve_on(backend: InferenceBackend, settings: CropSettings) -> AsyncIt
         )
         return CropParts(pipeline, tuple(await model_versions(backend, MODELS)))
 
-    late = Late(backend, MODELS, parts)
+    lazy_parts = Lazy(backend, MODELS, parts)
     servicer = CropServicer(
-        late,
+        lazy_parts,
         min_nail_score=settings.min_nail_score,
         photos_per_call=settings.photos_per_call,
         max_message_bytes=settings.max_message_bytes,
@@ -60,7 +60,7 @@ async def serve_on(backend: InferenceBackend, settings: CropSettings) -> AsyncIt
             Service(
                 NAME,
                 lambda server: pb_grpc.add_CropServiceServicer_to_server(servicer, server),
-                late.ready,
+                lazy_parts.ready,
             )
         ]
     finally:

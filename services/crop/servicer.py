@@ -18,7 +18,7 @@ from services.crop.validate import check_answer_size, read_options
 from services.intake.items import check_batch_size, run_batch, run_stream, settle
 from services.intake.palettes import palette_message
 from services.intake.photos import PhotoSource
-from services.kit.concurrency.lazy import Late
+from services.kit.concurrency.lazy import Lazy
 from services.kit.deadline import Deadline
 from services.kit.errors import LunulaError, to_item_error
 from services.kit.models import ModelVersion
@@ -39,7 +39,7 @@ class CropServicer(pb_grpc.CropServiceServicer):
 
     def __init__(
         self,
-        parts: Late[CropParts],
+        parts: Lazy[CropParts],
         *,
         min_nail_score: float,
         photos_per_call: int,

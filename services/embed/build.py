@@ -18,7 +18,7 @@ from services.embed.settings import EmbedSettings
 from services.embed.spaces import Spaces
 from services.embed.text_encoder import TextEncoder, Tokenizer, text_width
 from services.intake.photos import PhotoIntake
-from services.kit.concurrency.lazy import Late
+from services.kit.concurrency.lazy import Lazy
 from services.kit.inference import InferenceBackend, build_backend, model_versions
 from services.kit.server import Service
 
@@ -63,16 +63,16 @@ async def serve_on(
             models=tuple(await model_versions(backend, ENCODERS)),
         )
 
-    late = Late(backend, ENCODERS, parts)
+    lazy_parts = Lazy(backend, ENCODERS, parts)
     servicer = EmbedServicer(
-        late, photos_per_call=settings.photos_per_call, queries_per_call=settings.queries_per_call
+        lazy_parts, photos_per_call=settings.photos_per_call, queries_per_call=settings.queries_per_call
     )
     try:
         yield [
             Service(
                 NAME,
                 lambda server: pb_grpc.add_EmbedServiceServicer_to_server(servicer, server),
-                late.ready,
+                lazy_parts.ready,
             )
         ]
     finally:

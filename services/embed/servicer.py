@@ -24,7 +24,7 @@ from services.intake.items import check_batch_size, run_batch, run_stream, settl
 from services.intake.palettes import palette_message
 from services.intake.photos import PhotoSource
 from services.intake.texts import check_text
-from services.kit.concurrency.lazy import Late
+from services.kit.concurrency.lazy import Lazy
 from services.kit.deadline import Deadline
 from services.kit.errors import LunulaError, to_item_error
 from services.kit.models import ModelVersion
@@ -46,7 +46,7 @@ class EmbedParts:
 class EmbedServicer(pb_grpc.EmbedServiceServicer):
     """Translates between the contract and the two pipelines."""
 
-    def __init__(self, parts: Late[EmbedParts], *, photos_per_call: int, queries_per_call: int) -> None:
+    def __init__(self, parts: Lazy[EmbedParts], *, photos_per_call: int, queries_per_call: int) -> None:
         """photos_per_call, queries_per_call: items of one call worked on at once."""
         self._parts = parts
         self._photos_per_call = photos_per_call

@@ -11,9 +11,7 @@ id travels along, so that one id finds the work of every service.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
 import grpc
@@ -26,14 +24,13 @@ from services.kit.errors import (
     REQUEST_ID_KEY,
     DeadlineExceeded,
     LunulaError,
-    ResourceExhausted,
     Unavailable,
     from_rpc_error,
 )
+from services.kit.retry import Backoff, retry
 from services.kit.scope import current_deadline, current_scope
 
 __all__ = [
-    "Backoff",
     "ClientTls",
     "LunulaError",
     "call",
@@ -55,36 +52,6 @@ class UnaryMethod(Protocol[_Response_co]):
         ...
 
 
-@dataclass(frozen=True)
-class Backoff:
-    """Exponential back-off with jitter; a server's retry delay wins over it.
-
-    `attempts` counts the first one. `sleep` and `uniform` are replaceable for tests.
-    """
-
-    attempts: int = 4
-    initial_s: float = 0.1
-    max_s: float = 2.0
-    multiplier: float = 2.0
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    uniform: Callable[[float, float], float] = random.uniform
-
-    def delay(self, attempt: int, error: LunulaError) -> float | None:
-        """Seconds to wait after failed `attempt` (1 is the first), or None: do not retry.
-
-        UNAVAILABLE is always worth a retry; RESOURCE_EXHAUSTED only when the server named a delay (a
-        message over the size limit has none and never will fit).
-        """
-        told = error.retry_after_s
-        if attempt >= self.attempts:
-            return None
-        if not isinstance(error, Unavailable) and not (isinstance(error, ResourceExhausted) and told):
-            return None
-        ceiling = min(self.max_s, self.initial_s * self.multiplier ** (attempt - 1))
-        # Jitter on top of the told delay, so that refused callers do not come back together.
-        return told + self.uniform(0.0, ceiling) if told else self.uniform(ceiling / 2, ceiling)
-
-
 async def call(
     method: UnaryMethod[_Item],
     request: Any,
@@ -99,19 +66,15 @@ async def call(
     that must not run twice. Raises the service's error as a `LunulaError`.
     """
     deadline = _deadline(timeout)
-    policy = backoff or Backoff()
-    attempt = 0
-    while True:
-        attempt += 1
+
+    async def attempt() -> _Item:
         deadline.check("the call")
         try:
             return await method(request, timeout=deadline.remaining(), metadata=outgoing_metadata(metadata))
         except grpc.RpcError as raw:
-            error = from_rpc_error(raw)
-            delay = policy.delay(attempt, error)
-            if delay is None or delay >= deadline.remaining():
-                raise error from raw
-        await policy.sleep(delay)
+            raise from_rpc_error(raw) from raw
+
+    return await retry(attempt, backoff=backoff or Backoff(), deadline=deadline)
 
 
 async def stream(

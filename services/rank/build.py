@@ -11,11 +11,12 @@ from prometheus_client import CollectorRegistry
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.rank.v1 import rank_service_pb2_grpc as pb_grpc
 from services.intake.uris import UriReader
-from services.kit.client import Backoff, ClientTls, connect
+from services.kit.client import ClientTls, connect
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition
 from services.kit.inference import InferenceBackend, build_backend
+from services.kit.retry import Backoff
 from services.kit.server import Service
 from services.rank.catalogue.milvus import Milvus
 from services.rank.catalogue.store import Store

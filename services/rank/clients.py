@@ -18,7 +18,7 @@ from lunula.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
 from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2, vector_pb2
 from nails.aesthetic.tokens import Packing
 from nails.photo.codec import encode_png
-from services.kit.client import Backoff, call
+from services.kit.client import call
 from services.kit.deadline import Deadline
 from services.kit.errors import (
     DeadlineExceeded,
@@ -30,6 +30,7 @@ from services.kit.errors import (
     Unavailable,
     from_item_error,
 )
+from services.kit.retry import Backoff
 from services.kit.timings import stage
 from services.rank.catalogue.token_rows import TokenSpace
 from services.rank.catalogue.versions import Space

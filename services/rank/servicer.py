@@ -12,9 +12,9 @@ from lunula.rank.v1 import rank_service_pb2_grpc as pb_grpc
 from lunula.type.v1 import photo_pb2
 from services.intake.items import check_batch_size, run_batch, run_stream, settle
 from services.intake.texts import check_text
-from services.kit.client import Backoff
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, LunulaError, NotFound, Unavailable, to_item_error
+from services.kit.retry import Backoff
 from services.kit.scope import current_deadline, response_info
 from services.kit.timings import stage
 from services.rank.catalogue.filters import expression

@@ -15,7 +15,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from lunula.crop.v1 import crop_service_pb2 as crop_pb
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
@@ -23,11 +23,11 @@ from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import photo_pb2
 from nails.colour.palette import MAX_COLOURS
 from services.intake.texts import MAX_TEXT
-from services.kit.client import Backoff
 from services.kit.concurrency.coalesce import Coalescer
 from services.kit.concurrency.locks import KeyedLocks
 from services.kit.deadline import Deadline
 from services.kit.errors import InvalidArgument, LunulaError
+from services.kit.retry import Backoff, retry
 from services.kit.timings import stage
 from services.rank.catalogue.rows import DesignText, IndexedDesign
 from services.rank.catalogue.store import Store
@@ -37,7 +37,6 @@ from services.rank.clients import EmbeddedDesign, Peers, check_fingerprint
 from services.rank.photos.store import PhotoFile, Photos
 from services.rank.validation import check_design
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -140,7 +139,9 @@ class Ingest:
         check_fingerprint(space.design_fingerprint, fingerprint)
         with stage("lookup"):
             lookup = _Lookup(version, text.design_id)
-            there = await self._persistently(lambda: self._lookups.submit(lookup), deadline)
+            there = await retry(
+                lambda: self._lookups.submit(lookup), backoff=self._limits.backoff, deadline=deadline
+            )
         digest = text.digest(photo.sha256)
         # Kept again also when nothing changed: that heals a photo that was lost.
         async with self._photos.kept(photo) as key:
@@ -163,7 +164,9 @@ class Ingest:
             )
             with stage("write"):
                 write = _Write(version, design)
-                await self._persistently(lambda: self._writes.submit(write), deadline)
+                await retry(
+                    lambda: self._writes.submit(write), backoff=self._limits.backoff, deadline=deadline
+                )
         if there is not None and there.row["photo"] != key:
             await self._drop([str(there.row["photo"])])
         return pb.INDEX_STATE_INDEXED
@@ -228,19 +231,6 @@ class Ingest:
         designs = [write.design for write in writes]
         await self._store.upsert(writes[0].version.names, designs, Deadline.after(self._limits.call_s))
         return [None] * len(writes)
-
-    async def _persistently(self, work: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
-        """`work`, again after a pause while Milvus is away and the deadline allows."""
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return await work()
-            except LunulaError as error:
-                delay = self._limits.backoff.delay(attempt, error)
-                if delay is None or delay >= deadline.remaining():
-                    raise
-            await self._limits.backoff.sleep(delay)
 
 
 def _is_same(there: _There, digest: str, fingerprint: str) -> bool:

@@ -15,7 +15,7 @@ from lunula.type.v1 import response_info_pb2, vector_pb2
 from nails.aesthetic.rerank import HIGHEST, LOWEST, BeautyMap
 from nails.aesthetic.tags import MAX_TAGS
 from nails.aesthetic.tokens import Packing
-from services.kit.concurrency.lazy import Late
+from services.kit.concurrency.lazy import Lazy
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, Internal, LunulaError, Unavailable
 from services.kit.inference import InferenceBackend, ModelMetadata
@@ -123,9 +123,9 @@ class AestheticModel:
         self._backend = backend
         self._why_not = why_not
         self._failed: LunulaError | None = None  # what the last canary said
-        self._late: Late[Judge] | None = None
+        self._late: Lazy[Judge] | None = None
         if backend is not None:
-            self._late = Late(backend, (AESTHETIC,), self._judge)
+            self._late = Lazy(backend, (AESTHETIC,), self._judge)
 
     async def get(self) -> Judge:
         """The model as it is served now.

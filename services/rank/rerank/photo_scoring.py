@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from lunula.type.v1 import photo_pb2, response_info_pb2, vector_pb2
 from nails.aesthetic.tags import AUTO_TAGS, KnownTag, words_of_tags
-from services.kit.client import Backoff
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, Internal
+from services.kit.retry import Backoff
 from services.kit.timings import stage
 from services.rank.catalogue.token_rows import PhotoTokens, read_batch
 from services.rank.clients import EmbeddedDesign, Peers

@@ -16,11 +16,11 @@ from nails.colour.palette import PaletteColour
 from nails.fusion import CHANNELS, Term, channel_weights, fuse
 from nails.language.words import words
 from services.intake.palettes import palette_colours, palette_message
-from services.kit.client import Backoff
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.concurrency.together import together
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, NotFound
+from services.kit.retry import Backoff
 from services.kit.timings import stage
 from services.rank.catalogue.filters import all_of, literal
 from services.rank.catalogue.milvus import Milvus

@@ -12,7 +12,7 @@ import pytest
 
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
-from services.kit.client import Backoff, call, connect, stream
+from services.kit.client import call, connect, stream
 from services.kit.errors import (
     DeadlineExceeded,
     Internal,
@@ -21,6 +21,7 @@ from services.kit.errors import (
     Unavailable,
     from_rpc_error,
 )
+from services.kit.retry import Backoff
 from services.kit.scope import current_deadline
 
 ONCE = Backoff(attempts=1)

@@ -13,8 +13,8 @@ from pymilvus import DataType
 
 from lunula.type.v1 import palette_pb2, photo_pb2
 from nails.aesthetic.tokens import Packing
-from services.kit.client import Backoff
 from services.kit.deadline import Deadline
+from services.kit.retry import Backoff
 from services.rank.catalogue.milvus import Milvus
 from services.rank.catalogue.rows import DesignText, IndexedDesign
 from services.rank.catalogue.store import FACTS, Store

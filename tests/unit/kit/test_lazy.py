@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.kit.concurrency.lazy import Late
+from services.kit.concurrency.lazy import Lazy
 from services.kit.errors import Unavailable
 from services.kit.inference.base import ModelMetadata, TensorSpec
 from services.kit.inference.fake import FakeBackend
@@ -24,7 +24,7 @@ class Makes:
         self.backend = FakeBackend([MODEL])
         self.failures = failures
         self.attempts = 0
-        self.late = Late(self.backend, ["one"], self.make)
+        self.lazy = Lazy(self.backend, ["one"], self.make)
 
     async def make(self) -> str:
         self.attempts += 1
@@ -36,36 +36,36 @@ class Makes:
 
 async def test_it_is_made_once_for_all_who_ask() -> None:
     makes = Makes()
-    assert await asyncio.gather(makes.late.get(), makes.late.get(), makes.late.get()) == ["old"] * 3
+    assert await asyncio.gather(makes.lazy.get(), makes.lazy.get(), makes.lazy.get()) == ["old"] * 3
     assert makes.attempts == 1
 
 
 async def test_a_failed_attempt_is_made_again() -> None:
     makes = Makes(failures=1)
     with pytest.raises(Unavailable):
-        await makes.late.get()
-    assert await makes.late.get() == "old"
+        await makes.lazy.get()
+    assert await makes.lazy.get() == "old"
 
 
 async def test_a_thing_that_cannot_be_made_is_not_ready() -> None:
     makes = Makes(failures=1)
     with pytest.raises(Unavailable):
-        await makes.late.ready()
-    assert await makes.late.ready()
-    assert await makes.late.ready()
+        await makes.lazy.ready()
+    assert await makes.lazy.ready()
+    assert await makes.lazy.ready()
     assert makes.attempts == 2
 
 
 async def test_it_is_made_anew_when_a_model_was_exchanged() -> None:
     makes = Makes()
-    assert await makes.late.get() == "old"
+    assert await makes.lazy.get() == "old"
     makes.backend._models["one"] = replace(MODEL, fingerprint="new")
-    assert await makes.late.ready()
-    assert await makes.late.get() == "new"
+    assert await makes.lazy.ready()
+    assert await makes.lazy.get() == "new"
 
 
 async def test_it_is_not_ready_when_a_canary_fails() -> None:
     makes = Makes()
-    assert await makes.late.get() == "old"
+    assert await makes.lazy.get() == "old"
     await makes.backend.close()
-    assert not await makes.late.ready()
+    assert not await makes.lazy.ready()
