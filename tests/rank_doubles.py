@@ -29,10 +29,11 @@ from nails.colour.palette import nearest_name
 from nails.language.phrases import parse
 from nails.language.words import words
 from nails.photo.codec import PhotoError, decode, encode_png
-from services.kit.errors import FailedPrecondition, InvalidArgument, LunulaError, to_item_error
-from services.kit.scope import response_info
+from services.kit.errors import FailedPrecondition, InvalidArgument, LunulaError
 from services.kit.server import RunningServer, Service, running_server
 from services.kit.settings import ServiceSettings
+from services.kit.wire.errors import to_item_error
+from services.kit.wire.response_info import response_info
 
 DIMENSIONS, ALIGN_DIMENSIONS, TOKEN_DIMENSIONS = 48, 24, 8
 

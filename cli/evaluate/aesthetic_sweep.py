@@ -19,7 +19,7 @@ from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from lunula.type.v1 import photo_pb2
 from nails.photo.codec import PhotoError, decode
 from services.kit.client import call
-from services.kit.errors import from_item_error
+from services.kit.wire.errors import from_item_error
 
 _BATCH = 8
 

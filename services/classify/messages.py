@@ -8,7 +8,8 @@ from services.classify.listing import ENROLLED, TRAINED, Known
 from services.classify.reading import WorkSources
 from services.classify.validate import check_work
 from services.intake.photos import PhotoSource
-from services.kit.errors import InvalidArgument, LunulaError, to_item_error
+from services.kit.errors import InvalidArgument, LunulaError
+from services.kit.wire.errors import to_item_error
 
 _ORIGINS = {
     pb.ARTIST_ORIGIN_UNSPECIFIED: "",

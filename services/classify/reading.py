@@ -22,7 +22,7 @@ from services.kit.concurrency.together import together
 from services.kit.deadline import Deadline
 from services.kit.errors import Internal, InvalidArgument
 from services.kit.inference.base import InferenceBackend
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
 
 ARTIST_IMAGE, ARTIST_TEXT = "artist_image", "artist_text"
 DECODE_SIDE = 1024

@@ -25,8 +25,9 @@ from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import LunulaError
 from services.kit.models import ModelVersion
-from services.kit.scope import current_deadline, response_info
-from services.kit.timings import collect, stage
+from services.kit.scope import current_deadline
+from services.kit.telemetry.timings import collect, stage
+from services.kit.wire.response_info import response_info
 
 
 @dataclass(frozen=True)

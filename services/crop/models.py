@@ -19,7 +19,7 @@ from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition
 from services.kit.inference.base import InferenceBackend
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
 
 NAIL_SEG, HAND_DETECT, HAND_POSE = "nail_seg", "hand_detect", "hand_pose"
 MODELS = (NAIL_SEG, HAND_DETECT, HAND_POSE)

@@ -22,7 +22,7 @@ from services.crop.models import HandFinder, NailFinder
 from services.intake.photos import LoadedPhoto, PhotoIntake, PhotoSource
 from services.kit.concurrency.together import together
 from services.kit.deadline import Deadline
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,12 @@ from services.intake.palettes import palette_message
 from services.intake.photos import PhotoSource
 from services.kit.concurrency.lazy import Lazy
 from services.kit.deadline import Deadline
-from services.kit.errors import LunulaError, to_item_error
+from services.kit.errors import LunulaError
 from services.kit.models import ModelVersion
-from services.kit.scope import current_deadline, response_info
-from services.kit.timings import collect
+from services.kit.scope import current_deadline
+from services.kit.telemetry.timings import collect
+from services.kit.wire.errors import to_item_error
+from services.kit.wire.response_info import response_info
 
 
 @dataclass(frozen=True)

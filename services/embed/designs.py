@@ -18,7 +18,7 @@ from services.kit.concurrency.together import together
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, Internal
 from services.kit.inference.base import InferenceBackend
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
 
 Image = NDArray[np.float32]
 

@@ -17,7 +17,7 @@ from services.intake.model_io import infer_one, vector
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.inference.base import InferenceBackend
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
 
 
 @dataclass(frozen=True)

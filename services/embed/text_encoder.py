@@ -15,7 +15,7 @@ from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, Internal
 from services.kit.inference.base import InferenceBackend, ModelMetadata
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
 
 
 class Tokenizer(Protocol):

@@ -28,10 +28,10 @@ from services.kit.errors import (
     LunulaError,
     ResourceExhausted,
     Unavailable,
-    from_item_error,
 )
 from services.kit.retry import Backoff
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
+from services.kit.wire.errors import from_item_error
 from services.rank.catalogue.token_rows import TokenSpace
 from services.rank.catalogue.versions import Space
 

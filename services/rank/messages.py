@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from services.intake.texts import MAX_CONTEXT, check_text
-from services.kit.errors import LunulaError, to_item_error
+from services.kit.errors import LunulaError
+from services.kit.wire.errors import to_item_error
 from services.rank.catalogue.filters import expression
 from services.rank.rerank.photo_scoring import PhotoScore
 from services.rank.search.pipeline import Hit, Request

@@ -13,10 +13,12 @@ from lunula.type.v1 import photo_pb2
 from services.intake.items import check_batch_size, run_batch, run_stream, settle
 from services.intake.texts import check_text
 from services.kit.deadline import Deadline
-from services.kit.errors import FailedPrecondition, LunulaError, NotFound, Unavailable, to_item_error
+from services.kit.errors import FailedPrecondition, LunulaError, NotFound, Unavailable
 from services.kit.retry import Backoff
-from services.kit.scope import current_deadline, response_info
-from services.kit.timings import stage
+from services.kit.scope import current_deadline
+from services.kit.telemetry.timings import stage
+from services.kit.wire.errors import to_item_error
+from services.kit.wire.response_info import response_info
 from services.rank.catalogue.filters import expression
 from services.rank.catalogue.rows import FULL_FIELDS, design_message
 from services.rank.catalogue.store import Store

@@ -34,7 +34,7 @@ from services.kit.inference.base import (
     model_not_found,
 )
 from services.kit.inference.config import metadata_of
-from services.kit.timings import record, stage
+from services.kit.telemetry.timings import record, stage
 
 CANARY_S = 30.0  # longest canary inference; the caller of `ready` may stop earlier
 CONFIG_S = 10.0  # longest question for a model's config

@@ -28,7 +28,7 @@ from services.kit.concurrency.locks import KeyedLocks
 from services.kit.deadline import Deadline
 from services.kit.errors import InvalidArgument, LunulaError
 from services.kit.retry import Backoff, retry
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
 from services.rank.catalogue.rows import DesignText, IndexedDesign
 from services.rank.catalogue.store import Store
 from services.rank.catalogue.token_rows import PhotoTokens

@@ -17,7 +17,7 @@ from nails.fusion import score_of
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import DeadlineExceeded, InvalidArgument, LunulaError
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
 from services.rank.catalogue.milvus import CollectionMissing
 from services.rank.catalogue.store import Store
 from services.rank.catalogue.token_rows import read_batch

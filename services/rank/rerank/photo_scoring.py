@@ -14,7 +14,7 @@ from nails.aesthetic.tags import AUTO_TAGS, KnownTag, words_of_tags
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, Internal
 from services.kit.retry import Backoff
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
 from services.rank.catalogue.token_rows import PhotoTokens, read_batch
 from services.rank.clients import EmbeddedDesign, Peers
 from services.rank.photos.store import Photos

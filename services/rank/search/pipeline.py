@@ -21,7 +21,7 @@ from services.kit.concurrency.together import together
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, NotFound
 from services.kit.retry import Backoff
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
 from services.rank.catalogue.filters import all_of, literal
 from services.rank.catalogue.milvus import Milvus
 from services.rank.catalogue.rows import FULL_FIELDS

@@ -20,7 +20,7 @@ from services.kit.deadline import Deadline
 from services.kit.errors import DeadlineExceeded
 from services.kit.inference.base import ModelMetadata, TensorSpec
 from services.kit.inference.fake import FakeBackend
-from services.kit.timings import collect
+from services.kit.telemetry.timings import collect
 
 SOURCE = PhotoSource(encode_jpeg(np.full((120, 160, 3), 90, np.uint8)), "", "photo")
 

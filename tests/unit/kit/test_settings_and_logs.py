@@ -17,10 +17,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.kit import logs, tracing
 from services.kit.deadline import Deadline
 from services.kit.scope import CallScope, bind
 from services.kit.settings import PeerSettings, ServiceSettings, load
+from services.kit.telemetry import logs, tracing
 
 
 class ToeSettings(ServiceSettings, PeerSettings):

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 from services.kit.errors import ResourceExhausted
-from services.kit.metrics import RpcMetrics
+from services.kit.telemetry.metrics import RpcMetrics
 
 # A sender that takes longer than this no longer keeps the others from being received: slow senders cannot
 # block the server, and what they add to memory they add slowly.

@@ -23,22 +23,13 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from services.kit.deadline import Deadline
-from services.kit.errors import (
-    DETAILS_KEY,
-    REQUEST_ID_KEY,
-    Cancelled,
-    DeadlineExceeded,
-    Internal,
-    InvalidArgument,
-    LunulaError,
-    from_rpc_error,
-    to_status,
-)
-from services.kit.interceptors.admission import Admission, Ticket
-from services.kit.interceptors.auth import BearerAuth
-from services.kit.metrics import RpcMetrics
+from services.kit.errors import Cancelled, DeadlineExceeded, Internal, InvalidArgument, LunulaError
 from services.kit.scope import CallScope, bind
-from services.kit.tracing import Tracing
+from services.kit.server.interceptors.admission import Admission, Ticket
+from services.kit.server.interceptors.auth import BearerAuth
+from services.kit.telemetry.metrics import RpcMetrics
+from services.kit.telemetry.tracing import Tracing
+from services.kit.wire.errors import DETAILS_KEY, REQUEST_ID_KEY, from_rpc_error, to_status
 
 DEFAULT_DEADLINE_KEY = "x-lunula-default-deadline-ms"
 # Health checks come from probes that know no token, and must be answered when the server is full.

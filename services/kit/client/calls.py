@@ -17,27 +17,12 @@ from typing import Any, Protocol, TypeVar, cast
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.kit import tracing
-from services.kit.channel import ClientTls, connect
 from services.kit.deadline import Deadline
-from services.kit.errors import (
-    REQUEST_ID_KEY,
-    DeadlineExceeded,
-    LunulaError,
-    Unavailable,
-    from_rpc_error,
-)
+from services.kit.errors import DeadlineExceeded, LunulaError, Unavailable
 from services.kit.retry import Backoff, retry
 from services.kit.scope import current_deadline, current_scope
-
-__all__ = [
-    "ClientTls",
-    "LunulaError",
-    "call",
-    "connect",
-    "is_serving",
-    "stream",
-]
+from services.kit.telemetry import tracing
+from services.kit.wire.errors import REQUEST_ID_KEY, from_rpc_error
 
 _Response_co = TypeVar("_Response_co", covariant=True)
 _Item = TypeVar("_Item")

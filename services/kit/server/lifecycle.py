@@ -15,12 +15,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
-from services.kit import logs
-from services.kit.health import Health, watch_readiness
-from services.kit.interceptors import Admission, BearerAuth, CallInterceptor, CallPolicy
-from services.kit.metrics import RpcMetrics, metrics_server
+from services.kit.server.health import Health, watch_readiness
+from services.kit.server.interceptors import Admission, BearerAuth, CallInterceptor, CallPolicy
 from services.kit.settings import ServiceSettings
-from services.kit.tracing import Tracing
+from services.kit.telemetry import logs
+from services.kit.telemetry.metrics import RpcMetrics, metrics_server
+from services.kit.telemetry.tracing import Tracing
 
 _log = logging.getLogger(__name__)
 _LOOKAHEAD_BYTES = 2**20  # at 20 ms of distance 50 MB/s a call; more costs memory under overload
