@@ -38,9 +38,9 @@ from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
 from lunula.type.v1 import photo_pb2
 from nails.photo.codec import decode, read_header
 from services.crop.build import serve_on
-from services.crop.findings import CropOptions
 from services.crop.models import MODELS, HandFinder, NailFinder
 from services.crop.pipeline import CropPipeline
+from services.crop.results import CropOptions
 from services.crop.settings import CropSettings
 from services.intake.photos import PhotoIntake, PhotoSource
 from services.kit.client import call, connect

@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
-from lunula.crop.v1 import crop_service_pb2 as pb
-from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
 from services.crop.models import MODELS, HandFinder, NailFinder
 from services.crop.pipeline import CropPipeline
 from services.crop.servicer import CropParts, CropServicer
@@ -17,8 +15,6 @@ from services.intake.photos import PhotoIntake
 from services.kit.concurrency.lazy import Lazy
 from services.kit.inference import InferenceBackend, build_backend, model_versions
 from services.kit.server import Service
-
-NAME = pb.DESCRIPTOR.services_by_name["CropService"].full_name
 
 
 @asynccontextmanager
@@ -56,12 +52,6 @@ async def serve_on(backend: InferenceBackend, settings: CropSettings) -> AsyncIt
         max_message_bytes=settings.max_message_bytes,
     )
     try:
-        yield [
-            Service(
-                NAME,
-                lambda server: pb_grpc.add_CropServiceServicer_to_server(servicer, server),
-                lazy_parts.ready,
-            )
-        ]
+        yield [servicer.service(lazy_parts.ready)]
     finally:
         intake.close()

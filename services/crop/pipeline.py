@@ -17,8 +17,8 @@ from nails.perception.nail_decode import NailInstance
 from nails.perception.overlay import draw
 from nails.perception.quality import flags
 from nails.photo.codec import encode_jpeg, encode_png
-from services.crop.findings import Box, CropFormat, CropOptions, CroppedPhoto, FoundHand, FoundNail
 from services.crop.models import HandFinder, NailFinder
+from services.crop.results import Box, CropFormat, CropOptions, CroppedPhoto, HandResult, NailResult
 from services.intake.photos import LoadedPhoto, PhotoIntake, PhotoSource
 from services.kit.concurrency.together import together
 from services.kit.deadline import Deadline
@@ -119,11 +119,11 @@ def _scaled(box: Sequence[float] | NDArray[np.float32], scale: Scale) -> Box:
 
 def _nail(
     nail: NailInstance, hand: int, photo: LoadedPhoto, include_mask: bool, deadline: Deadline
-) -> FoundNail:
+) -> NailResult:
     """The nail in pixels of the photo itself."""
     deadline.check("encoding the masks")
     scale = photo.scale
-    return FoundNail(
+    return NailResult(
         box=_scaled(nail.box, scale),
         score=nail.score,
         centroid=(nail.centroid[0] * scale[0], nail.centroid[1] * scale[1]),
@@ -147,10 +147,10 @@ def _photo_mask(nail: NailInstance, photo: LoadedPhoto) -> NDArray[np.bool_]:
     return full
 
 
-def _hand(hand: Hand, scale: Scale) -> FoundHand:
+def _hand(hand: Hand, scale: Scale) -> HandResult:
     joints = tuple(
         # (-1, -1) says that the model saw no such joint; it is not a place to be scaled.
         ((float(x) * scale[0], float(y) * scale[1]) if score > 0 else (-1.0, -1.0), float(score))
         for (x, y), score in zip(hand.joints, hand.joint_scores, strict=True)
     )
-    return FoundHand(box=_scaled(hand.box, scale), score=hand.score, joints=joints)
+    return HandResult(box=_scaled(hand.box, scale), score=hand.score, joints=joints)

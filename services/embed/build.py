@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
-from lunula.embed.v1 import embed_service_pb2 as pb
-from lunula.embed.v1 import embed_service_pb2_grpc as pb_grpc
 from nails.encoders import ENCODERS, TEXT_ENCODE
 from nails.language.word_pieces import SentenceTokenizer
 from services.embed.designs import DesignPipeline
@@ -21,8 +19,6 @@ from services.intake.photos import PhotoIntake
 from services.kit.concurrency.lazy import Lazy
 from services.kit.inference import InferenceBackend, build_backend, model_versions
 from services.kit.server import Service
-
-NAME = pb.DESCRIPTOR.services_by_name["EmbedService"].full_name
 
 
 @asynccontextmanager
@@ -68,12 +64,6 @@ async def serve_on(
         lazy_parts, photos_per_call=settings.photos_per_call, queries_per_call=settings.queries_per_call
     )
     try:
-        yield [
-            Service(
-                NAME,
-                lambda server: pb_grpc.add_EmbedServiceServicer_to_server(servicer, server),
-                lazy_parts.ready,
-            )
-        ]
+        yield [servicer.service(lazy_parts.ready)]
     finally:
         intake.close()

@@ -1,4 +1,4 @@
-"""From a `Photo` message to upright pixels, with every way it can be wrong told by reason and field path."""
+"""From bytes or a URI to the upright pixels of a photo; each error names its reason and the field's path."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lunula.type.v1 import photo_pb2
 from nails.photo.codec import PhotoError, PhotoLimits, decode, read_header
 from services.intake.settings import PhotoSettings
 from services.intake.uris import UriReader
@@ -30,11 +29,6 @@ class PhotoSource:
     data: bytes
     uri: str
     field: str
-
-    @classmethod
-    def of(cls, photo: photo_pb2.Photo, field: str) -> PhotoSource:
-        """Translates the message."""
-        return cls(data=photo.data, uri=photo.uri, field=field)
 
 
 @dataclass(frozen=True)

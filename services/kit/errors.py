@@ -167,3 +167,8 @@ CODES: Mapping[type[BaseException], grpc.StatusCode] = {
     Internal: grpc.StatusCode.INTERNAL,
     LunulaError: grpc.StatusCode.INTERNAL,
 }
+
+
+def invalid_field(reason: str, field: str, description: str) -> InvalidArgument:
+    """The error for one wrong request field: its path, and what it must be, which also make the message."""
+    return InvalidArgument(f"{field} {description}", reason=reason, fields=[(field, description)])

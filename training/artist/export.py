@@ -7,7 +7,7 @@ fold, temperatures and the log-linear pool are fitted. Served are the (geometric
 unknown and enrolled artists weigh comes from RUN/openset.json, fitted where artists were really strangers.
 
 - artist_image: one ONNX graph (training.artist.served), labels.txt, prototypes.npz and, where works have
-  labels, label_combinations.json (read by services.classify.references and .label_evidence)
+  labels, label_combinations.json (read by services.classify.features.references and .label_evidence)
 - artist_text: model-0.ftz … model-4.ftz, quantised; together they may have MOST_TEXT_BYTES, else one model
   of all works is served (option texts=five|one decides otherwise)
 
@@ -221,7 +221,7 @@ def export_image(
 
 
 def write_prototypes(folder: Path, material: Material, images: NDArray[np.float32]) -> None:
-    """Writes folder/prototypes.npz for the model that lies there (see services.classify.references)."""
+    """Writes folder/prototypes.npz for the model that lies there (read by services.classify.features)."""
     fingerprint = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))["model"]["fingerprint"]
     rarity = rarities(material.texts)
     texts = [vector(text, rarity) for text in material.texts]

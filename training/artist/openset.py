@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.artist.metrics import auroc, calibration_error
-from nails.artist.openset import BOTH, IMAGE, MODES, Numbers, OpenSet
+from nails.artist.openset import BOTH, IMAGE, MODES, Coefficients, OpenSet
 from nails.artist.text_vectors import rarities, vector
 from training.artist.nested import open_nest
 from training.artist.openset_fit import UNKNOWN, distribution, fit_enrolled, fit_unknown, strangeness
@@ -130,7 +130,7 @@ def choose_space(known: Known, parts: Parts, truth: Rows, added: Rows) -> tuple[
     return max(found, key=lambda name: found[name]), found
 
 
-def fit(trial: Trial, added: Rows, mode: str) -> Numbers:
+def fit(trial: Trial, added: Rows, mode: str) -> Coefficients:
     """The numbers of a mode, on works of validation, where one half of the strangers is enrolled."""
     parts, truth = trial.parts, trial.truth
     rows = np.concatenate([parts.tried_known, parts.tried_strange])
@@ -143,7 +143,7 @@ def fit(trial: Trial, added: Rows, mode: str) -> Numbers:
     labels = np.where(strange, place[truth[rows]], _TRAINED)
     column = np.where(strange, 0, np.searchsorted(parts.known, truth[rows]))
     right = trial.known.table(mode)[rows][np.arange(len(rows)), column]
-    return Numbers(unknown, fit_enrolled(signs, right, labels, unknown, mode))
+    return Coefficients(unknown, fit_enrolled(signs, right, labels, unknown, mode))
 
 
 def scores_of(trial: Trial, openset: OpenSet, ours: Rows, others: Rows) -> dict[str, dict[str, float]]:

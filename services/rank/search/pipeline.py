@@ -15,7 +15,7 @@ from nails.aesthetic.tags import words_of_tags
 from nails.colour.palette import PaletteColour
 from nails.fusion import CHANNELS, Term, channel_weights, fuse
 from nails.language.words import words
-from services.intake.palettes import palette_colours, palette_message
+from services.intake.messages import palette_colours, palette_message
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.concurrency.together import together
 from services.kit.deadline import Deadline

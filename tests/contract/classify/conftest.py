@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from lunula.classify.v1 import classify_service_pb2_grpc as pb_grpc
-from nails.artist.openset import BOTH, IMAGE, TEXT, Numbers, OpenSet, Prototypes
+from nails.artist.openset import BOTH, IMAGE, TEXT, Coefficients, OpenSet, Prototypes
 from nails.artist.text_vectors import SparseRows, rarities, vector
 from nails.language.words import words
 from services.classify.build import serve_on
-from services.classify.label_evidence import LabelTable
-from services.classify.references import References
+from services.classify.features.references import References
+from services.classify.features.text_model import FastTextModel
+from services.classify.identify.label_evidence import LabelTable
 from services.classify.settings import ClassifySettings
-from services.classify.text_model import FastTextModel
 from services.kit.client import connect
 from services.kit.inference.base import ModelMetadata
 from services.kit.inference.fake import FakeBackend
@@ -39,9 +39,9 @@ SAYINGS = {
 LABEL_TABLE = LabelTable({("book", "cup"): {"ayame": 3, "dan": 1}, (): {"botan": 2, "chie": 2}})
 OPENSET = OpenSet(
     {
-        IMAGE: Numbers((8.0, 0.5, 10.0, 0.0), (-1.0, 0.0, 20.0, 0.0)),
-        TEXT: Numbers((2.0, 0.5, 0.0, 10.0), (-1.0, 0.0, 0.0, 20.0)),
-        BOTH: Numbers((8.0, 0.5, 6.0, 6.0), (-1.0, 0.0, 10.0, 10.0)),
+        IMAGE: Coefficients((8.0, 0.5, 10.0, 0.0), (-1.0, 0.0, 20.0, 0.0)),
+        TEXT: Coefficients((2.0, 0.5, 0.0, 10.0), (-1.0, 0.0, 0.0, 20.0)),
+        BOTH: Coefficients((8.0, 0.5, 6.0, 6.0), (-1.0, 0.0, 10.0, 10.0)),
     }
 ).to_parameters()
 """What strangers and enrolled artists weigh in these tests; a real model's numbers are fitted."""

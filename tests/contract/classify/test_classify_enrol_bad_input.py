@@ -14,7 +14,7 @@ import pytest
 
 from lunula.classify.v1 import classify_service_pb2 as pb
 from lunula.type.v1 import photo_pb2
-from services.classify.references import References
+from services.classify.features.references import References
 from services.kit.client import call
 from services.kit.errors import (
     AlreadyExists,

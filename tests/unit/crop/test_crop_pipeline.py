@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from nails.photo.codec import PhotoLimits, encode_jpeg
-from services.crop.findings import CropOptions
 from services.crop.models import HandFinder, NailFinder
 from services.crop.pipeline import CropPipeline
+from services.crop.results import CropOptions
 from services.intake.photos import PhotoIntake, PhotoSource
 from services.intake.uris import UriReader
 from services.kit.concurrency.threads import WorkThreads

@@ -38,7 +38,7 @@ class CropOptions:
 
 
 @dataclass(frozen=True)
-class FoundNail:
+class NailResult:
     """One nail, in pixels of the upright photo.
 
     hand: index into the hands, or -1. counts: the mask's COCO run lengths over the whole photo, or None when
@@ -54,7 +54,7 @@ class FoundNail:
 
 
 @dataclass(frozen=True)
-class FoundHand:
+class HandResult:
     """One hand, in pixels of the upright photo.
 
     joints: 21 of (point, score) in hand5 order.
@@ -74,8 +74,8 @@ class CroppedPhoto:
     """
 
     size: tuple[int, int]
-    nails: tuple[FoundNail, ...]
-    hands: tuple[FoundHand, ...]
+    nails: tuple[NailResult, ...]
+    hands: tuple[HandResult, ...]
     target_hand: int
     rule: Rule
     crop_box: Box

@@ -1,9 +1,9 @@
-"""What the objects beside the nails say of the artist: evidence for people, without part in probabilities.
+"""Objects beside the nails as evidence of the artist: for people to look at, without effect on probabilities.
 
 A caller who runs an object detector may send its labels. Those seen with a confidence of LEAST or more are
 the work's combination (paper A (b); none is a combination too). `label_combinations.json` beside the image
 model says how many training works of each artist had that combination. The paper finds 9 % of artists this
-way: a combination is worth looking at where few artists have it, so its entropy is told with it.
+way: a combination is worth looking at where few artists have it, so its entropy is given with it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class LabelTable:
         return cls(counts)
 
     def evidence(self, labels: Mapping[str, float]) -> LabelEvidence | None:
-        """What the labels of a work (confidences by name) say; None for a work without labels."""
+        """The evidence of a work's labels (confidences by name); None for a work without labels."""
         if not labels:
             return None
         seen = tuple(sorted(name for name, confidence in labels.items() if confidence >= LEAST))

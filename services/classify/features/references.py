@@ -1,4 +1,4 @@
-"""What enrolled artists and strangers are measured against: `prototypes.npz` beside the image model.
+"""Reference vectors for few-shot artists and the unknown class: `prototypes.npz` beside the image model.
 
 Written by training/artist/export.py: prototypes of the trained artists and the table of word rarities.
 """
@@ -32,12 +32,12 @@ class References:
     space: str
 
     def text_vector(self, text: str) -> SparseVector:
-        """Of a text; empty where it has no words."""
+        """The vector of a text; empty where it has no words."""
         return vector(text, self.rarity)
 
 
 def read_references(path: Path) -> References | None:
-    """The file's content; None where there is no file: a model without one cannot take new artists.
+    """The file's content; None where there is no file: without one no artist can be enrolled.
 
     Raises FailedPrecondition MODEL_UNSUITABLE for a file of another kind.
     """

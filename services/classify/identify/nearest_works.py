@@ -1,4 +1,4 @@
-"""Which works of an enrolled artist speak for them: evidence that a person can look at."""
+"""The works of an enrolled artist that are most like the one asked about: evidence for people to look at."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.classify.reading import ReadWork
-from services.classify.records import Record
+from services.classify.enrolment.records import Record
+from services.classify.features.extractor import WorkFeatures
 
 NEAREST = 3
 
@@ -21,7 +21,7 @@ class NearWork:
     text: float
 
 
-def nearest_works(record: Record, work: ReadWork, most: int = NEAREST) -> tuple[NearWork, ...]:
+def nearest_works(record: Record, work: WorkFeatures, most: int = NEAREST) -> tuple[NearWork, ...]:
     """The most alike by the sum of both cosines, best first; works with nothing in common are left out."""
     count = len(record.work_ids)
     image, text = np.zeros(count), np.zeros(count)

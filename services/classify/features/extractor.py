@@ -1,4 +1,4 @@
-"""What the models make of one work: its photo and its words, each by itself."""
+"""The features of one work: what the models make of its photo and of its text, each by itself."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from nails.artist.fusion import softmax
 from nails.artist.text_vectors import EMPTY, SparseVector
 from nails.language.script import language_tag
 from nails.photo.preprocess import backbone_input
-from services.classify.calibration import Probabilities
-from services.classify.references import References
-from services.classify.text_model import Reading, TextModel
+from services.classify.features.references import References
+from services.classify.features.text_model import TextModel, TextPrediction
+from services.classify.identify.calibration import Probabilities
 from services.intake.model_io import infer_one
 from services.intake.photos import PhotoIntake, PhotoSource
 from services.kit.concurrency.together import together
@@ -30,11 +30,11 @@ DECODE_SIDE = 1024
 
 
 @dataclass(frozen=True)
-class WorkSources:
-    """What is known of a work.
+class WorkInput:
+    """A work as the caller sent it.
 
     field: its path in the request. photo: None when there is none. text: title and description, may be empty.
-    labels: what a detector saw, confidences by name.
+    labels: of an object detector, confidences in [0, 1] by name.
     """
 
     field: str
@@ -44,7 +44,7 @@ class WorkSources:
 
 
 @dataclass(frozen=True)
-class SeenPhoto:
+class PhotoFeatures:
     """probabilities: f64 [A] in the order of the labels, raw. embedding: f32 [D] of length 1."""
 
     probabilities: Probabilities
@@ -52,25 +52,28 @@ class SeenPhoto:
 
 
 @dataclass(frozen=True)
-class ReadText:
-    """reading: of the text model. vector: to compare texts by; empty without references. language: BCP 47."""
+class TextFeatures:
+    """prediction: of the text model. vector: for cosines between texts; empty without references.
 
-    reading: Reading
+    language: a BCP 47 tag.
+    """
+
+    prediction: TextPrediction
     vector: SparseVector
     language: str
 
 
 @dataclass(frozen=True)
-class ReadWork:
-    """None where the work has no photo, or no words."""
+class WorkFeatures:
+    """photo, text: None where the work has no photo, or no word. labels: as in WorkInput."""
 
-    photo: SeenPhoto | None
-    text: ReadText | None
+    photo: PhotoFeatures | None
+    text: TextFeatures | None
     labels: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
-class WorkReader:
-    """Reads one work at a time; batching happens below, in the backend."""
+class FeatureExtractor:
+    """Runs the models on one work at a time; batching happens below, in the backend."""
 
     def __init__(
         self,
@@ -82,7 +85,7 @@ class WorkReader:
         text_model: TextModel,
         references: References | None,
     ) -> None:
-        """side: of the image model's input. artists: of its logits."""
+        """side: pixels of the image model's square input. artists: number of its logits."""
         self._backend = backend
         self._intake = intake
         self._side = side
@@ -90,22 +93,24 @@ class WorkReader:
         self._text_model = text_model
         self._references = references
 
-    async def read(self, work: WorkSources, deadline: Deadline) -> ReadWork:
-        """Photo and words of a work.
+    async def extract(self, work: WorkInput, deadline: Deadline) -> WorkFeatures:
+        """The features of a work's photo and text.
 
         Raises InvalidArgument NOTHING_TO_IDENTIFY when there is no photo and the text has no word, and what
         PhotoIntake.load and InferenceBackend.infer raise.
         """
-        photo, text = await together(self._see(work.photo, deadline), self._read(work.text, deadline))
+        photo, text = await together(
+            self._extract_photo(work.photo, deadline), self._extract_text(work.text, deadline)
+        )
         if photo is None and text is None:
             raise InvalidArgument(
                 "the words hold nothing that can be read",
                 reason="NOTHING_TO_IDENTIFY",
                 fields=[(work.field, "has no photo, and no word in its title and description")],
             )
-        return ReadWork(photo, text, work.labels)
+        return WorkFeatures(photo, text, work.labels)
 
-    async def _see(self, source: PhotoSource | None, deadline: Deadline) -> SeenPhoto | None:
+    async def _extract_photo(self, source: PhotoSource | None, deadline: Deadline) -> PhotoFeatures | None:
         if source is None:
             return None
         async with self._intake.slot():
@@ -121,18 +126,18 @@ class WorkReader:
         length = float(np.linalg.norm(embedding))
         if not np.isfinite(length):
             raise Internal("artist_image gave no usable embedding", reason="MODEL_OUTPUT_NOT_FINITE")
-        return SeenPhoto(softmax(logits), embedding / length if length > 0 else embedding)
+        return PhotoFeatures(softmax(logits), embedding / length if length > 0 else embedding)
 
-    async def _read(self, text: str, deadline: Deadline) -> ReadText | None:
+    async def _extract_text(self, text: str, deadline: Deadline) -> TextFeatures | None:
         if not text.strip():
             return None
         deadline.check("reading the words")
         with stage("words"):
-            return await self._intake.threads.run(self._read_now, text)
+            return await self._intake.threads.run(self._text_features, text)
 
-    def _read_now(self, text: str) -> ReadText | None:
-        reading = self._text_model.read(text)
-        if not reading.words:
+    def _text_features(self, text: str) -> TextFeatures | None:
+        prediction = self._text_model.predict(text)
+        if not prediction.word_count:
             return None
         vector = self._references.text_vector(text) if self._references is not None else EMPTY
-        return ReadText(reading, vector, language_tag(text))
+        return TextFeatures(prediction, vector, language_tag(text))

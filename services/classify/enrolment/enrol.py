@@ -1,4 +1,4 @@
-"""From works of an artist to what is kept of them."""
+"""From the works of an artist to the record that is kept."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from nails.artist.text_vectors import EMPTY, SparseRows
-from services.classify.reading import ReadWork
-from services.classify.records import Record
-from services.classify.references import References
+from services.classify.enrolment.records import Record
+from services.classify.features.extractor import WorkFeatures
+from services.classify.features.references import References
 from services.kit.errors import AlreadyExists, FailedPrecondition
 
 
 def check_enrollable(
     artist: str, trained: Sequence[str] | frozenset[str], references: References | None
 ) -> References:
-    """What new artists are measured against.
+    """The references that few-shot artists need; checks that `artist` may be enrolled.
 
     Raises FailedPrecondition ENROLMENT_UNAVAILABLE for a model without prototypes, AlreadyExists
     ARTIST_TRAINED.
@@ -36,12 +36,13 @@ def check_enrollable(
     return references
 
 
-def record_of(
-    artist: str, works: Sequence[ReadWork], work_ids: Sequence[str], *, space: str, dim: int, now_ms: int
+def build_record(
+    artist: str, works: Sequence[WorkFeatures], work_ids: Sequence[str], *, space: str, dim: int, now_ms: int
 ) -> Record:
-    """The artist as kept.
+    """The record of an artist.
 
-    dim: of the image model's embeddings. Works without a name are named "1", "2", ...
+    space: fingerprint of the vectors. dim: numbers of an image embedding. now_ms: Unix time. Works without an
+    id are called "1", "2", ... by their place.
     """
     image = np.zeros((len(works), dim), np.float16)
     for index, work in enumerate(works):

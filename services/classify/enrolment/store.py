@@ -1,4 +1,4 @@
-"""The artists that were added without training: what is kept of them, and what works are compared with.
+"""The store of few-shot artists: their records, and the gallery that works are compared with.
 
 Readers take a snapshot (`Gallery`), which never changes; one writer at a time keeps the files and then puts a
 new snapshot in its place. So an identification sees an artist whole or not at all, and what was answered with
@@ -20,8 +20,8 @@ import numpy as np
 
 from nails.artist.openset import Prototypes
 from nails.artist.text_vectors import SparseRows
-from services.classify import records
-from services.classify.records import Record, RecordDamaged
+from services.classify.enrolment import records
+from services.classify.enrolment.records import Record, RecordDamaged
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.errors import FailedPrecondition, NotFound, ResourceExhausted, Unavailable
 
@@ -30,14 +30,14 @@ _LOCK_FILE = ".lock"
 
 @dataclass(frozen=True)
 class Gallery:
-    """Enrolled artists of one space, in the order of their ids."""
+    """Enrolled artists of one vector space, in the order of their ids. prototypes: None without artists."""
 
     records: tuple[Record, ...] = ()
     prototypes: Prototypes | None = None
 
     @classmethod
-    def of(cls, kept: Mapping[str, Record], space: str) -> Gallery:
-        """Those of `kept` that were made in `space`."""
+    def from_records(cls, kept: Mapping[str, Record], space: str) -> Gallery:
+        """The gallery of those records whose vectors are of `space`."""
         own = tuple(kept[artist] for artist in sorted(kept) if kept[artist].space == space)
         if not own:
             return cls()
@@ -51,11 +51,11 @@ class Gallery:
         )
 
 
-class Enrolment:
+class EnrolmentStore:
     """Enrolled artists in memory and on the disk."""
 
     def __init__(self, folder: Path, *, most: int, threads: WorkThreads) -> None:
-        """Reads `folder`, which need not exist. most: artists. threads: write and count.
+        """Reads `folder`, which need not exist. most: artists that may be enrolled. threads: for files.
 
         Raises FailedPrecondition ENROLMENT_DAMAGED for a file that is not an artist, and
         ENROLMENT_UNREADABLE.
@@ -80,7 +80,7 @@ class Enrolment:
         return self._kept
 
     def gallery(self, space: str) -> Gallery:
-        """What works are compared with. Raises FailedPrecondition FINGERPRINT_MISMATCH.
+        """The gallery that works are compared with. Raises FailedPrecondition FINGERPRINT_MISMATCH.
 
         An artist that was enrolled with other models cannot be compared; leaving them out in silence would
         name somebody else as the artist of their works.
@@ -95,7 +95,7 @@ class Enrolment:
             )
         found = self._galleries.get(space)
         if found is None:
-            found = Gallery.of(self._kept, space)
+            found = Gallery.from_records(self._kept, space)
             self._galleries = {space: found}
         return found
 
@@ -109,7 +109,7 @@ class Enrolment:
             )
 
     async def put(self, record: Record) -> bool:
-        """Keeps an artist; whether there was one of that id. When it returns, the artist survives a crash.
+        """Keeps an artist, and returns whether one of that id is replaced. On return, it survives a crash.
 
         Raises ResourceExhausted ENROLMENT_FULL, Unavailable ENROLMENT_STORE_UNAVAILABLE or ENROLMENT_LOCKED.
         """
@@ -165,7 +165,7 @@ class Enrolment:
         def work() -> Gallery:
             self._hold_folder()
             change()
-            return Gallery.of(kept, space)
+            return Gallery.from_records(kept, space)
 
         try:
             gallery = await self._threads.run(work)

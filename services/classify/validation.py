@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from lunula.classify.v1 import classify_service_pb2 as pb
 from services.intake.texts import MAX_TEXT, check_text
-from services.kit.errors import InvalidArgument
+from services.kit.errors import InvalidArgument, invalid_field
 
 DEFAULT_TOP_K = 5
 MAX_TOP_K = 100
@@ -20,7 +19,7 @@ _CONTROL = ("Cc", "Cf", "Zl", "Zp", "Cs")
 
 
 def read_top_k(value: int) -> int:
-    """The number of candidates wanted. Raises InvalidArgument TOP_K_OUT_OF_RANGE."""
+    """The number of candidates to return; 0 means 5. Raises InvalidArgument TOP_K_OUT_OF_RANGE."""
     if not 0 <= value <= MAX_TOP_K:
         raise InvalidArgument(
             "top_k is out of range",
@@ -31,7 +30,7 @@ def read_top_k(value: int) -> int:
 
 
 def read_page_size(value: int) -> int:
-    """The size of a page. Raises InvalidArgument PAGE_SIZE_INVALID."""
+    """The size of a page; 0 means 50. Raises InvalidArgument PAGE_SIZE_INVALID."""
     if not 0 <= value <= MAX_PAGE:
         raise InvalidArgument(
             "page_size is out of range",
@@ -41,14 +40,19 @@ def read_page_size(value: int) -> int:
     return value or DEFAULT_PAGE
 
 
-def check_work(work: pb.Work, field: str) -> None:
-    """Raises InvalidArgument NOTHING_TO_IDENTIFY, TEXT_TOO_LONG, WORK_ID_INVALID or LABELS_INVALID."""
-    check_text(work.title, f"{field}.title", max_characters=MAX_TITLE)
-    check_text(work.description, f"{field}.description", max_characters=MAX_TEXT)
-    if work.work_id:
-        _check_id(work.work_id, f"{field}.work_id", "WORK_ID_INVALID")
-    _check_labels(work, field)
-    if not work.HasField("photo") and not work.title.strip() and not work.description.strip():
+def check_work(
+    field: str, *, work_id: str, title: str, description: str, labels: Mapping[str, float], has_photo: bool
+) -> None:
+    """Raises InvalidArgument NOTHING_TO_IDENTIFY, TEXT_TOO_LONG, WORK_ID_INVALID or LABELS_INVALID.
+
+    field: the path of the work in the request.
+    """
+    check_text(title, f"{field}.title", max_characters=MAX_TITLE)
+    check_text(description, f"{field}.description", max_characters=MAX_TEXT)
+    if work_id:
+        _check_id(work_id, f"{field}.work_id", "WORK_ID_INVALID")
+    _check_labels(labels, f"{field}.labels")
+    if not has_photo and not title.strip() and not description.strip():
         raise InvalidArgument(
             "the work has neither a photo nor words",
             reason="NOTHING_TO_IDENTIFY",
@@ -56,18 +60,15 @@ def check_work(work: pb.Work, field: str) -> None:
         )
 
 
-def _check_labels(work: pb.Work, field: str) -> None:
-    def wrong(path: str, description: str) -> InvalidArgument:
-        return InvalidArgument(f"{path} {description}", reason="LABELS_INVALID", fields=[(path, description)])
-
-    if len(work.labels) > MAX_LABELS:
-        raise wrong(f"{field}.labels", f"must be at most {MAX_LABELS}, are {len(work.labels)}")
-    for name, confidence in work.labels.items():
-        path = f"{field}.labels[{name[:64]}]"
+def _check_labels(labels: Mapping[str, float], field: str) -> None:
+    if len(labels) > MAX_LABELS:
+        raise invalid_field("LABELS_INVALID", field, f"must be at most {MAX_LABELS}, are {len(labels)}")
+    for name, confidence in labels.items():
+        path = f"{field}[{name[:64]}]"
         if not 1 <= len(name) <= MAX_ID:
-            raise wrong(path, f"must have a name of 1 to {MAX_ID} characters")
+            raise invalid_field("LABELS_INVALID", path, f"must have a name of 1 to {MAX_ID} characters")
         if not 0 <= confidence <= 1:  # NaN is refused too
-            raise wrong(path, f"must be a confidence in 0..1, is {confidence}")
+            raise invalid_field("LABELS_INVALID", path, f"must be a confidence in 0..1, is {confidence}")
 
 
 def check_artist_id(artist_id: str) -> None:
@@ -96,4 +97,4 @@ def _check_id(value: str, field: str, reason: str) -> None:
     )
     if wrong:
         description = f"must be 1 to {MAX_ID} characters, without blanks around and control characters"
-        raise InvalidArgument(f"{field} {description}", reason=reason, fields=[(field, description)])
+        raise invalid_field(reason, field, description)

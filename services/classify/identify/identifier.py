@@ -1,4 +1,4 @@
-"""The way of one work: photo and words to candidates with probabilities (paper A)."""
+"""The pipeline of one work: from its features to candidate artists with probabilities (paper A)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.artist.openset import Joint, Nearness
-from services.classify.calibration import Calibration, Probabilities, Verdict, judge
-from services.classify.enrolment import Gallery
-from services.classify.evidence import NearWork, nearest_works
-from services.classify.label_evidence import LabelEvidence, LabelTable
-from services.classify.reading import ReadText, ReadWork
-from services.classify.references import References
+from nails.artist.openset import JointDistribution, PrototypeCosines
+from services.classify.enrolment.store import Gallery
+from services.classify.features.extractor import TextFeatures, WorkFeatures
+from services.classify.features.references import References
+from services.classify.identify.calibration import (
+    ArtistProbabilities,
+    Calibration,
+    Probabilities,
+    combine_modalities,
+)
+from services.classify.identify.label_evidence import LabelEvidence, LabelTable
+from services.classify.identify.nearest_works import NearWork, nearest_works
 from services.kit.errors import FailedPrecondition
 
 
@@ -23,9 +28,9 @@ from services.kit.errors import FailedPrecondition
 class Candidate:
     """One possible artist.
 
-    probability: after fusion, calibrated; image, text: of a modality alone. enrolled: not one of the model's.
-    image_cosine, text_cosine: with the artist's prototypes, None where there is none. nearest: works of an
-    enrolled artist that are most alike, best first.
+    probability: calibrated, after fusion; image, text: by one modality alone. enrolled: a few-shot artist,
+    not one of the models'. image_cosine, text_cosine: with the artist's prototypes, None where there is none.
+    nearest: the most similar works of an enrolled artist, best first.
     """
 
     artist: str
@@ -39,18 +44,18 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Identified:
-    """Candidates, best first, and the probability that the artist is none of those known.
+class Identification:
+    """Candidates, best first, and the probability of the unknown class.
 
-    by_image, by_text: whether photo and words had a part in it. text: what was read of the words, None
-    without words. labels: what they say, None without labels.
+    by_image, by_text: whether photo and text took part. text: its features, None without words. labels:
+    evidence of the caller's object labels, None without labels.
     """
 
     candidates: tuple[Candidate, ...]
     unknown: float
     by_image: bool
     by_text: bool
-    text: ReadText | None
+    text: TextFeatures | None
     labels: LabelEvidence | None = None
 
 
@@ -66,7 +71,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 
 class Identifier:
-    """Turns what was read of a work into candidates. Holds no state of requests."""
+    """Turns the features of a work into candidates. Holds no state of requests."""
 
     def __init__(
         self,
@@ -78,9 +83,9 @@ class Identifier:
         label_table: LabelTable | None = None,
     ) -> None:
         """labels: artists in the order of the image model's logits. text_artists: those of the text model."""
-        known = set(labels)
-        # Artists whom only the words can tell stand behind those of the image model.
-        self.artists = (*labels, *(artist for artist in text_artists if artist not in known))
+        by_image = set(labels)
+        # Artists of the text model alone come after those of the image model.
+        self.artists = (*labels, *(artist for artist in text_artists if artist not in by_image))
         self._image_artists = len(labels)
         self._rank = {artist: index for index, artist in enumerate(self.artists)}
         self._calibration = calibration
@@ -89,47 +94,52 @@ class Identifier:
         prototypes = references.trained.artists if references is not None else ()
         self._prototype = {artist: index for index, artist in enumerate(prototypes)}
 
-    def identify(self, work: ReadWork, gallery: Gallery, top_k: int) -> Identified:
+    def identify(self, work: WorkFeatures, gallery: Gallery, top_k: int) -> Identification:
         """The best `top_k` artists, of those trained and those in the gallery."""
-        nearness = self._nearness(work, gallery)
+        cosines = self._cosines(work, gallery)
         image, text = self._by_image(work), self._by_text(work)
-        mute = work.text is not None and not work.text.reading.probabilities
-        verdict = judge(image=image, text=text, calibration=self._calibration, nearness=nearness, mute=mute)
-        return Identified(
-            candidates=self._candidates(work, verdict, nearness, gallery, top_k),
-            unknown=verdict.both.unknown,
-            by_image=verdict.image is not None,
-            by_text=verdict.text is not None,
+        probabilities = combine_modalities(
+            image=image,
+            text=text,
+            calibration=self._calibration,
+            cosines=cosines,
+            out_of_vocabulary=work.text is not None and not work.text.prediction.probabilities,
+        )
+        return Identification(
+            candidates=self._candidates(work, probabilities, cosines, gallery, top_k),
+            unknown=probabilities.both.unknown,
+            by_image=probabilities.image is not None,
+            by_text=probabilities.text is not None,
             text=work.text,
             labels=self._label_table.evidence(work.labels),
         )
 
-    def _by_image(self, work: ReadWork) -> Probabilities | None:
+    def _by_image(self, work: WorkFeatures) -> Probabilities | None:
         if work.photo is None:
             return None
         found = np.zeros(len(self.artists))
         found[: self._image_artists] = work.photo.probabilities
         return found
 
-    def _by_text(self, work: ReadWork) -> Probabilities | None:
-        """Of the words; where the model knows none of them it says the same of every artist."""
+    def _by_text(self, work: WorkFeatures) -> Probabilities | None:
+        """By the text; a text that is out of vocabulary makes all artists equally probable."""
         if work.text is None:
             return None
-        said = work.text.reading.probabilities
-        if not said:
+        probabilities = work.text.prediction.probabilities
+        if not probabilities:
             return np.full(len(self.artists), 1.0 / len(self.artists))
         found = np.zeros(len(self.artists))
-        for artist, probability in said.items():
+        for artist, probability in probabilities.items():
             found[self._rank[artist]] = probability
         return np.asarray(found / found.sum(), np.float64)
 
-    def _nearness(self, work: ReadWork, gallery: Gallery) -> Nearness:
+    def _cosines(self, work: WorkFeatures, gallery: Gallery) -> PrototypeCosines:
         if self._references is None:
-            return Nearness()
+            return PrototypeCosines()
         photo = work.photo.embedding if work.photo is not None else None
         words = work.text.vector if work.text is not None else None
         trained, enrolled = self._references.trained, gallery.prototypes
-        return Nearness(
+        return PrototypeCosines(
             trained.image_cosines(photo),
             trained.text_cosines(words),
             enrolled.image_cosines(photo) if enrolled is not None else None,
@@ -137,10 +147,15 @@ class Identifier:
         )
 
     def _candidates(
-        self, work: ReadWork, verdict: Verdict, nearness: Nearness, gallery: Gallery, top_k: int
+        self,
+        work: WorkFeatures,
+        probabilities: ArtistProbabilities,
+        cosines: PrototypeCosines,
+        gallery: Gallery,
+        top_k: int,
     ) -> tuple[Candidate, ...]:
-        both = _row(verdict.both)
-        image, text = _row(verdict.image), _row(verdict.text)
+        both = _row(probabilities.both)
+        image, text = _row(probabilities.image), _row(probabilities.text)
         trained = len(self.artists)
 
         def candidate(index: int) -> Candidate:
@@ -148,8 +163,8 @@ class Identifier:
             record = gallery.records[index - trained] if enrolled else None
             artist = self.artists[index] if record is None else record.artist
             place = index - trained if enrolled else self._prototype.get(artist)
-            near_image = nearness.enrolled_image if enrolled else nearness.trained_image
-            near_text = nearness.enrolled_text if enrolled else nearness.trained_text
+            near_image = cosines.enrolled_image if enrolled else cosines.trained_image
+            near_text = cosines.enrolled_text if enrolled else cosines.trained_text
             return Candidate(
                 artist=artist,
                 probability=float(both[index]),
@@ -165,9 +180,9 @@ class Identifier:
         return tuple(candidate(int(index)) for index in order)
 
 
-def _row(found: Joint | None) -> NDArray[np.float64]:
+def _row(joint: JointDistribution | None) -> NDArray[np.float64]:
     """Trained artists, then enrolled ones; empty where a modality is absent."""
-    return np.zeros(0) if found is None else np.concatenate([found.trained, found.enrolled])
+    return np.zeros(0) if joint is None else np.concatenate([joint.trained, joint.enrolled])
 
 
 def _at(cosines: NDArray[np.float64] | None, place: int | None) -> float | None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.classify.records import Record
+from services.classify.enrolment.records import Record
 from services.kit.errors import InvalidArgument
 
 TRAINED, ENROLLED = "trained", "enrolled"
@@ -17,8 +17,8 @@ _MAX_TOKEN = 2_048
 
 
 @dataclass(frozen=True)
-class Known:
-    """An artist that works can be identified as. record: None for one that the models were trained on."""
+class ListedArtist:
+    """An artist that works can be identified as. record: None for one whom the models were trained on."""
 
     artist: str
     record: Record | None
@@ -26,32 +26,32 @@ class Known:
 
 @dataclass(frozen=True)
 class Page:
-    """token: of the page that follows, "" for the last one. total: artists on all pages."""
+    """A part of the list. token: of the next page, "" on the last one. total: artists on all pages."""
 
-    artists: tuple[Known, ...]
+    artists: tuple[ListedArtist, ...]
     token: str
     total: int
 
 
-def page_of(
+def list_page(
     trained: Sequence[str], enrolled: Mapping[str, Record], *, origin: str, token: str, size: int
 ) -> Page:
-    """The page that `token` continues, of artists of an origin ("" for both).
+    """The page of artists of an origin ("" for both) that begins where `token` says.
 
     A page begins after the last artist of the one before, so none is listed twice, whoever comes or goes.
     Raises InvalidArgument PAGE_TOKEN_INVALID, PAGE_TOKEN_MISMATCH.
     """
-    known: dict[str, Record | None] = {}
+    artists: dict[str, Record | None] = {}
     if origin != ENROLLED:
-        known.update(dict.fromkeys(trained))
+        artists.update(dict.fromkeys(trained))
     if origin != TRAINED:
-        known.update(enrolled)
-    names = sorted(known)
+        artists.update(enrolled)
+    names = sorted(artists)
     start = bisect.bisect_right(names, _after(token, origin)) if token else 0
     shown = names[start : start + size]
     more = start + size < len(names)
     return Page(
-        artists=tuple(Known(name, known[name]) for name in shown),
+        artists=tuple(ListedArtist(name, artists[name]) for name in shown),
         token=_token(shown[-1], origin) if more else "",
         total=len(names),
     )
