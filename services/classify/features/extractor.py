@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nails.artist.fusion import softmax
+from nails.artist.openset import Probabilities
 from nails.artist.text_vectors import EMPTY, SparseVector
 from nails.language.script import language_tag
 from nails.photo.preprocess import backbone_input
 from services.classify.features.references import References
 from services.classify.features.text_model import TextModel, TextPrediction
-from services.classify.identify.calibration import Probabilities
 from services.intake.model_io import infer_one
 from services.intake.photos import PhotoIntake, PhotoSource
 from services.kit.concurrency.together import together

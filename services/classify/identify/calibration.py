@@ -20,11 +20,10 @@ from nails.artist.openset import (
     TEXT,
     JointDistribution,
     OpenSet,
+    Probabilities,
     PrototypeCosines,
     joint_distribution,
 )
-
-Probabilities = NDArray[np.float64]
 
 _POOL = ("image_power", "text_power")
 _LINEAR = ("image_temperature", "text_temperature", "fused_temperature", "image_weight")

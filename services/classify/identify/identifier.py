@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.artist.openset import JointDistribution, PrototypeCosines
+from nails.artist.openset import JointDistribution, Probabilities, PrototypeCosines
 from services.classify.enrolment.store import Gallery
 from services.classify.features.extractor import TextFeatures, WorkFeatures
 from services.classify.features.references import References
 from services.classify.identify.calibration import (
     ArtistProbabilities,
     Calibration,
-    Probabilities,
     combine_modalities,
 )
 from services.classify.identify.label_evidence import LabelEvidence, LabelTable
