@@ -32,7 +32,7 @@ from bench.classify_text import TextRow, compare_text, show_text
 from lunula.classify.v1 import classify_service_pb2 as pb
 from lunula.classify.v1 import classify_service_pb2_grpc as pb_grpc
 from lunula.type.v1 import photo_pb2
-from nails.photo.codec import decode
+from nails.photo.codec import decode_photo
 from nails.photo.preprocess import backbone_input
 from services.classify.build import build
 from services.classify.features.extractor import ARTIST_IMAGE, DECODE_SIDE
@@ -97,7 +97,7 @@ def bare(repository: Path, text_model: FastTextModel) -> Callable[[pb.Work], Non
 
     def run(work: pb.Work) -> None:
         if work.HasField("photo"):
-            image = backbone_input(decode(work.photo.data, max_side=DECODE_SIDE), side)
+            image = backbone_input(decode_photo(work.photo.data, max_side=DECODE_SIDE), side)
             session.run(None, {"images": image[None]})
         if work.title or work.description:
             text_model.predict(f"{work.title}\n{work.description}")

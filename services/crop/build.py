@@ -36,8 +36,8 @@ async def serve_on(backend: InferenceBackend, settings: CropSettings) -> AsyncIt
     async def parts() -> CropParts:
         pipeline = CropPipeline(
             intake=intake,
-            nails=await NailFinder.of(backend, intake.threads),
-            hands=await HandFinder.of(backend, intake.threads, max_hands=settings.max_hands),
+            nails=await NailFinder.from_backend(backend, intake.threads),
+            hands=await HandFinder.from_backend(backend, intake.threads, max_hands=settings.max_hands),
             work_side=settings.work_side,
             enough_side=min(settings.enough_side, settings.work_side),
             jpeg_quality=settings.jpeg_quality,

@@ -6,7 +6,7 @@ import math
 
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.type.v1 import photo_pb2
-from nails.perception.quality import Flag
+from nails.perception.quality import QualityFlag
 from services.crop.results import Box, CropFormat, CropOptions, CroppedPhoto, HandResult, NailResult, Point
 from services.intake.messages import palette_message
 from services.kit.errors import LunulaError, invalid_field
@@ -23,7 +23,7 @@ _FORMATS = {
     pb.CROP_FORMAT_PNG: CropFormat.PNG,
     pb.CROP_FORMAT_JPEG: CropFormat.JPEG,
 }
-_FLAGS = {flag: pb.QualityFlag.Value(f"QUALITY_FLAG_{flag.name}") for flag in Flag}
+_FLAGS = {flag: pb.QualityFlag.Value(f"QUALITY_FLAG_{flag.name}") for flag in QualityFlag}
 
 
 def read_options(options: pb.CropOptions, *, default_min_score: float) -> CropOptions:

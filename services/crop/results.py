@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from nails.colour.palette import PaletteColour
-from nails.perception.crop_rules import Rule
-from nails.perception.quality import Flag
+from nails.perception.crop_rules import CropRule
+from nails.perception.quality import QualityFlag
 
 Box = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in pixels of the upright photo."""
@@ -77,9 +77,9 @@ class CroppedPhoto:
     nails: tuple[NailResult, ...]
     hands: tuple[HandResult, ...]
     target_hand: int
-    rule: Rule
+    rule: CropRule
     crop_box: Box
     crop: bytes
     palette: tuple[PaletteColour, ...]
-    flags: tuple[Flag, ...]
+    flags: tuple[QualityFlag, ...]
     overlay: bytes

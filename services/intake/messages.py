@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lunula.type.v1 import palette_pb2, photo_pb2
-from nails.colour.palette import PaletteColour, PaletteError, validate
+from nails.colour.palette import PaletteColour, PaletteError, validate_palette
 from services.intake.photos import PhotoSource
 from services.kit.errors import InvalidArgument
 
@@ -23,7 +23,7 @@ def read_palette(palette: palette_pb2.Palette, field: str) -> tuple[PaletteColou
     """
     labs = [(entry.colour.l, entry.colour.a, entry.colour.b) for entry in palette.colours]
     try:
-        return tuple(validate(labs, [entry.weight for entry in palette.colours]))
+        return tuple(validate_palette(labs, [entry.weight for entry in palette.colours]))
     except PaletteError as error:
         path = f"{field}.colours"
         if error.index is not None:

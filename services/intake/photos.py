@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.photo.codec import PhotoError, PhotoLimits, decode, read_header
+from nails.photo.codec import PhotoError, PhotoLimits, decode_photo, read_header
 from services.intake.settings import PhotoSettings
 from services.intake.uris import UriReader
 from services.kit.concurrency.threads import WorkThreads
@@ -132,7 +132,7 @@ class PhotoIntake:
         enough_side, max_side = sides
         try:
             header = read_header(data, self._limits)
-            image = decode(data, max_side=max_side, enough_side=enough_side, header=header)
+            image = decode_photo(data, max_side=max_side, enough_side=enough_side, header=header)
         except PhotoError as error:
             raise InvalidArgument(
                 error.description, reason=error.reason, fields=[(path, error.description)]

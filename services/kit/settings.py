@@ -102,7 +102,7 @@ class ServiceSettings(BaseSettings):
         return self
 
 
-class PeerSettings(BaseModel):
+class UpstreamSettings(BaseModel):
     """How a service reaches other services: `class RankSettings(ServiceSettings, PeerSettings)`."""
 
     peer_ca: Path | None = Field(None, description="CA of other services, PEM; switches TLS to them on")

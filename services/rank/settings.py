@@ -11,10 +11,10 @@ from pydantic_settings import SettingsConfigDict
 from nails.aesthetic.rerank import DEFAULT_HEAD, DEFAULT_WEIGHT, MAX_HEAD, MAX_WEIGHT
 from nails.fusion import DEFAULT_WEIGHTS
 from services.intake.settings import PhotoSettings
-from services.kit.settings import PeerSettings
+from services.kit.settings import UpstreamSettings
 
 
-class RankSettings(PeerSettings, PhotoSettings):
+class RankSettings(UpstreamSettings, PhotoSettings):
     """What RankService can be told."""
 
     model_config = SettingsConfigDict(env_prefix="LUNULA_RANK_")

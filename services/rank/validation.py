@@ -10,7 +10,7 @@ from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import palette_pb2
 from nails.aesthetic.rerank import MAX_WEIGHT, check_weight
 from nails.aesthetic.tags import MAX_TAGS as MAX_TAGS_JUDGED
-from nails.colour.palette import PaletteColour, PaletteError, validate
+from nails.colour.palette import PaletteColour, PaletteError, validate_palette
 from nails.fusion import CHANNELS
 from services.intake.texts import MAX_TEXT, check_text
 from services.kit.errors import InvalidArgument
@@ -63,7 +63,7 @@ def read_palette(palette: palette_pb2.Palette) -> list[PaletteColour]:
     """
     labs = [(entry.colour.l, entry.colour.a, entry.colour.b) for entry in palette.colours]
     try:
-        return validate(labs, [entry.weight for entry in palette.colours])
+        return validate_palette(labs, [entry.weight for entry in palette.colours])
     except PaletteError as error:
         path = "palette.colours" if error.index is None else f"palette.colours[{error.index}]"
         part = {

@@ -37,7 +37,7 @@ import numpy as np
 
 from evaluation.artist.metrics import auroc, calibration_error
 from nails.artist.openset import BOTH, IMAGE, MODES, Coefficients, OpenSet
-from nails.artist.text_vectors import rarities, vector
+from nails.artist.text_vectors import compute_rarities, vectorise
 from training.artist.nested import open_nest
 from training.artist.openset_fit import UNKNOWN, distribution, fit_enrolled, fit_unknown, strangeness
 from training.artist.openset_models import SPACES, Floats, Material, Rows, read_material
@@ -78,8 +78,8 @@ def evaluate(material: Material, *, seed: int, works: int = WORKS) -> dict[str, 
     known = models(material, parts.known, parts.train, parts.tried_known, seed)
     added, newcomers = (first_works(nest, group, works, seed) for group in (parts.validation, parts.test))
     space, spaces = choose_space(known, parts, truth, added)
-    rarity = rarities(material.texts[row] for row in parts.train)
-    texts = tuple(vector(text, rarity) for text in material.texts)
+    rarity = compute_rarities(material.texts[row] for row in parts.train)
+    texts = tuple(vectorise(text, rarity) for text in material.texts)
     trial = Trial(parts, known, truth, known.images[space], texts)
     openset = OpenSet({mode: fit(trial, added, mode) for mode in MODES})
     logger.info("models of %d artists more, with %d works each", len(parts.test), works)

@@ -54,5 +54,5 @@ def build_record(
         enrolled_ms=now_ms,
         work_ids=tuple(name or str(place) for place, name in enumerate(work_ids, start=1)),
         image=image,
-        text=SparseRows.of(work.text.vector if work.text is not None else EMPTY for work in works),
+        text=SparseRows.stack(work.text.vector if work.text is not None else EMPTY for work in works),
     )

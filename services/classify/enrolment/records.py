@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.artist.text_vectors import BUCKETS, SparseRows, SparseVector, mean
+from nails.artist.text_vectors import BUCKETS, SparseRows, SparseVector, mean_direction
 from services.kit.durable import sync_folder, write_durably
 
 _FORM = 1
@@ -61,7 +61,7 @@ class Record:
 
     def text_prototype(self) -> SparseVector:
         """Direction of the mean of the words' vectors; empty without words."""
-        return mean(self.text.row(index) for index in range(len(self.text)))
+        return mean_direction(self.text.row(index) for index in range(len(self.text)))
 
 
 def read_all(folder: Path) -> dict[str, Record]:

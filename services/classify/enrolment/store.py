@@ -46,7 +46,7 @@ class Gallery:
             Prototypes(
                 tuple(record.artist for record in own),
                 np.stack([record.image_prototype() for record in own]),
-                SparseRows.of(record.text_prototype() for record in own),
+                SparseRows.stack(record.text_prototype() for record in own),
             ),
         )
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nails.artist.openset import Prototypes
-from nails.artist.text_vectors import BUCKETS, VERSION, SparseRows, SparseVector, vector
+from nails.artist.text_vectors import BUCKETS, VERSION, SparseRows, SparseVector, vectorise
 from services.kit.errors import FailedPrecondition
 
 
@@ -33,7 +33,7 @@ class References:
 
     def text_vector(self, text: str) -> SparseVector:
         """The vector of a text; empty where it has no words."""
-        return vector(text, self.rarity)
+        return vectorise(text, self.rarity)
 
 
 def read_references(path: Path) -> References | None:

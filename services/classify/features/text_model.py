@@ -15,14 +15,14 @@ import numpy as np
 
 from nails.artist.fusion import softmax
 from nails.artist.labels import from_label
-from nails.language.morphemes import morphemes
-from nails.language.words import words
+from nails.language.morphemes import split_morphemes
+from nails.language.words import split_words
 from services.kit.errors import FailedPrecondition
 
 _PRECISION = "int8"
 _FLOOR = 1e-12
 _WORDS_VERSION = "1"
-_SEGMENTERS: Mapping[str, Callable[[str], list[str]]] = {"words": words, "morphemes": morphemes}
+_SEGMENTERS: Mapping[str, Callable[[str], list[str]]] = {"words": split_words, "morphemes": split_morphemes}
 """Word segmentations, by the name that model.toml gives under `words`."""
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.artist.fusion import Pool, normalised, tempered
+from nails.artist.fusion import Pool, normalise, temper
 from nails.artist.openset import (
     BOTH,
     IMAGE,
@@ -69,11 +69,11 @@ class Calibration:
         """The fused distribution of the trained artists, from raw probabilities [A]; sums to 1."""
         if self.pool is not None:
             return self.pool(image, text)
-        by_image = tempered(image, self.image_temperature)
-        by_text = tempered(text, self.text_temperature)
+        by_image = temper(image, self.image_temperature)
+        by_text = temper(text, self.text_temperature)
         mixed = self.image_weight * by_image + (1.0 - self.image_weight) * by_text
         # An artist whom the models exclude stays excluded: a zero is not a small number here.
-        return normalised(np.where(mixed > 0, tempered(mixed, self.fused_temperature), 0.0))
+        return normalise(np.where(mixed > 0, temper(mixed, self.fused_temperature), 0.0))
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def _any_positive(cosines: NDArray[np.float64] | None) -> bool:
 
 def _calibrate(probabilities: Probabilities, temperature: float) -> Probabilities:
     """Tempered; artists that a model was not trained on stay at zero."""
-    return normalised(np.where(probabilities > 0, tempered(probabilities, temperature), 0.0))
+    return normalise(np.where(probabilities > 0, temper(probabilities, temperature), 0.0))
 
 
 def _without_unknown(joint: JointDistribution) -> JointDistribution:

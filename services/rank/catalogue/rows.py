@@ -20,7 +20,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import palette_pb2, photo_pb2
 from nails.colour.palette_match import ShownColour
-from nails.language.words import words
+from nails.language.words import split_words
 
 # Raise when what is stored for an unchanged design changes, so that every design is written anew.
 _DIGEST_VERSION = 1
@@ -159,7 +159,7 @@ def spaced_words(text: str) -> str:
     Words of Japanese text are found by `nails.language.words`, not by Milvus, so that both languages can be
     searched by any analyser that splits at spaces.
     """
-    joined = " ".join(words(text))
+    joined = " ".join(split_words(text))
     encoded = joined.encode()
     if len(encoded) <= MAX_VARCHAR_BYTES:
         return joined

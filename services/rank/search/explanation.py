@@ -10,8 +10,8 @@ from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from nails.colour.palette import PaletteColour
 from nails.colour.palette_match import colour_differences
 from nails.fusion import Term
-from nails.language.phrases import parse
-from nails.language.words import words
+from nails.language.phrases import parse_request
+from nails.language.words import split_words
 from services.rank.catalogue.rows import colours_of, text_of
 
 _READ_CHARACTERS = 2_000
@@ -73,14 +73,14 @@ class Explainer:
 
 def _read(prose: str) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
     """(kind and name of what the words say is there, the words)."""
-    said = {(phrase.kind, phrase.name) for phrase in parse(prose).phrases if not phrase.negated}
-    return frozenset(said), frozenset(words(prose))
+    said = {(phrase.kind, phrase.name) for phrase in parse_request(prose).phrases if not phrase.negated}
+    return frozenset(said), frozenset(split_words(prose))
 
 
 def _is_there(phrase: embed_pb.Phrase, shown: frozenset[tuple[str, str]], vocabulary: frozenset[str]) -> bool:
     if phrase.name:
         return (phrase.kind, phrase.name) in shown
-    own = words(phrase.text)
+    own = split_words(phrase.text)
     return bool(own) and vocabulary.issuperset(own)
 
 

@@ -14,7 +14,7 @@ from nails.aesthetic.rerank import AESTHETIC, term
 from nails.aesthetic.tags import words_of_tags
 from nails.colour.palette import PaletteColour
 from nails.fusion import CHANNELS, Term, channel_weights, fuse
-from nails.language.words import words
+from nails.language.words import split_words
 from services.intake.messages import palette_colours, palette_message
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.concurrency.together import together
@@ -153,7 +153,7 @@ class Search:
         )
         embedding = asked.embedding if asked is not None else embed_pb.QueryEmbedding()
         palette = request.palette or palette_colours(embedding.palette)
-        searchable_words = request.text if words(request.text) else ""
+        searchable_words = request.text if split_words(request.text) else ""
         unavailable = {}
         if searchable_words and not can.bm25:
             unavailable["description"] = f"{can.product} {can.version} has no full-text search"

@@ -14,8 +14,8 @@ import pytest
 
 from lunula.classify.v1 import classify_service_pb2_grpc as pb_grpc
 from nails.artist.openset import BOTH, IMAGE, TEXT, Coefficients, OpenSet, Prototypes
-from nails.artist.text_vectors import SparseRows, rarities, vector
-from nails.language.words import words
+from nails.artist.text_vectors import SparseRows, compute_rarities, vectorise
+from nails.language.words import split_words
 from services.classify.build import serve_on
 from services.classify.features.references import References
 from services.classify.features.text_model import FastTextModel
@@ -58,7 +58,7 @@ class Classifies(NamedTuple):
 def text_model(tmp_path_factory: pytest.TempPathFactory) -> FastTextModel:
     """A quantised model of the four sayings."""
     folder = tmp_path_factory.mktemp("artist_text")
-    lines = [f"__label__{artist} {' '.join(words(said))}" for artist, said in SAYINGS.items()]
+    lines = [f"__label__{artist} {' '.join(split_words(said))}" for artist, said in SAYINGS.items()]
     (folder / "texts.txt").write_text("\n".join(lines * 30) + "\n", encoding="utf-8")
     # fastText leaves a part of its first layer unset when it has fewer than eleven threads.
     model = fasttext.train_supervised(
@@ -80,12 +80,12 @@ def look(channels: Any) -> Any:
 @pytest.fixture(scope="session")
 def references() -> References:
     """Prototypes of three artists, of whom one likes red, one green and one blue photos."""
-    rarity = rarities(SAYINGS.values()).astype(np.float32)
+    rarity = compute_rarities(SAYINGS.values()).astype(np.float32)
     return References(
         trained=Prototypes(
             tuple(SAYINGS)[:3],
             look(2.0 * np.eye(3) - 1.0),
-            SparseRows.of(vector(SAYINGS[artist], rarity) for artist in tuple(SAYINGS)[:3]),
+            SparseRows.stack(vectorise(SAYINGS[artist], rarity) for artist in tuple(SAYINGS)[:3]),
         ),
         rarity=rarity,
         image_fingerprint="fingerprint-of-artist_image",

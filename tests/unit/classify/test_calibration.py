@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nails.artist.fusion import Pool, softmax, tempered
+from nails.artist.fusion import Pool, softmax, temper
 from nails.artist.openset import OpenSet, PrototypeCosines
 from services.classify.identify.calibration import Calibration, Probabilities, combine_modalities
 
@@ -24,7 +24,7 @@ def probabilities(values: list[float]) -> Probabilities:
 @settings(deadline=None)  # a busy machine is not a defect
 @given(logits, temperatures)
 def test_temperature_keeps_the_order_and_the_sum(values: list[float], temperature: float) -> None:
-    given_, found = probabilities(values), tempered(probabilities(values), temperature)
+    given_, found = probabilities(values), temper(probabilities(values), temperature)
     assert found.sum() == pytest.approx(1.0)
     assert found[given_.argmax()] == pytest.approx(found.max())
 
@@ -54,9 +54,9 @@ def test_a_single_modality_speaks_alone(values: list[float]) -> None:
     calibration = Calibration(image_temperature=2.0, text_temperature=2.0, fused_temperature=7.0)
     by_image = combine_modalities(image=one, text=None, calibration=calibration)
     by_text = combine_modalities(image=None, text=one, calibration=calibration)
-    assert by_image.both.trained / by_image.both.trained.sum() == pytest.approx(tempered(one, 2.0))
+    assert by_image.both.trained / by_image.both.trained.sum() == pytest.approx(temper(one, 2.0))
     assert np.array_equal(by_text.both.trained, by_image.both.trained)
-    assert by_image.image is not None and by_image.image.trained == pytest.approx(tempered(one, 2.0))
+    assert by_image.image is not None and by_image.image.trained == pytest.approx(temper(one, 2.0))
     assert by_image.text is None and by_text.image is None
 
 
@@ -89,7 +89,7 @@ def test_out_of_vocabulary_text_leaves_the_photo_its_own_prediction() -> None:
     calibration = Calibration(image_temperature=2.0, pool=Pool(0.4, 0.6, image_temperature=2.0))
     found = combine_modalities(image=image, text=nothing, calibration=calibration, out_of_vocabulary=True)
     shares = found.both.trained / found.both.trained.sum()
-    assert shares == pytest.approx(tempered(image, 2.0))
+    assert shares == pytest.approx(temper(image, 2.0))
 
 
 @pytest.mark.parametrize("enrolled_text", [None, [0.0, np.nan], [0.25, np.nan]])

@@ -11,23 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nails.artist.text_vectors import EMPTY, SparseRows, rarities, vector
+from nails.artist.text_vectors import EMPTY, SparseRows, compute_rarities, vectorise
 from services.classify.enrolment import records
 from services.classify.enrolment.records import Record, RecordDamaged
 from services.classify.enrolment.store import EnrolmentStore
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.errors import FailedPrecondition, NotFound, Unavailable
 
-RARITY = rarities(["milky pink pearl", "black gold"])
+RARITY = compute_rarities(["milky pink pearl", "black gold"])
 
 
 def record(artist: str = "fumi 花", space: str = "space", works: int = 3) -> Record:
     image = np.zeros((works, 8), np.float16)
     image[:, 0] = 1
     image[-1] = 0  # a work without a photo
-    texts = [vector("milky pink", RARITY), *[EMPTY] * (works - 2), vector("lemon", RARITY)]
+    texts = [vectorise("milky pink", RARITY), *[EMPTY] * (works - 2), vectorise("lemon", RARITY)]
     names = tuple(f"w{number}" for number in range(works))
-    return Record(artist, space, 1_700_000_000_000, names, image, SparseRows.of(texts))
+    return Record(artist, space, 1_700_000_000_000, names, image, SparseRows.stack(texts))
 
 
 def unfinished(folder: Path) -> list[Path]:

@@ -68,8 +68,8 @@ async def pipeline(intake: PhotoIntake, before: Callable[..., Any]) -> CropPipel
     backend = FakeBackend(MODELS, answers={"hand_detect": one_hand}, before=before)
     return CropPipeline(
         intake=intake,
-        nails=await NailFinder.of(backend, intake.threads),
-        hands=await HandFinder.of(backend, intake.threads, max_hands=4),
+        nails=await NailFinder.from_backend(backend, intake.threads),
+        hands=await HandFinder.from_backend(backend, intake.threads, max_hands=4),
         work_side=1600,
         enough_side=960,
         jpeg_quality=92,

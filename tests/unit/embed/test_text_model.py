@@ -18,8 +18,8 @@ from nails.language.word_pieces import (
     MAX_TOKENS,
     SentenceTokenizer,
     SourceMismatch,
+    file_sha256,
     sentencepiece_path,
-    sha256_of,
 )
 from tools.text_encode import weights as text_weights
 from tools.text_encode.build import build, main
@@ -182,7 +182,7 @@ def test_a_broken_model_is_replaced_by_the_same_bytes(tmp_path: Path) -> None:
     out = tmp_path / "model.onnx"
     out.write_bytes(b"half a file")
     assert main([f"--out={out}", f"--model-toml={FOLDER / 'model.toml'}"]) == 0
-    assert sha256_of(out) == sha256_of(FOLDER / "1" / "model.onnx")
+    assert file_sha256(out) == file_sha256(FOLDER / "1" / "model.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 

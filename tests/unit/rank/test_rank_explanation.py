@@ -9,7 +9,7 @@ import pytest
 
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from nails.colour.palette import PaletteColour
-from nails.language.phrases import parse
+from nails.language.phrases import parse_request
 from services.rank.search import explanation
 from services.rank.search.explanation import Explainer, asked_colours
 
@@ -33,7 +33,7 @@ def row(**fields: Any) -> dict[str, Any]:
 def phrases(text: str) -> list[embed_pb.Phrase]:
     return [
         embed_pb.Phrase(kind=found.kind, text=found.text, name=found.name, negated=found.negated)
-        for found in parse(text).phrases
+        for found in parse_request(text).phrases
     ]
 
 
@@ -67,9 +67,9 @@ def test_the_words_of_a_design_are_read_once(monkeypatch: pytest.MonkeyPatch) ->
 
     def counting(text: str) -> Any:
         read.append(text)
-        return parse(text)
+        return parse_request(text)
 
-    monkeypatch.setattr(explanation, "parse", counting)
+    monkeypatch.setattr(explanation, "parse_request", counting)
     explainer = Explainer(remembered=2)
     asked = phrases("almond nails")
     first = [explainer.explain(asked, (), row(title=title), ()) for title in ("almond", "coffin", "almond")]

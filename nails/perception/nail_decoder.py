@@ -1,10 +1,10 @@
-"""Reads the answer of `nail_seg` by what its parameters say, so that serving and measuring cannot disagree.
+"""Decodes the outputs of `nail_seg` as its parameters say, so that serving and evaluation cannot disagree.
 
 Parameters (strings, as in config.pbtxt): `decoder` "interior" (the default) or "yolo_seg"; for "interior"
-also `nail_threshold` and `interior_threshold`, in (0, 1), 0.5 each unless said. `min_score`, in (0, 1): nails
-below it are dropped unless the caller says otherwise; 0.5 unless said. `looks` "2": the part of the
-photo that holds the nails is shown to the model once more, larger (`nails.perception.closer_look`); "1"
-unless said.
+also `nail_threshold` and `interior_threshold`, in (0, 1), by default 0.5. `min_score`, in (0, 1), by default
+0.5: nails below it are dropped unless the caller gives another. `looks`: "1" (the default), or "2", with
+which the part of the photo that holds the nails is given to the model once more, larger
+(`nails.perception.closer_look`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.parameters import share_of
+from nails.parameters import read_share
 from nails.perception.closer_look import Region, closer_region
 from nails.perception.nail_decode import NailInstance, decode_interior, decode_yolo_seg
 from nails.photo.preprocess import Letterbox
@@ -25,8 +25,8 @@ DECODERS = ("interior", "yolo_seg")
 
 
 @dataclass(frozen=True)
-class NailReader:
-    """How one model's answers are read. See the module for the fields."""
+class NailDecoder:
+    """How the outputs of one model are decoded. See the module for the fields."""
 
     decoder: str = "interior"
     nail_threshold: float = 0.5
@@ -35,8 +35,8 @@ class NailReader:
     looks: int = 1
 
     @classmethod
-    def of(cls, parameters: Mapping[str, str]) -> NailReader:
-        """The reader that a model's `parameters` ask for. Raises ValueError for one that is not here."""
+    def from_parameters(cls, parameters: Mapping[str, str]) -> NailDecoder:
+        """The decoder that a model's `parameters` ask for. Raises ValueError for one that is not here."""
         decoder = parameters.get("decoder", "interior")
         if decoder not in DECODERS:
             raise ValueError(f"there is no decoder {decoder!r}; there are {', '.join(DECODERS)}")
@@ -45,17 +45,17 @@ class NailReader:
             raise ValueError(f"looks is {looks!r}, not 1 or 2")
         return cls(
             decoder,
-            share_of(parameters, "nail_threshold", 0.5),
-            share_of(parameters, "interior_threshold", 0.5),
-            share_of(parameters, "min_score", 0.5),
+            read_share(parameters, "nail_threshold", 0.5),
+            read_share(parameters, "interior_threshold", 0.5),
+            read_share(parameters, "min_score", 0.5),
             int(looks),
         )
 
-    def look_again(self, nails: Sequence[NailInstance], photo_size: tuple[int, int]) -> Region | None:
-        """The part of a photo to show to the model once more after it found `nails`, or None."""
+    def second_region(self, nails: Sequence[NailInstance], photo_size: tuple[int, int]) -> Region | None:
+        """The part of a photo to run the model on once more after it found `nails`, or None."""
         return closer_region(nails, photo_size) if self.looks == 2 else None
 
-    def read(
+    def decode(
         self,
         outputs: Mapping[str, NDArray[np.floating[Any]]],
         placed: Letterbox,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nails.perception.nail_reading import NailReader
+from nails.perception.nail_decoder import NailDecoder
 from nails.photo.preprocess import Letterbox
 
 PLACED = Letterbox(1.0, 0, 0)
@@ -22,12 +22,12 @@ def maps(level: float) -> dict[str, np.ndarray]:
 
 
 def test_unsaid_parameters_are_one_half() -> None:
-    assert NailReader.of({}) == NailReader("interior", 0.5, 0.5)
+    assert NailDecoder.from_parameters({}) == NailDecoder("interior", 0.5, 0.5)
 
 
 def test_a_threshold_of_the_model_decides_what_is_nail() -> None:
-    loose = NailReader.of({"nail_threshold": "0.3"}).read(maps(0.4), PLACED, (60, 40))
-    strict = NailReader.of({"nail_threshold": "0.6"}).read(maps(0.4), PLACED, (60, 40))
+    loose = NailDecoder.from_parameters({"nail_threshold": "0.3"}).decode(maps(0.4), PLACED, (60, 40))
+    strict = NailDecoder.from_parameters({"nail_threshold": "0.6"}).decode(maps(0.4), PLACED, (60, 40))
     assert sum(nail.area for nail in loose) > sum(nail.area for nail in strict) + 100
     assert len(strict) == len(loose) == 2
 
@@ -35,8 +35,12 @@ def test_a_threshold_of_the_model_decides_what_is_nail() -> None:
 def test_a_threshold_of_the_model_decides_what_is_interior() -> None:
     answer = maps(0.9)
     answer["maps"][1][12:28, 16:44] = 0.4
-    assert len(NailReader.of({"interior_threshold": "0.3"}).read(answer, PLACED, (60, 40))) == 1
-    assert len(NailReader.of({"interior_threshold": "0.5"}).read(answer, PLACED, (60, 40))) == 2
+    assert (
+        len(NailDecoder.from_parameters({"interior_threshold": "0.3"}).decode(answer, PLACED, (60, 40))) == 1
+    )
+    assert (
+        len(NailDecoder.from_parameters({"interior_threshold": "0.5"}).decode(answer, PLACED, (60, 40))) == 2
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,4 +54,4 @@ def test_a_threshold_of_the_model_decides_what_is_interior() -> None:
 )
 def test_parameters_that_say_nothing_sensible_are_refused(parameters: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"decoder|threshold"):
-        NailReader.of(parameters)
+        NailDecoder.from_parameters(parameters)
