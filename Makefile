@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup gen models demo up test lint format bench lock clean clean-data
+.PHONY: help setup gen models demo up test lint contract-accept format bench lock clean clean-data
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -49,7 +49,10 @@ lint: $(VENV)/.ready ## Check style, types, import rules, declared dependencies 
 	@$(BIN)/deptry . --no-ansi
 	@$(BIN)/buf lint
 	@$(BIN)/buf format --diff --exit-code
-	@if [ -d .git ]; then $(BIN)/buf breaking --against '.git#ref=HEAD'; fi
+	@$(BIN)/python -m tools.contract_gate check
+
+contract-accept: $(VENV)/.ready ## Accept the contract as it is now (BREAKING=yes: also where it breaks callers)
+	@$(BIN)/python -m tools.contract_gate accept $(if $(BREAKING),--breaking)
 
 format: $(VENV)/.ready ## Format code and contract
 	@$(BIN)/ruff format .

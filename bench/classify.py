@@ -32,12 +32,12 @@ from bench.classify_text import TextRow, compare_text, show_text
 from lunula.classify.v1 import classify_service_pb2 as pb
 from lunula.classify.v1 import classify_service_pb2_grpc as pb_grpc
 from lunula.type.v1 import photo_pb2
-from nails.photo.codec import decode
+from nails.photo.codec import decode_photo
 from nails.photo.preprocess import backbone_input
 from services.classify.build import build
-from services.classify.reading import ARTIST_IMAGE, DECODE_SIDE
+from services.classify.features.extractor import ARTIST_IMAGE, DECODE_SIDE
+from services.classify.features.text_model import FastTextModel
 from services.classify.settings import ClassifySettings
-from services.classify.text_model import FastTextModel
 from services.kit.client import call, connect
 from services.kit.errors import FailedPrecondition
 from services.kit.inference.config import read_config
@@ -97,10 +97,10 @@ def bare(repository: Path, text_model: FastTextModel) -> Callable[[pb.Work], Non
 
     def run(work: pb.Work) -> None:
         if work.HasField("photo"):
-            image = backbone_input(decode(work.photo.data, max_side=DECODE_SIDE), side)
+            image = backbone_input(decode_photo(work.photo.data, max_side=DECODE_SIDE), side)
             session.run(None, {"images": image[None]})
         if work.title or work.description:
-            text_model.read(f"{work.title}\n{work.description}")
+            text_model.predict(f"{work.title}\n{work.description}")
 
     return run
 

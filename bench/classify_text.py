@@ -21,7 +21,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from nails.language.words import words
+from nails.language.words import split_words
 
 REQUESTS = Path(__file__).with_name("data") / "nail_requests.tsv"
 ARTISTS, WORKS = 200, 10_000
@@ -55,7 +55,7 @@ class TextRow:
 def texts() -> list[str]:
     """Requests in several languages, divided into words."""
     lines = REQUESTS.read_text("utf-8").splitlines()
-    return [" ".join(words(line.split("\t", 1)[1])) for line in lines]
+    return [" ".join(split_words(line.split("\t", 1)[1])) for line in lines]
 
 
 def train(folder: Path) -> tuple[Path, Path]:

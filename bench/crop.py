@@ -36,11 +36,11 @@ from bench.decoders import HEIGHT, WIDTH, Decoder, compare_decoders
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
 from lunula.type.v1 import photo_pb2
-from nails.photo.codec import decode, read_header
+from nails.photo.codec import decode_photo, read_header
 from services.crop.build import serve_on
-from services.crop.findings import CropOptions
 from services.crop.models import MODELS, HandFinder, NailFinder
 from services.crop.pipeline import CropPipeline
+from services.crop.results import CropOptions
 from services.crop.settings import CropSettings
 from services.intake.photos import PhotoIntake, PhotoSource
 from services.kit.client import call, connect
@@ -132,8 +132,8 @@ async def pipeline_on(backend: Any, settings: CropSettings, intake: PhotoIntake)
     """The path that CropService takes, without the service."""
     return CropPipeline(
         intake=intake,
-        nails=await NailFinder.of(backend, intake.threads),
-        hands=await HandFinder.of(backend, intake.threads, max_hands=settings.max_hands),
+        nails=await NailFinder.from_backend(backend, intake.threads),
+        hands=await HandFinder.from_backend(backend, intake.threads, max_hands=settings.max_hands),
         work_side=settings.work_side,
         enough_side=settings.enough_side,
         jpeg_quality=settings.jpeg_quality,
@@ -225,9 +225,9 @@ async def take_turns(
 
 async def stages_of(data: bytes, path: CropPipeline, rounds: int) -> list[Stage]:
     """Processor time of the path's own parts, called one by one as the path calls them."""
-    from nails.colour.palette import palette_of_nails
-    from nails.perception.crop_rules import crop_nails, cut, expand_square
-    from nails.perception.quality import flags
+    from nails.colour.palette import extract_nail_palette
+    from nails.perception.crop_rules import choose_crop, cut_square, expand_square
+    from nails.perception.quality import find_quality_flags
     from nails.photo.codec import encode_png
     from nails.photo.preprocess import hand_detect_input, hand_pose_input, nail_seg_input
 
@@ -238,7 +238,7 @@ async def stages_of(data: bytes, path: CropPipeline, rounds: int) -> list[Stage]
     image, size = photo.image, (photo.image.shape[1], photo.image.shape[0])
     nails = await path.nails.find(image, min_score=0.5, deadline=never)
     hands = await path.hands.find(image, deadline=never)
-    decided = crop_nails(
+    decided = choose_crop(
         np.array([nail.box for nail in nails]).reshape(-1, 4),
         np.array([nail.centroid for nail in nails]).reshape(-1, 2),
         np.array([nail.area for nail in nails]),
@@ -246,22 +246,22 @@ async def stages_of(data: bytes, path: CropPipeline, rounds: int) -> list[Stage]
         size,
     )
     square = expand_square(decided.box, size)
-    crop = cut(image, square)
+    crop = cut_square(image, square)
     corners = [(*nail.offset, *nail.mask.shape) for nail in nails]
     windows = [
         (image[y : y + h, x : x + w], nail.mask) for nail, (x, y, h, w) in zip(nails, corners, strict=True)
     ]
     parts: dict[str, Callable[[], Any]] = {
         "header": lambda: read_header(data),
-        f"decode to {size[0]} x {size[1]}": lambda: decode(
+        f"decode to {size[0]} x {size[1]}": lambda: decode_photo(
             data, max_side=path.work_side, enough_side=path.enough_side
         ),
         "input of nail_seg": lambda: nail_seg_input(image, 512),
         "input of hand_detect": lambda: hand_detect_input(image, 320),
         "inputs of hand_pose": lambda: [hand_pose_input(image, hand.box) for hand in hands],
-        "quality flags": lambda: flags(image, nails),
-        "palette": lambda: palette_of_nails(windows),
-        "cut": lambda: cut(image, square),
+        "quality flags": lambda: find_quality_flags(image, nails),
+        "palette": lambda: extract_nail_palette(windows),
+        "cut": lambda: cut_square(image, square),
         "crop to PNG": lambda: encode_png(crop),
     }
     taken: dict[str, list[float]] = {name: [] for name in parts}

@@ -14,7 +14,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
-from nails.photo.codec import PhotoError, decode
+from nails.photo.codec import PhotoError, decode_photo
 
 WIDTH, HEIGHT = 4000, 3000
 
@@ -54,10 +54,10 @@ def compare_decoders(data: bytes, rounds: int) -> list[Decoder]:
         )
 
     readers: dict[str, Callable[[bytes], Any]] = {
-        "ours: header, simplejpeg strict, cheapest scale": lambda b: decode(
+        "ours: header, simplejpeg strict, cheapest scale": lambda b: decode_photo(
             b, max_side=1600, enough_side=960
         ),
-        "simplejpeg strict, 3/8, then reduced to 1000": lambda b: decode(b, max_side=1001),
+        "simplejpeg strict, 3/8, then reduced to 1000": lambda b: decode_photo(b, max_side=1001),
         "simplejpeg lax, 1/4": lambda b: simplejpeg.decode_jpeg(b, strict=False, **fast),
         "simplejpeg strict, whole, then reduced": full,
         "OpenCV reduced by 4": opencv(cv2.IMREAD_REDUCED_COLOR_4),

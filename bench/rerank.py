@@ -40,11 +40,12 @@ from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.rank.v1.rank_service_pb2_grpc import RankServiceStub
 from lunula.type.v1 import vector_pb2
 from nails.aesthetic.rerank import DEFAULT_HEAD, DEFAULT_WEIGHT
-from services.kit.client import Backoff, call, connect
+from services.kit.client import call, connect
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.inference.config import read_config
 from services.kit.inference.local import LocalBackend, load_session
+from services.kit.retry import Backoff
 from services.rank.catalogue.milvus import Milvus
 from services.rank.catalogue.store import Store
 from services.rank.catalogue.token_rows import TokenBatch, read_batch

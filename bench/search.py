@@ -40,9 +40,10 @@ from lunula.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.rank.v1.rank_service_pb2_grpc import RankServiceStub
 from nails.encoders import ENCODERS, joint_fingerprint
-from services.kit.client import Backoff, call, connect
+from services.kit.client import call, connect
 from services.kit.deadline import Deadline
 from services.kit.inference.config import read_config
+from services.kit.retry import Backoff
 from services.rank.catalogue.milvus import Milvus
 from services.rank.catalogue.versions import Space
 from services.rank.clients import Peers

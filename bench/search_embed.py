@@ -17,7 +17,7 @@ from nails.language.word_pieces import SentenceTokenizer
 from services.embed.queries import QueryPipeline, Request
 from services.embed.settings import EmbedSettings
 from services.embed.text_encoder import TextEncoder, text_width
-from services.embed.validate import read_palette
+from services.intake.messages import read_palette
 from services.kit.client import call
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline

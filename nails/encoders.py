@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nails.colour.palette import MAX_COLOURS, PaletteColour
-from nails.language.phrases import Reading
+from nails.language.phrases import ParsedRequest
 
 IMAGE_ALIGN, IMAGE_STYLE = "image_align", "image_style"
 TEXT_ENCODE = "text_encode"
@@ -35,7 +35,7 @@ def joint_fingerprint(fingerprints: Sequence[str]) -> str:
     return hashlib.sha256(":".join(fingerprints).encode()).hexdigest()
 
 
-def named_colours(reading: Reading) -> tuple[PaletteColour, ...]:
+def named_palette(reading: ParsedRequest) -> tuple[PaletteColour, ...]:
     """The colours that a text names, in equal shares."""
     colours = reading.colours[:MAX_COLOURS]
     return tuple(
@@ -43,7 +43,9 @@ def named_colours(reading: Reading) -> tuple[PaletteColour, ...]:
     )
 
 
-def fuse_inputs(vectors: NDArray[np.float32], palette: Sequence[PaletteColour]) -> dict[str, NDArray[Any]]:
+def query_fuse_inputs(
+    vectors: NDArray[np.float32], palette: Sequence[PaletteColour]
+) -> dict[str, NDArray[Any]]:
     """Inputs of query_fuse for one request.
 
     vectors: [2 + n, D_n], of the text, its multi-level description, and n <= 16 noun phrases.

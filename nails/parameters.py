@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
-def share_of(parameters: Mapping[str, str], name: str, default: float) -> float:
+def read_share(parameters: Mapping[str, str], name: str, default: float) -> float:
     """The parameter `name`, a number in (0, 1); `default` where it is not given.
 
     Raises ValueError for anything else.

@@ -26,13 +26,14 @@ from nails.aesthetic.tags import tags_of_request
 from nails.aesthetic.tokens import Packing, pack
 from nails.colour.cielab import srgb_to_lab
 from nails.colour.palette import nearest_name
-from nails.language.phrases import parse
-from nails.language.words import words
-from nails.photo.codec import PhotoError, decode, encode_png
-from services.kit.errors import FailedPrecondition, InvalidArgument, LunulaError, to_item_error
-from services.kit.scope import response_info
+from nails.language.phrases import parse_request
+from nails.language.words import split_words
+from nails.photo.codec import PhotoError, decode_photo, encode_png
+from services.kit.errors import FailedPrecondition, InvalidArgument, LunulaError
 from services.kit.server import RunningServer, Service, running_server
 from services.kit.settings import ServiceSettings
+from services.kit.wire.errors import to_item_error
+from services.kit.wire.response_info import response_info
 
 DIMENSIONS, ALIGN_DIMENSIONS, TOKEN_DIMENSIONS = 48, 24, 8
 
@@ -47,7 +48,7 @@ def direction(key: str | bytes, dimensions: int) -> NDArray[np.float64]:
 
 def text_vector(text: str) -> NDArray[np.float64]:
     """The sum of the words' directions; zeros without words."""
-    return sum((direction(word, DIMENSIONS) for word in words(text)), np.zeros(DIMENSIONS))
+    return sum((direction(word, DIMENSIONS) for word in split_words(text)), np.zeros(DIMENSIONS))
 
 
 def tag_vector(words: str) -> list[float]:
@@ -119,7 +120,7 @@ class CropDouble(crop_grpc.CropServiceServicer):
         items = []
         for index, photo in enumerate(request.photos):
             try:
-                image = decode(photo.data)
+                image = decode_photo(photo.data)
             except PhotoError as error:
                 wrong = InvalidArgument(
                     error.description,
@@ -162,7 +163,7 @@ class EmbedDouble(embed_grpc.EmbedServiceServicer):
         items = []
         for design in request.designs:
             try:
-                decode(design.photo.data)
+                decode_photo(design.photo.data)
             except PhotoError as error:
                 path = "designs[0].photo.data"
                 wrong = InvalidArgument(
@@ -192,7 +193,7 @@ class EmbedDouble(embed_grpc.EmbedServiceServicer):
         items = []
         for query in request.queries:
             self._check(query.expected_fingerprint)
-            reading = parse(query.text)
+            reading = parse_request(query.text)
             palette = query.palette
             if not palette.colours:
                 palette = palette_pb2.Palette(

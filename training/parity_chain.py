@@ -26,11 +26,11 @@ from nails.encoders import (
     MAX_PHRASES,
     QUERY_FUSE,
     TEXT_ENCODE,
-    fuse_inputs,
-    named_colours,
+    named_palette,
+    query_fuse_inputs,
 )
-from nails.language.phrases import parse
-from nails.language.word_pieces import SentenceTokenizer, padded, padded_length
+from nails.language.phrases import parse_request
+from nails.language.word_pieces import SentenceTokenizer, pad_rows, padded_length
 from training.parity_probe import Probe
 
 Floats = NDArray[np.float32]
@@ -131,13 +131,13 @@ class Chain:
         self._kept |= {key: np.stack(vectors) for key, vectors in found.items()}
 
     def _read(self) -> None:
-        readings = [parse(asked.text) for asked in self.probe.asked]
+        readings = [parse_request(asked.text) for asked in self.probe.asked]
         self._sentences = [
             [asked.text, ". ".join(reading.mdd), *reading.nnp[:MAX_PHRASES]]
             for asked, reading in zip(self.probe.asked, readings, strict=True)
         ]
         self._palettes = [
-            tuple(PaletteColour(lab=lab, weight=1.0) for lab in asked.palette) or named_colours(reading)
+            tuple(PaletteColour(lab=lab, weight=1.0) for lab in asked.palette) or named_palette(reading)
             for asked, reading in zip(self.probe.asked, readings, strict=True)
         ]
         tokenizer = SentenceTokenizer()
@@ -146,7 +146,7 @@ class Chain:
         known: dict[str, dict[str, Floats]] = {name: {} for name in self.sessions[TEXT_ENCODE]}
         for text in tqdm(texts, desc="sentences", disable=None):
             row = tokenizer.encode(text)
-            ids, mask = padded([row], padded_length(len(row)))
+            ids, mask = pad_rows([row], padded_length(len(row)))
             feeds = {"input_ids": ids, "attention_mask": mask}
             for variant, vector in self._all_variants(TEXT_ENCODE, feeds):
                 known[variant][text] = vector
@@ -170,7 +170,7 @@ class Chain:
     def _query_feeds(self, chosen: Chosen) -> Feeds:
         known, absent = self._known(chosen)
         rows = [
-            fuse_inputs(np.stack([known.get(text, absent) for text in sentences]), palette)
+            query_fuse_inputs(np.stack([known.get(text, absent) for text in sentences]), palette)
             for sentences, palette in zip(self._sentences, self._palettes, strict=True)
         ]
         return {name: np.stack([row[name] for row in rows]) for name in rows[0]}

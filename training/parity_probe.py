@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from evaluation.retrieval.nailstar import Entry
 from evaluation.retrieval.nailstar import read as read_nailstar
 from nails.encoders import DECODE_SIDE
-from nails.perception.crop_rules import cut, expand_square
-from nails.photo.codec import decode
+from nails.perception.crop_rules import cut_square, expand_square
+from nails.photo.codec import decode_photo
 from nails.photo.preprocess import backbone_input
 
 Floats = NDArray[np.float32]
@@ -35,14 +35,14 @@ class Photo:
 
     def views(self) -> tuple[Floats, Floats]:
         """The whole and the crop as the encoders see them, f32 [3,SIDE,SIDE] each."""
-        image = decode(self.file.read_bytes())
+        image = decode_photo(self.file.read_bytes())
         if isinstance(self.crop, Path):
-            crop = decode(self.crop.read_bytes(), max_side=DECODE_SIDE)
+            crop = decode_photo(self.crop.read_bytes(), max_side=DECODE_SIDE)
         else:
-            crop = cut(image, expand_square(self.crop, (image.shape[1], image.shape[0])))
+            crop = cut_square(image, expand_square(self.crop, (image.shape[1], image.shape[0])))
         whole = image
         if max(image.shape[:2]) > DECODE_SIDE:
-            whole = decode(self.file.read_bytes(), max_side=DECODE_SIDE)
+            whole = decode_photo(self.file.read_bytes(), max_side=DECODE_SIDE)
         return backbone_input(whole, SIDE), backbone_input(crop, SIDE)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cli.errors import RequestError
-from services.kit.channel import MAX_MESSAGE_BYTES
+from services.kit.client.channel import MAX_MESSAGE_BYTES
 
 MOST_BYTES = 64 * 2**20
 """Of the photos of one call, well below what a message may have."""

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from cli.client.tables import hex_of
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.type.v1 import palette_pb2
-from nails.photo.codec import PhotoError, decode, encode_jpeg, encode_png
+from nails.photo.codec import PhotoError, decode_photo, encode_jpeg, encode_png
 
 _CHANNEL_COLOURS = {
     "design": "#c2185b",
@@ -42,7 +42,7 @@ class Answer:
 def inline_jpeg(data: bytes, *, height: int) -> str:
     """A photo for a data URI, base64, `height` pixels high; empty when it cannot be decoded."""
     try:
-        image = decode(data, max_side=2 * height)
+        image = decode_photo(data, max_side=2 * height)
     except PhotoError:
         return ""
     width = max(1, round(image.shape[1] * height / image.shape[0]))
@@ -57,7 +57,7 @@ def _whole(data: bytes, side: int) -> NDArray[np.uint8]:
     """
     square: NDArray[np.uint8] = np.full((side, side, 3), _PAPER, np.uint8)
     try:
-        image = decode(data, max_side=side * 2)
+        image = decode_photo(data, max_side=side * 2)
     except PhotoError:
         return square
     height, width = image.shape[:2]

@@ -19,7 +19,7 @@ from lunula.crop.v1 import crop_service_pb2 as crop_pb
 from lunula.crop.v1 import crop_service_pb2_grpc as crop_grpc
 from lunula.type.v1 import photo_pb2
 from services.kit.client import call, connect
-from services.kit.errors import from_item_error
+from services.kit.wire.errors import from_item_error
 
 _BATCH = 8
 

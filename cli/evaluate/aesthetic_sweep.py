@@ -17,9 +17,9 @@ from evaluation.aesthetic.trend import jonckheere_terpstra, spearman_of, spearma
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from lunula.type.v1 import photo_pb2
-from nails.photo.codec import PhotoError, decode
+from nails.photo.codec import PhotoError, decode_photo
 from services.kit.client import call
-from services.kit.errors import from_item_error
+from services.kit.wire.errors import from_item_error
 
 _BATCH = 8
 
@@ -66,7 +66,7 @@ def _images(place: Path) -> dict[str, Path]:
         if path.stem in images:
             raise RequestError(f"{path}: {images[path.stem].name} has the same name")
         try:
-            decode(path.read_bytes(), max_side=64)
+            decode_photo(path.read_bytes(), max_side=64)
         except PhotoError as error:
             raise RequestError(f"{path}: {error.description} [{error.reason}]") from error
         images[path.stem] = path

@@ -20,8 +20,8 @@ from cli.evaluate.hand_models import Perception
 from evaluation.perception.hands import Cropping, HandsReport, Joints, Seen, count_photo, look, truth_of
 from evaluation.perception.labelled import LabelsError, list_entries
 from nails.perception.crop_rules import expand_square
-from nails.perception.overlay import draw
-from nails.photo.codec import PhotoError, PhotoLimits, decode, encode_jpeg
+from nails.perception.overlay import draw_overlay
+from nails.photo.codec import PhotoError, PhotoLimits, decode_photo, encode_jpeg
 
 LONG_SIDE = 1600
 """At which photos are searched, as CropService does."""
@@ -121,14 +121,14 @@ def _looked_at(data: Path, limit: int, perception: Perception) -> list[Card]:
 
 def _read(path: Path) -> Any:
     try:
-        return decode(path.read_bytes(), limits=PhotoLimits(), max_side=LONG_SIDE)
+        return decode_photo(path.read_bytes(), limits=PhotoLimits(), max_side=LONG_SIDE)
     except (OSError, PhotoError) as error:
         raise LabelsError(f"{path}: not a readable photo: {error}") from error
 
 
 def _card(name: str, image: Any, seen: Seen) -> Card:
     square = expand_square(seen.crop.box, (image.shape[1], image.shape[0]))
-    overlay = encode_jpeg(draw(image, seen.nails, seen.hands, seen.crop, square), quality=80)
+    overlay = encode_jpeg(draw_overlay(image, seen.nails, seen.hands, seen.crop, square), quality=80)
     return Card(
         name=name,
         overlay=base64.b64encode(overlay).decode(),

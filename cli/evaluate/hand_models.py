@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cli.evaluate.nail_model import nail_predictor
-from nails.perception.hands import Hand, HandReader, assemble_hands
+from nails.perception.hands import Hand, HandDecoder, assemble_hands
 from nails.perception.nail_decode import NailInstance
 from nails.photo.preprocess import hand_detect_input, hand_pose_input
 from services.kit.errors import FailedPrecondition
@@ -35,7 +35,7 @@ class Perception:
         self._detect = _Model(read_config(repository / HAND_DETECT), threads)
         self._pose = _Model(read_config(repository / HAND_POSE), threads)
         try:
-            self._reader = HandReader.of(self._detect.parameters)
+            self._decoder = HandDecoder.from_parameters(self._detect.parameters)
         except ValueError as error:
             raise FailedPrecondition(f"hand_detect: {error}", reason="MODEL_UNSUITABLE") from error
         self._max_hands = max_hands
@@ -48,7 +48,7 @@ class Perception:
         """The hands of a photo uint8 [H,W,3], best score first; no more than CropService looks at."""
         tensor, placed = hand_detect_input(image, self._detect.side)
         outputs = self._detect.run(tensor[None])
-        boxes, scores = self._reader.read(
+        boxes, scores = self._decoder.decode(
             outputs["boxes"][0], outputs["scores"][0], placed, (image.shape[1], image.shape[0])
         )
         return self._hands(image, boxes[: self._max_hands], scores[: self._max_hands])

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.perception.segmentation import Predictor
-from nails.perception.closer_look import both_looks, part_of
+from nails.perception.closer_look import cut_region, merge_looks
 from nails.perception.nail_decode import NailInstance
-from nails.perception.nail_reading import NailReader
+from nails.perception.nail_decoder import NailDecoder
 from nails.photo.preprocess import nail_seg_input
 from services.kit.errors import FailedPrecondition
 from services.kit.inference.config import read_config
@@ -26,7 +26,7 @@ def nail_predictor(repository: Path, *, min_score: float = 0.0, threads: int = 1
     """
     config = read_config(repository / NAIL_SEG)
     try:
-        reader = NailReader.of(config.metadata.parameters)
+        decoder = NailDecoder.from_parameters(config.metadata.parameters)
     except ValueError as error:
         raise FailedPrecondition(f"nail_seg: {error}", reason="MODEL_UNSUITABLE") from error
     image = config.metadata.inputs[0]
@@ -40,11 +40,11 @@ def nail_predictor(repository: Path, *, min_score: float = 0.0, threads: int = 1
         tensor, placed = nail_seg_input(photo, side)
         outputs = session.run(names, {image.name: tensor[None]})
         first = {name: output[0] for name, output in zip(names, outputs, strict=True)}
-        return reader.read(first, placed, (photo.shape[1], photo.shape[0]), min_score=min_score)
+        return decoder.decode(first, placed, (photo.shape[1], photo.shape[0]), min_score=min_score)
 
     def predict(photo: NDArray[np.uint8]) -> list[NailInstance]:
         nails = look(photo)
-        region = reader.look_again(nails, (photo.shape[1], photo.shape[0]))
-        return nails if region is None else both_looks(nails, look(part_of(photo, region)), region)
+        region = decoder.second_region(nails, (photo.shape[1], photo.shape[0]))
+        return nails if region is None else merge_looks(nails, look(cut_region(photo, region)), region)
 
     return predict

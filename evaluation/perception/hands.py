@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from evaluation.perception.labelled import Entry, LabelsError
 from nails.perception.boxes import box_iou
-from nails.perception.crop_rules import Crop, Rule, crop_nails
+from nails.perception.crop_rules import Crop, CropRule, choose_crop
 from nails.perception.hands import JOINTS, Hand
 from nails.perception.nail_decode import NailInstance
 
@@ -84,7 +84,7 @@ class Truth:
     areas: Floats
     owners: NDArray[np.intp]
     crop: Floats
-    rule: Rule
+    rule: CropRule
     target: int
 
     @property
@@ -214,7 +214,7 @@ class Seen:
 def look(perception: Perception, image: Image) -> Seen:
     """Nails and hands of a photo uint8 [H,W,3] and what the rules make of them, as CropService does."""
     nails, hands = perception.nails(image), perception.hands(image)
-    crop = crop_nails(
+    crop = choose_crop(
         np.array([nail.box for nail in nails], np.float64).reshape(-1, 4),
         np.array([nail.centroid for nail in nails], np.float64).reshape(-1, 2),
         np.array([nail.area for nail in nails], np.float64),
@@ -254,7 +254,7 @@ def _truth(record: Mapping[str, Any], name: str) -> Truth:
         areas=np.array([nail["area"] for nail in nails], np.float64),
         owners=np.array([nail["hand"] for nail in nails], np.intp),
         crop=np.array(record["crop"]["box"], np.float64),
-        rule=Rule(int(record["crop"]["rule"])),
+        rule=CropRule(int(record["crop"]["rule"])),
         target=int(record["crop"]["target_hand"]),
     )
 
@@ -312,7 +312,7 @@ def count_photo(report: HandsReport, truth: Truth, image: Image, perception: Per
             report.given_box.count(hand, posed)
             report.end_to_end.count(hand, seen.hands[pairs[index]] if index in pairs else None)
     joints = [hand.scored_joints for hand in seen.hands]
-    by_truth = crop_nails(truth.boxes, truth.centroids, truth.areas, joints, truth.size)
+    by_truth = choose_crop(truth.boxes, truth.centroids, truth.areas, joints, truth.size)
     report.true_nails.count(truth, by_truth, truth.owners)
     report.found_nails.count(truth, seen.crop, owners_of(seen.nails, truth))
     return seen

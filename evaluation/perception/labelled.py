@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.perception.nail_decode import NailInstance, instance_of
-from nails.photo.codec import PhotoError, PhotoLimits, decode
+from nails.perception.nail_decode import NailInstance, instance_from_mask
+from nails.photo.codec import PhotoError, PhotoLimits, decode_photo
 
 MASK_THRESHOLD = 127
 # A labelled part smaller than this share of the photo is a speck of the labelling, not a nail.
@@ -82,7 +82,7 @@ def list_entries(folder: Path) -> list[Entry]:
 def read_entry(entry: Entry) -> LabelledPhoto:
     """Reads a photo and its mask. Raises LabelsError where one is unreadable or their sizes differ."""
     try:
-        image = decode(entry.image.read_bytes(), limits=PhotoLimits())
+        image = decode_photo(entry.image.read_bytes(), limits=PhotoLimits())
     except (OSError, PhotoError) as error:
         raise LabelsError(f"{entry.image}: not a readable photo: {error}") from error
     # From bytes: OpenCV would print its own complaint about a file that is not there.
@@ -117,7 +117,7 @@ def labelled_nails(mask: Mask) -> list[LabelledNail]:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     parts = np.asarray(labels)
     return [
-        LabelledNail(instance_of(parts == label))
+        LabelledNail(instance_from_mask(parts == label))
         for label in range(1, count)
         if stats[label, cv2.CC_STAT_AREA] >= SPECK_SHARE * mask.size
     ]
@@ -133,7 +133,7 @@ def _listed_nails(
             continue
         look = record["attributes"]
         colour = "bare" if look.get("bare") == "true" else str(look["colour"])
-        nails.append(LabelledNail(instance_of(mask), colour))
+        nails.append(LabelledNail(instance_from_mask(mask), colour))
     return tuple(nails)
 
 

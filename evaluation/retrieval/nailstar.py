@@ -29,7 +29,7 @@ import numpy as np
 from evaluation.json_lines import file_of, object_of, scan_lines, text_of
 from evaluation.perception.labelled import LabelsError
 from nails.colour.cielab import srgb_to_lab
-from nails.colour.palette import PaletteError, validate
+from nails.colour.palette import PaletteError, validate_palette
 
 LISTING: Final = "nailstar.jsonl"
 SPLITS: Final = ("train", "val", "test")
@@ -182,7 +182,7 @@ def _palette(value: Any, where: str) -> tuple[Lab, ...]:
         raise NailStarError(f"{where}: palette: not a list of colours")
     labs = [_lab(colour, f"{where}: palette[{index}]") for index, colour in enumerate(value)]
     try:
-        return tuple(colour.lab for colour in validate(labs))
+        return tuple(colour.lab for colour in validate_palette(labs))
     except PaletteError as error:
         place = "palette" if error.index is None else f"palette[{error.index}]"
         raise NailStarError(f"{where}: {place}: {error}") from None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from nails.language.phrase_tokens import normal_form
-from nails.language.phrases import parse
+from nails.language.phrases import parse_request
 from nails.vocabulary import TERM_BY_NAME
 
 MAX_TAGS = 8
@@ -67,7 +67,7 @@ def words_of_tag(tag: str) -> str:
     if named := _WORDS_BY_NAME.get(tag.strip().lower()):
         return named
     whole = normal_form(tag).strip()
-    for phrase in parse(tag).phrases:
+    for phrase in parse_request(tag).phrases:
         if phrase.text == whole and phrase.kind in TAG_KINDS and phrase.name and not phrase.negated:
             return TERM_BY_NAME[phrase.kind][phrase.name].en[0]
     return tag

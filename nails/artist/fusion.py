@@ -20,19 +20,19 @@ FLOOR: Final = 1e-7
 and no modality can rule an artist out against everything that the other one says."""
 
 
-def normalised(table: NDArray[np.floating[Any]]) -> Table:
+def normalise(table: NDArray[np.floating[Any]]) -> Table:
     """Rows scaled to sum 1; rows of zeros stay zeros. f64 [..., A]."""
     sums = np.asarray(table, np.float64).sum(axis=-1, keepdims=True)
     return np.asarray(table / np.where(sums == 0, 1, sums), np.float64)
 
 
-def logarithms(table: NDArray[np.floating[Any]]) -> Table:
+def log_probabilities(table: NDArray[np.floating[Any]]) -> Table:
     """ln p, floored; rows of zeros (a missing modality) are as of equal probabilities. f64 [..., A]."""
     logs = np.log(np.maximum(np.asarray(table, np.float64), FLOOR))
-    return np.where(missing(table)[..., None], -math.log(table.shape[-1]), logs)
+    return np.where(is_missing(table)[..., None], -math.log(table.shape[-1]), logs)
 
 
-def missing(table: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+def is_missing(table: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
     """Which rows are zeros, bool [...]."""
     return np.asarray(~np.asarray(table).any(axis=-1), np.bool_)
 
@@ -44,21 +44,21 @@ def softmax(logits: NDArray[np.floating[Any]]) -> Table:
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float64)
 
 
-def tempered(table: NDArray[np.floating[Any]], temperature: float) -> Table:
+def temper(table: NDArray[np.floating[Any]], temperature: float) -> Table:
     """p^(1/T), rows normalised: T > 1 makes a model more modest. Rows of zeros stay zeros."""
     if temperature <= 0:
         raise ValueError("a temperature must be positive")
-    return np.where(missing(table)[..., None], 0.0, softmax(logarithms(table) / temperature))
+    return np.where(is_missing(table)[..., None], 0.0, softmax(log_probabilities(table) / temperature))
 
 
-def linear(image: NDArray[np.floating[Any]], text: NDArray[np.floating[Any]], weight: float) -> Table:
+def linear_pool(image: NDArray[np.floating[Any]], text: NDArray[np.floating[Any]], weight: float) -> Table:
     """weight · image + (1 - weight) · text, rows normalised; weight in (0, 1) (paper A: .5).
 
     Where both prefer artist k, so does their mean, whatever the weight.
     """
     if not 0 < weight < 1:
         raise ValueError("weight must be between 0 and 1")
-    return normalised(weight * np.asarray(image, np.float64) + (1 - weight) * np.asarray(text, np.float64))
+    return normalise(weight * np.asarray(image, np.float64) + (1 - weight) * np.asarray(text, np.float64))
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,13 @@ class Pool:
 
     def __call__(self, image: NDArray[np.floating[Any]], text: NDArray[np.floating[Any]]) -> Table:
         """The pool of two tables [..., A]. Where both prefer artist k, so does the pool."""
-        pooled = softmax(self.image_power * logarithms(image) + self.text_power * logarithms(text))
-        no_image, no_text = missing(image)[..., None], missing(text)[..., None]
+        pooled = softmax(
+            self.image_power * log_probabilities(image) + self.text_power * log_probabilities(text)
+        )
+        no_image, no_text = is_missing(image)[..., None], is_missing(text)[..., None]
         alone = np.where(
             no_image,
-            tempered(text, self.text_temperature),
-            tempered(image, self.image_temperature),
+            temper(text, self.text_temperature),
+            temper(image, self.image_temperature),
         )
         return np.where(no_image | no_text, alone, pooled)

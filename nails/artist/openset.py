@@ -1,19 +1,19 @@
-"""One distribution over trained artists, enrolled artists and the unknown.
+"""One distribution over trained artists, few-shot (enrolled) artists and the unknown class.
 
-The models give probabilities p over the artists that they were trained on. Whoever else made the work shows
-by three signs: nobody among them is likely, the photo is far from all of their photos, and the words from all
-of their words. With n_i, n_t the largest cosine of the photo's and the words' vector with a trained artist's
-prototype (the direction of the mean of their works' vectors), and p1 the largest probability,
+The models give probabilities p over the artists that they were trained on. Three features tell that somebody
+else made a work: no trained artist is likely, the photo is far from all of their photos, and the text from
+all of their texts. With n_i, n_t the largest cosine of the photo's and the text's vector with a trained
+artist's prototype (the direction of the mean of their works' vectors), and p1 the largest probability,
 
-    U   = b0 - b1 ln(p1 / (1 - p1)) - b2 n_i - b3 n_t                       the odds of a stranger: exp(U)
-    E_k = a0 + a1 U + a2 (c_ik - n_i) + a3 (c_tk - n_t)                     of enrolled artist k
+    U   = b0 - b1 ln(p1 / (1 - p1)) - b2 n_i - b3 n_t                    odds of the unknown class: exp(U)
+    E_k = a0 + a1 U + a2 (c_ik - n_i) + a3 (c_tk - n_t)                    odds of enrolled artist k: exp(E_k)
 
 with c_ik, c_tk the cosines with the prototypes of k: an enrolled artist is weighed by how much nearer they
 are than the nearest trained one. Trained artists share the weight 1 as p says; everything is divided by
 1 + sum exp(E_k) + exp(U). Without enrolled artists the unknown has the probability sigmoid(U).
 
-The numbers differ with what is known of a work: a photo, words, or both; they are fitted on works of artists
-whom the models never saw (training/artist/openset.py). Pure arithmetic; no term reads another work.
+The coefficients depend on the mode, on whether a work has a photo, text, or both; they are fitted on works of
+artists whom the models never saw (training/artist/openset.py). Pure arithmetic; no term reads another work.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from nails.artist.text_vectors import SparseRows, SparseVector
 Probabilities = NDArray[np.float64]
 IMAGE, TEXT, BOTH = "image", "text", "both"
 MODES: Final = (IMAGE, TEXT, BOTH)
-_MOST = 60.0  # exp of more tells nothing new
+_MAX_LOGIT = 60.0  # exp of more changes no probability
 _FLOOR = 1e-12
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """b0 .. b3 and a0 .. a3 of the module's formulas; b1, b2, b3, a2 and a3 are not negative."""
+class Coefficients:
+    """unknown: b0 .. b3, enrolled: a0 .. a3 of the module's formulas; b1, b2, b3, a2 and a3 are >= 0."""
 
     unknown: tuple[float, float, float, float]
     enrolled: tuple[float, float, float, float]
@@ -47,23 +47,23 @@ class Numbers:
             if len(numbers) != 4 or not all(math.isfinite(number) for number in numbers):
                 raise ValueError("must be four finite numbers")
         if min(self.unknown[1:]) < 0 or min(self.enrolled[2:]) < 0:
-            raise ValueError("likeness to a known artist must not speak against them")
+            raise ValueError("similarity to an artist must not make them less probable")
 
 
 @dataclass(frozen=True)
 class OpenSet:
-    """The numbers of every mode."""
+    """The coefficients of every mode."""
 
-    modes: Mapping[str, Numbers] = field(default_factory=dict)
+    modes: Mapping[str, Coefficients] = field(default_factory=dict)
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, str]) -> OpenSet:
         """Reads `unknown_MODE` and `enrolled_MODE`, four numbers each. Raises ValueError that names the key.
 
-        Where no mode is given, the older `unknown_bias` and `unknown_slope` stand for all, and nobody can be
-        enrolled.
+        Where no mode is given, the older `unknown_bias` and `unknown_slope` serve all modes, and no artist
+        can be enrolled.
         """
-        given = {mode: _numbers(parameters, mode) for mode in MODES if f"unknown_{mode}" in parameters}
+        given = {mode: _coefficients(parameters, mode) for mode in MODES if f"unknown_{mode}" in parameters}
         if given and set(given) != set(MODES):
             raise ValueError(f"unknown_{(set(MODES) - set(given)).pop()}: missing")
         if not given:
@@ -73,7 +73,7 @@ class OpenSet:
             )
             if slope < 0:
                 raise ValueError("unknown_slope: must not be negative")
-            given = dict.fromkeys(MODES, Numbers((bias, slope, 0.0, 0.0), (-_MOST, 0.0, 0.0, 0.0)))
+            given = dict.fromkeys(MODES, Coefficients((bias, slope, 0.0, 0.0), (-_MAX_LOGIT, 0.0, 0.0, 0.0)))
         return cls(given)
 
     def to_parameters(self) -> dict[str, str]:
@@ -113,7 +113,7 @@ class Prototypes:
 
 
 @dataclass(frozen=True)
-class Nearness:
+class PrototypeCosines:
     """Cosines of one work with prototypes of trained and of enrolled artists, NaN where an artist has no such
     prototype; None where the work has no such part.
     """
@@ -123,9 +123,9 @@ class Nearness:
     enrolled_image: NDArray[np.float64] | None = None
     enrolled_text: NDArray[np.float64] | None = None
 
-    def of(self, mode: str) -> Nearness:
-        """What of it a mode may look at."""
-        return Nearness(
+    def restrict(self, mode: str) -> PrototypeCosines:
+        """Without the cosines of a modality that the mode has not."""
+        return PrototypeCosines(
             self.trained_image if mode != TEXT else None,
             self.trained_text if mode != IMAGE else None,
             self.enrolled_image if mode != TEXT else None,
@@ -134,7 +134,7 @@ class Nearness:
 
 
 @dataclass(frozen=True)
-class Joint:
+class JointDistribution:
     """trained [A], enrolled [E] and unknown sum to 1."""
 
     trained: Probabilities
@@ -142,29 +142,29 @@ class Joint:
     unknown: float
 
 
-def unknown_logit(best: float, near_image: float, near_text: float, numbers: Numbers) -> float:
+def unknown_logit(best: float, near_image: float, near_text: float, coefficients: Coefficients) -> float:
     """U. best: the largest probability of a trained artist; near_*: the largest cosines, 0 where absent."""
     best = min(max(best, _FLOOR), 1.0 - _FLOOR)
-    b0, b1, b2, b3 = numbers.unknown
+    b0, b1, b2, b3 = coefficients.unknown
     return b0 - b1 * math.log(best / (1.0 - best)) - b2 * near_image - b3 * near_text
 
 
-def joint(fused: Probabilities, nearness: Nearness, openset: OpenSet, mode: str) -> Joint:
+def joint_distribution(
+    fused: Probabilities, cosines: PrototypeCosines, openset: OpenSet, mode: str
+) -> JointDistribution:
     """The distribution of one work. fused: [A] of the trained artists, sums to 1.
 
-    An enrolled artist whose works have no words (no photos) is weighed by the numbers of the other modality,
-    and has no weight where there is none to compare.
+    An enrolled artist whose works have no text (no photos) is weighed by the coefficients of the other
+    modality, and has no weight where neither can be compared.
     """
-    nearness, numbers = nearness.of(mode), openset.modes[mode]
-    near_image = _largest(nearness.trained_image)
-    near_text = _largest(nearness.trained_text)
-    unknown = unknown_logit(float(fused.max()), near_image, near_text, numbers)
-    count = next(
-        (len(one) for one in (nearness.enrolled_image, nearness.enrolled_text) if one is not None), 0
-    )
+    cosines, coefficients = cosines.restrict(mode), openset.modes[mode]
+    near_image = _largest(cosines.trained_image)
+    near_text = _largest(cosines.trained_text)
+    unknown = unknown_logit(float(fused.max()), near_image, near_text, coefficients)
+    count = next((len(one) for one in (cosines.enrolled_image, cosines.enrolled_text) if one is not None), 0)
     absent = np.full(count, np.nan)
-    image = (absent if nearness.enrolled_image is None else nearness.enrolled_image) - near_image
-    text = (absent if nearness.enrolled_text is None else nearness.enrolled_text) - near_text
+    image = (absent if cosines.enrolled_image is None else cosines.enrolled_image) - near_image
+    text = (absent if cosines.enrolled_text is None else cosines.enrolled_text) - near_text
 
     def weighed(by: str) -> Probabilities:
         a0, a1, a2, a3 = openset.modes[by].enrolled
@@ -173,23 +173,25 @@ def joint(fused: Probabilities, nearness: Nearness, openset: OpenSet, mode: str)
     logits = np.select(
         [~np.isnan(image) & ~np.isnan(text), ~np.isnan(image), ~np.isnan(text)],
         [weighed(mode), weighed(IMAGE), weighed(TEXT)],
-        -_MOST,
+        -_MAX_LOGIT,
     )
-    weights = np.exp(np.clip(np.concatenate([logits, [unknown]]), -_MOST, _MOST))
+    weights = np.exp(np.clip(np.concatenate([logits, [unknown]]), -_MAX_LOGIT, _MAX_LOGIT))
     total = 1.0 + float(weights.sum())
-    return Joint(trained=fused / total, enrolled=weights[:-1] / total, unknown=float(weights[-1]) / total)
+    return JointDistribution(
+        trained=fused / total, enrolled=weights[:-1] / total, unknown=float(weights[-1]) / total
+    )
 
 
 def _largest(cosines: NDArray[np.float64] | None) -> float:
-    known = np.zeros(0) if cosines is None else cosines[~np.isnan(cosines)]
-    return float(known.max()) if len(known) else 0.0
+    present = np.zeros(0) if cosines is None else cosines[~np.isnan(cosines)]
+    return float(present.max()) if len(present) else 0.0
 
 
-def _numbers(parameters: Mapping[str, str], mode: str) -> Numbers:
+def _coefficients(parameters: Mapping[str, str], mode: str) -> Coefficients:
     b0, b1, b2, b3 = _floats(parameters, f"unknown_{mode}", 4, 0.0)
     a0, a1, a2, a3 = _floats(parameters, f"enrolled_{mode}", 4, 0.0)
     try:
-        return Numbers((b0, b1, b2, b3), (a0, a1, a2, a3))
+        return Coefficients((b0, b1, b2, b3), (a0, a1, a2, a3))
     except ValueError as error:
         raise ValueError(f"unknown_{mode}, enrolled_{mode}: {error}") from None
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.artist.fusion import FLOOR, Pool, Table, logarithms, missing, softmax, tempered
+from nails.artist.fusion import FLOOR, Pool, Table, is_missing, log_probabilities, softmax, temper
 
 TOP: Final = 5
 FEATURES: Final = (
@@ -94,12 +94,12 @@ class Evidence:
         )
 
 
-def candidates(evidence: Evidence, top: int = TOP) -> NDArray[np.int64]:
+def select_candidates(evidence: Evidence, top: int = TOP) -> NDArray[np.int64]:
     """Places of the candidates, each once, int [N, 2·top]; -1 where there are fewer."""
     both = []
     for table in (evidence.image, evidence.text):
         first = _first(table, top)
-        first[missing(table)] = -1
+        first[is_missing(table)] = -1
         both.append(first)
     found = np.concatenate(both, axis=1)
     width = both[0].shape[1]
@@ -108,7 +108,7 @@ def candidates(evidence: Evidence, top: int = TOP) -> NDArray[np.int64]:
     return found
 
 
-def features(evidence: Evidence, places: NDArray[np.int64], pool: Pool) -> NDArray[np.float64]:
+def compute_features(evidence: Evidence, places: NDArray[np.int64], pool: Pool) -> NDArray[np.float64]:
     """FEATURES of the candidates at `places` [N,C], f64 [N,C,F]; 0 where a place is -1.
 
     pool: whose temperatures bring both modalities to one scale.
@@ -127,7 +127,7 @@ def features(evidence: Evidence, places: NDArray[np.int64], pool: Pool) -> NDArr
         image.logs,
         text.logs,
         np.log((np.exp(image.logs) + np.exp(text.logs)) / 2),
-        logarithms(pool(evidence.image, evidence.text))[rows, columns],
+        log_probabilities(pool(evidence.image, evidence.text))[rows, columns],
         np.log(image.ranks),
         np.log(text.ranks),
         image.ranks == 1,
@@ -170,9 +170,9 @@ class _Modality:
 def _modality(
     table: NDArray[np.floating[Any]], temperature: float, rows: NDArray[np.int64], columns: NDArray[np.int64]
 ) -> _Modality:
-    absent = missing(table)
-    sharp = tempered(table, temperature)
-    logs = logarithms(sharp)
+    absent = is_missing(table)
+    sharp = temper(table, temperature)
+    logs = log_probabilities(sharp)
     own = logs[rows, columns]
     top = -np.partition(-logs, min(1, logs.shape[1] - 1), axis=1)[:, :2]
     best_other = np.where(own == top[:, :1], top[:, -1:], top[:, :1])
@@ -225,9 +225,9 @@ class Ranker:
 
     def __call__(self, evidence: Evidence) -> Table:
         """Probabilities f64 [N,A]; rows of zeros where both modalities are missing."""
-        places = candidates(evidence)
+        places = select_candidates(evidence)
         vector = np.array([self.weights.get(name, 0.0) for name in FEATURES])
-        return self.spread(evidence, places, features(evidence, places, self.pool) @ vector)
+        return self.spread(evidence, places, compute_features(evidence, places, self.pool) @ vector)
 
     def spread(self, evidence: Evidence, places: NDArray[np.int64], scores: Table) -> Table:
         """Probabilities f64 [N,A] from scores [N,C] of the candidates at `places`."""
@@ -241,7 +241,7 @@ class Ranker:
         rows = np.arange(len(places))[:, None]
         columns = np.where(known, places, 0)
         shares = softmax(np.where(known, scores[answered], -np.inf))
-        reach = self.reach(reached(pooled, places))[:, None]
+        reach = self.reach(candidate_mass(pooled, places))[:, None]
         rest = pooled.copy()
         rest[np.broadcast_to(rows, places.shape)[known], places[known]] = 0.0
         left = rest.sum(axis=1, keepdims=True)
@@ -257,7 +257,7 @@ class Ranker:
         return 1 / (1 + np.exp(-np.clip(self.reach_bias + self.reach_slope * logit(mass), -60, 60)))
 
 
-def reached(pooled: Table, places: NDArray[np.int64]) -> Table:
+def candidate_mass(pooled: Table, places: NDArray[np.int64]) -> Table:
     """The mass of the candidates at `places` [N,C] in a table [N,A], f64 [N]."""
     columns = np.where(places >= 0, places, 0)
     mass = np.where(places >= 0, np.take_along_axis(pooled, columns, axis=1), 0.0)

@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.language.words import words
+from nails.language.words import split_words
 
 BUCKETS = 1 << 17
 MAX_TERMS = 512
@@ -43,27 +43,27 @@ class SparseVector:
 EMPTY = SparseVector(np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 
-def terms(text: str) -> Counter[int]:
+def count_terms(text: str) -> Counter[int]:
     """How often each bucket occurs in a text."""
-    found = words(text)
+    found = split_words(text)
     counts = Counter(_bucket(word) for word in found)
     counts.update(_bucket(f"{first} {second}") for first, second in pairwise(found))
     return counts
 
 
-def rarities(texts: Iterable[str]) -> NDArray[np.float16]:
+def compute_rarities(texts: Iterable[str]) -> NDArray[np.float16]:
     """f16 [BUCKETS]: 1 + ln((1 + N) / (1 + n)) for a bucket that n of N texts have."""
     texts_with = np.zeros(BUCKETS, np.int64)
     number = 0
     for text in texts:
         number += 1
-        texts_with[list(terms(text))] += 1
+        texts_with[list(count_terms(text))] += 1
     return np.asarray(1.0 + np.log((1.0 + number) / (1.0 + texts_with)), np.float16)
 
 
-def vector(text: str, rarity: NDArray[np.floating]) -> SparseVector:
+def vectorise(text: str, rarity: NDArray[np.floating]) -> SparseVector:
     """The vector of a text; EMPTY for one without words. rarity: [BUCKETS]."""
-    counts = terms(text)
+    counts = count_terms(text)
     if not counts:
         return EMPTY
     indices = np.fromiter(counts, np.int32, len(counts))
@@ -85,7 +85,7 @@ def compact(indices: NDArray[np.integer], values: NDArray[np.floating]) -> Spars
     return SparseVector(indices[order].astype(np.int32), (values[order] / length).astype(np.float32))
 
 
-def mean(vectors: Iterable[SparseVector]) -> SparseVector:
+def mean_direction(vectors: Iterable[SparseVector]) -> SparseVector:
     """The direction of the mean of some vectors, its weightiest terms; EMPTY for none."""
     given = [one for one in vectors if one]
     if not given:
@@ -106,7 +106,7 @@ class SparseRows:
     values: NDArray[np.float32]
 
     @classmethod
-    def of(cls, rows: Iterable[SparseVector]) -> SparseRows:
+    def stack(cls, rows: Iterable[SparseVector]) -> SparseRows:
         """The rows, in their order."""
         given = list(rows)
         starts = np.concatenate([[0], np.cumsum([len(one.indices) for one in given])]).astype(np.int64)

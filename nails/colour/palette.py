@@ -81,7 +81,7 @@ def likeness(difference: float) -> float:
     return 1.0 / (1.0 + (difference / HALF_LIKENESS) ** 2)
 
 
-def difference_of(similarity: float) -> float:
+def equivalent_difference(similarity: float) -> float:
     """The inverse of `likeness`: the difference that counts `similarity`, in (0, 1]."""
     return HALF_LIKENESS * math.sqrt(max(0.0, 1.0 / max(similarity, 1e-9) - 1.0))
 
@@ -91,7 +91,9 @@ def nearest_name(lab: Sequence[float]) -> str:
     return _NAMED[int(ciede2000(np.asarray(lab, np.float64), _NAMED_LAB).argmin())].name
 
 
-def validate(labs: Sequence[Sequence[float]], weights: Sequence[float] | None = None) -> list[PaletteColour]:
+def validate_palette(
+    labs: Sequence[Sequence[float]], weights: Sequence[float] | None = None
+) -> list[PaletteColour]:
     """A caller's palette, checked and with weights that sum to 1; [] for no colours.
 
     A weight of 0 means "not said": if all are 0 (or `weights` is None) the colours share equally, otherwise
@@ -131,10 +133,10 @@ def extract_palette(
     highlights are left out; every nail counts equally, so that a near thumb does not outvote four fingers.
     Deterministic.
     """
-    return palette_of_nails(_windows(image, masks), max_colours)
+    return extract_nail_palette(_windows(image, masks), max_colours)
 
 
-def palette_of_nails(nails: Sequence[NailPixels], max_colours: int = 5) -> list[PaletteColour]:
+def extract_nail_palette(nails: Sequence[NailPixels], max_colours: int = 5) -> list[PaletteColour]:
     """The same for nails cut out already: of each the window of the photo [h,w,3] and its mask bool [h,w]."""
     pixels, weights = _nail_pixels(nails)
     if not len(pixels):
@@ -172,7 +174,7 @@ def match_colours(
         np.array([one.lab for one in design]),
         np.array([one.weight for one in design]),
     )
-    columns, counted = assigned(difference, weights)
+    columns, counted = assign_colours(difference, weights)
     return list(zip(columns, counted.tolist(), strict=True))
 
 
@@ -193,7 +195,7 @@ def effective_differences(
     return np.asarray(found, np.float64)
 
 
-def assigned(
+def assign_colours(
     difference: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> tuple[list[int], NDArray[np.float64]]:
     """Which shown colour answers each asked one, and the difference that counts for it: [A] each.
@@ -219,14 +221,14 @@ def palette_similarity(request: Sequence[PaletteColour], design: Sequence[Palett
     """
     pairs = match_colours(request, design)
     if not pairs:
-        return PaletteMatch(0.0, difference_of(0.0))
+        return PaletteMatch(0.0, equivalent_difference(0.0))
     total = sum(colour.weight for colour in request) or 1.0
     similarity = sum(
         colour.weight / total * likeness(difference)
         for colour, (_, difference) in zip(request, pairs, strict=True)
     )
     similarity = min(1.0, similarity)
-    return PaletteMatch(similarity, difference_of(similarity))
+    return PaletteMatch(similarity, equivalent_difference(similarity))
 
 
 def _windows(image: NDArray[np.uint8], masks: Sequence[NDArray[np.bool_]]) -> list[NailPixels]:

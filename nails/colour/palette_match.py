@@ -12,7 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.colour.palette import HALF_LIKENESS, PaletteColour, assigned, difference_of, effective_differences
+from nails.colour.palette import (
+    HALF_LIKENESS,
+    PaletteColour,
+    assign_colours,
+    effective_differences,
+    equivalent_difference,
+)
 
 ShownColour = tuple[Sequence[float], float]
 """A colour of a design: CIELAB (L, a, b) and its share in (0, 1]."""
@@ -26,7 +32,7 @@ def palette_differences(
     Huge for a design without colours, and for a request without any.
     """
     if not request:
-        return np.full(len(designs), difference_of(0.0))
+        return np.full(len(designs), equivalent_difference(0.0))
     weights = np.array([colour.weight for colour in request], np.float64)
     likeness = 1.0 / (1.0 + (colour_differences(request, designs) / HALF_LIKENESS) ** 2)
     similarity = np.clip(likeness @ (weights / (weights.sum() or 1.0)), 1e-9, 1.0)
@@ -59,6 +65,6 @@ def colour_differences(
     chosen = difference.min(axis=2)
     wanted = np.sort(difference.argmin(axis=2), axis=1)
     for row in np.flatnonzero((wanted[:, 1:] == wanted[:, :-1]).any(axis=1)).tolist():
-        chosen[row] = assigned(difference[row][:, there[row]], weights)[1]
+        chosen[row] = assign_colours(difference[row][:, there[row]], weights)[1]
     found[filled] = chosen
     return found

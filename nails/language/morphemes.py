@@ -19,7 +19,7 @@ VERSION = "unidic-lite-1"
 _LOCK = threading.Lock()  # a tagger is not safe in two threads at once
 
 
-def morphemes(text: str) -> list[str]:
+def split_morphemes(text: str) -> list[str]:
     """The words of a text in its order, normalised as nails.language.words does, without signs; [] for none.
 
     Raises ModuleNotFoundError where fugashi or unidic-lite is not installed.

@@ -128,7 +128,7 @@ def _folded(text: str) -> str:
     return "".join(low if len(low := char.lower()) == 1 else char for char in normal).replace("’", "'")
 
 
-def tokens(text: str) -> list[Token]:
+def tokenize(text: str) -> list[Token]:
     """The tokens of a request in its order. Deterministic; never fails."""
     shown = normal_form(text)
     folded = _folded(text)

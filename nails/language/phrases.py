@@ -19,7 +19,7 @@ import numpy as np
 from nails.colour.cielab import lab_to_srgb, srgb_to_lab
 from nails.language.noun_phrase import Group
 from nails.language.phrase_groups import group_tokens
-from nails.language.phrase_tokens import MAX_CHARACTERS, Token, tokens
+from nails.language.phrase_tokens import MAX_CHARACTERS, Token, tokenize
 from nails.language.phrase_words import Role
 from nails.vocabulary import COLOUR_BY_NAME, TERM_BY_NAME, Colour
 
@@ -61,7 +61,7 @@ class Phrase:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ParsedRequest:
     """What was read out of a request.
 
     phrases: in the order of the text. mdd: whole to parts, at least one string for any text with a character
@@ -75,10 +75,10 @@ class Reading:
     colours: list[Colour]
 
 
-def parse(text: str) -> Reading:
+def parse_request(text: str) -> ParsedRequest:
     """Read a request. Only the first 10,000 characters count; never fails, whatever the text."""
     text = text[:MAX_CHARACTERS]
-    found = tokens(text)
+    found = tokenize(text)
     if not _familiar(found, text):
         # Half a sentence in another language is not taken apart: only what the lexicon knows is kept.
         found = [token for token in found if token.role is not Role.OTHER]
@@ -89,7 +89,7 @@ def parse(text: str) -> Reading:
     whole = " ".join(text.split())[:_MAX_WHOLE]
     if whole and (not mdd or not _familiar(found, text)):
         mdd = [whole, *mdd]
-    return Reading(_phrases(groups)[:MAX_PHRASES], mdd[:MAX_MDD], nnp, _colours(wished)[:MAX_COLOURS])
+    return ParsedRequest(_phrases(groups)[:MAX_PHRASES], mdd[:MAX_MDD], nnp, _colours(wished)[:MAX_COLOURS])
 
 
 def _familiar(found: Sequence[Token], text: str) -> bool:

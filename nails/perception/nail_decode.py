@@ -52,7 +52,7 @@ class NailInstance:
         return full
 
 
-def instance_of(
+def instance_from_mask(
     mask: NDArray[np.bool_], score: float = 1.0, offset: tuple[int, int] = (0, 0)
 ) -> NailInstance:
     """The instance of a mask bool [h,w] whose top left is at `offset`. Raises ValueError when it is empty."""
@@ -248,7 +248,7 @@ class _Grid:
             borderMode=cv2.BORDER_REPLICATE,
         )
         mask = np.asarray(drawn) > 0
-        return instance_of(mask, score, (x0, y0)) if mask.any() else None
+        return instance_from_mask(mask, score, (x0, y0)) if mask.any() else None
 
 
 def _label_nails(inside: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:

@@ -32,7 +32,7 @@ _MAX_SIDE = 1280
 _MIN_SIDE = 480
 
 
-def draw(
+def draw_overlay(
     image: Image8,
     nails: Sequence[NailInstance],
     hands: Sequence[Hand] = (),

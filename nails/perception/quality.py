@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nails.perception.nail_decode import NailInstance
 
 
-class Flag(IntEnum):
+class QualityFlag(IntEnum):
     """What is wrong; the numbers are those of lunula.crop.v1.QualityFlag."""
 
     NO_NAILS = 1
@@ -34,28 +34,28 @@ _CUT_SHARE = 0.3
 _SHARP = 18.0
 
 
-def flags(image: NDArray[np.uint8], nails: Sequence[NailInstance]) -> list[Flag]:
+def find_quality_flags(image: NDArray[np.uint8], nails: Sequence[NailInstance]) -> list[QualityFlag]:
     """Warnings for an upright RGB photo [H,W,3] and the nails found in it, in the order of `Flag`.
 
     Brightness is the median of the whole photo (black or white nails are a choice, not a fault); blur is
     judged around the nails where there are any, since a soft background is a style.
     """
-    found: list[Flag] = []
+    found: list[QualityFlag] = []
     if not nails:
-        found.append(Flag.NO_NAILS)
+        found.append(QualityFlag.NO_NAILS)
     grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
     levels = _Levels(grey)
     if _sharpness(_around(grey, nails)) < _SHARP:
-        found.append(Flag.BLURRED)
+        found.append(QualityFlag.BLURRED)
     largest = max((np.sqrt(nail.area) for nail in nails), default=np.inf)
     if min(grey.shape) < _MIN_PHOTO_SIDE or largest < _MIN_NAIL_SIDE:
-        found.append(Flag.TOO_SMALL)
+        found.append(QualityFlag.TOO_SMALL)
     if levels.at(0.5) < _DARK_LEVEL and levels.at(0.95) < 3 * _DARK_LEVEL:
-        found.append(Flag.TOO_DARK)
+        found.append(QualityFlag.TOO_DARK)
     if levels.at(0.5) > _BRIGHT_LEVEL and levels.at(0.05) > _BRIGHT_LEVEL - 60:
-        found.append(Flag.TOO_BRIGHT)
+        found.append(QualityFlag.TOO_BRIGHT)
     if any(_is_cut(nail, (image.shape[1], image.shape[0])) for nail in nails):
-        found.append(Flag.NAIL_CUT)
+        found.append(QualityFlag.NAIL_CUT)
     return found
 
 

@@ -22,7 +22,15 @@ from PIL import Image
 
 from nails.photo.header import PhotoError, PhotoHeader, PhotoLimits, png_chunks, read_header
 
-__all__ = ["PhotoError", "PhotoHeader", "PhotoLimits", "decode", "encode_jpeg", "encode_png", "read_header"]
+__all__ = [
+    "PhotoError",
+    "PhotoHeader",
+    "PhotoLimits",
+    "decode_photo",
+    "encode_jpeg",
+    "encode_png",
+    "read_header",
+]
 
 # Only these reach the decoder; text, profiles and private chunks do not.
 _PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
@@ -36,7 +44,7 @@ _PNG_SETTINGS = (
 _FAST_SCALES = (8, 4, 2)  # libjpeg-turbo has vector code for 1/8, 1/4, 1/2 and full size, for no other
 
 
-def decode(
+def decode_photo(
     data: bytes,
     *,
     max_side: int | None = None,

@@ -1,7 +1,6 @@
-"""ClassifyService: says whose work a design is, from its photo, its words, or both.
+"""ClassifyService: names the artist of a design from its photo, its text, or both (paper A).
 
-`reading` asks the models about one work, `text_model` is the one of the words, `calibration` and `identify`
-make probabilities and candidates of it (paper A). `enrol`, `enrolment` and `records` add artists without
-training, measured against `references`; `listing` lists them. `evidence` and `label_evidence` are for people
-to look at. `validate` checks, `messages` and `servicer` translate.
+`features/` runs the models on one work, `enrolment/` keeps few-shot artists, `identify/` turns features into
+calibrated candidates and the evidence for them. `servicer` answers the calls, `messages` translates between
+protobuf and plain objects, `validation` checks what callers send, `build` puts the service together.
 """

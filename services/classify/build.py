@@ -7,26 +7,23 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
-from lunula.classify.v1 import classify_service_pb2 as pb
-from lunula.classify.v1 import classify_service_pb2_grpc as pb_grpc
-from services.classify.calibration import Calibration
-from services.classify.enrolment import Enrolment
-from services.classify.identify import Identifier, read_labels
-from services.classify.label_evidence import LabelTable
-from services.classify.reading import ARTIST_IMAGE, ARTIST_TEXT, WorkReader
-from services.classify.references import References, read_references
+from services.classify.enrolment.store import EnrolmentStore
+from services.classify.features.extractor import ARTIST_IMAGE, ARTIST_TEXT, FeatureExtractor
+from services.classify.features.references import References, read_references
+from services.classify.features.text_model import FastTextModel, TextModel
+from services.classify.identify.calibration import Calibration
+from services.classify.identify.identifier import Identifier, read_labels
+from services.classify.identify.label_evidence import LabelTable
 from services.classify.servicer import ClassifyParts, ClassifyServicer
 from services.classify.settings import ClassifySettings
-from services.classify.text_model import FastTextModel, TextModel
 from services.intake.model_io import image_side
 from services.intake.photos import PhotoIntake
-from services.kit.concurrency.lazy import Late
+from services.kit.concurrency.lazy import Lazy
 from services.kit.errors import FailedPrecondition
 from services.kit.inference import InferenceBackend, ModelMetadata, build_backend, model_versions
 from services.kit.models import ModelVersion
 from services.kit.server import Service
 
-NAME = pb.DESCRIPTOR.services_by_name["ClassifyService"].full_name
 MODELS = (ARTIST_IMAGE,)
 
 
@@ -62,35 +59,29 @@ async def serve_on(
     references: References | None = None,
     label_table: LabelTable | None = None,
 ) -> AsyncIterator[Sequence[Service]]:
-    """ClassifyService on `backend`, which stays the caller's. references: None takes no new artists."""
+    """ClassifyService on `backend`, which the caller closes. references: None: no artist can be enrolled."""
     intake = PhotoIntake.from_settings(settings)
     try:
-        enrolment = Enrolment(settings.enrolled, most=settings.max_enrolled, threads=intake.threads)
+        enrolment = EnrolmentStore(settings.enrolled, most=settings.max_enrolled, threads=intake.threads)
 
         async def parts() -> ClassifyParts:
             image = await backend.metadata(ARTIST_IMAGE)
-            made = _parts(backend, intake, image, labels, text_model, references, label_table)
-            text_version = ModelVersion(ARTIST_TEXT, "1", text_model.fingerprint)
-            return ClassifyParts(*made, models=(*await model_versions(backend, MODELS), text_version))
+            models = await model_versions(backend, MODELS)
+            models.append(ModelVersion(ARTIST_TEXT, "1", text_model.fingerprint))
+            return _parts(backend, intake, image, labels, text_model, references, label_table, models)
 
-        late = Late(backend, MODELS, parts)
+        lazy_parts = Lazy(backend, MODELS, parts)
 
         async def ready() -> bool:
-            alive = await late.ready()
-            enrolment.gallery((await late.get()).space)  # artists of other models: never ready, and why
+            alive = await lazy_parts.ready()
+            enrolment.gallery((await lazy_parts.get()).space)  # artists of other models: never ready, and why
             return alive
 
         servicer = ClassifyServicer(
-            late, enrolment, threads=intake.threads, works_per_call=settings.photos_per_call
+            lazy_parts, enrolment, threads=intake.threads, works_per_call=settings.photos_per_call
         )
         try:
-            yield [
-                Service(
-                    NAME,
-                    lambda server: pb_grpc.add_ClassifyServiceServicer_to_server(servicer, server),
-                    ready,
-                )
-            ]
+            yield [servicer.service(ready)]
         finally:
             enrolment.close()
     finally:
@@ -105,7 +96,8 @@ def _parts(
     text_model: TextModel,
     references: References | None,
     label_table: LabelTable | None,
-) -> tuple[WorkReader, Identifier, References | None, str, int]:
+    models: Sequence[ModelVersion],
+) -> ClassifyParts:
     """Checks that the models belong together. Raises FailedPrecondition MODEL_UNSUITABLE."""
     outputs = {output.name: output.shape for output in image.outputs}
     if outputs.get("logits") not in ((len(labels),), (None,)):
@@ -133,7 +125,7 @@ def _parts(
         calibration = Calibration.from_parameters(image.parameters)
     except ValueError as error:
         raise FailedPrecondition(f"artist_image: {error}", reason="MODEL_UNSUITABLE") from error
-    reader = WorkReader(
+    extractor = FeatureExtractor(
         backend=backend,
         intake=intake,
         side=image_side(image),
@@ -148,4 +140,11 @@ def _parts(
         references=references,
         label_table=label_table,
     )
-    return reader, identifier, references, references.space if references is not None else "", dim
+    return ClassifyParts(
+        extractor,
+        identifier,
+        references,
+        space=references.space if references is not None else "",
+        dim=dim,
+        models=tuple(models),
+    )

@@ -1,14 +1,15 @@
-"""Messages of ClassifyService to domain objects and back."""
+"""Messages of ClassifyService to plain objects and back."""
 
 from __future__ import annotations
 
 from lunula.classify.v1 import classify_service_pb2 as pb
-from services.classify.identify import Candidate, Identified
-from services.classify.listing import ENROLLED, TRAINED, Known
-from services.classify.reading import WorkSources
-from services.classify.validate import check_work
-from services.intake.photos import PhotoSource
-from services.kit.errors import InvalidArgument, LunulaError, to_item_error
+from services.classify.enrolment.listing import ENROLLED, TRAINED, ListedArtist
+from services.classify.features.extractor import WorkInput
+from services.classify.identify.identifier import Candidate, Identification
+from services.classify.validation import check_work
+from services.intake.messages import read_photo
+from services.kit.errors import InvalidArgument, LunulaError
+from services.kit.wire.errors import to_item_error
 
 _ORIGINS = {
     pb.ARTIST_ORIGIN_UNSPECIFIED: "",
@@ -17,14 +18,22 @@ _ORIGINS = {
 }
 
 
-def read_work(work: pb.Work, field: str) -> WorkSources:
-    """A validated work. Raises what `check_work` raises."""
-    check_work(work, field)
-    return WorkSources(
+def read_work(work: pb.Work, field: str) -> WorkInput:
+    """A work, checked. field: its path in the request. Raises what `check_work` raises."""
+    has_photo, labels = work.HasField("photo"), dict(work.labels)
+    check_work(
+        field,
+        work_id=work.work_id,
+        title=work.title,
+        description=work.description,
+        labels=labels,
+        has_photo=has_photo,
+    )
+    return WorkInput(
         field=field,
-        photo=PhotoSource.of(work.photo, f"{field}.photo") if work.HasField("photo") else None,
+        photo=read_photo(work.photo, f"{field}.photo") if has_photo else None,
         text="\n".join(part for part in (work.title, work.description) if part.strip()),
-        labels=dict(work.labels),
+        labels=labels,
     )
 
 
@@ -39,7 +48,7 @@ def read_origin(origin: pb.ArtistOrigin.ValueType) -> str:
     return _ORIGINS[origin]
 
 
-def to_item(outcome: Identified | LunulaError) -> pb.IdentifyArtistsItem:
+def identification_item(outcome: Identification | LunulaError) -> pb.IdentifyArtistsItem:
     """The message of a result or an error."""
     if isinstance(outcome, LunulaError):
         return pb.IdentifyArtistsItem(error=to_item_error(outcome))
@@ -58,8 +67,8 @@ def to_item(outcome: Identified | LunulaError) -> pb.IdentifyArtistsItem:
     )
     if outcome.text is not None:
         found.text_evidence.language = outcome.text.language
-        found.text_evidence.word_count = outcome.text.reading.words
-        found.text_evidence.known_word_count = outcome.text.reading.known
+        found.text_evidence.word_count = outcome.text.prediction.word_count
+        found.text_evidence.known_word_count = outcome.text.prediction.known_word_count
     if outcome.labels is not None:
         found.label_evidence.labels[:] = outcome.labels.combination
         found.label_evidence.work_count = outcome.labels.works
@@ -69,13 +78,13 @@ def to_item(outcome: Identified | LunulaError) -> pb.IdentifyArtistsItem:
     return pb.IdentifyArtistsItem(identification=found)
 
 
-def artist_message(known: Known, space: str) -> pb.Artist:
-    """The message of an artist. space: of the vectors that are made now."""
-    record = known.record
+def artist_message(artist: ListedArtist, space: str) -> pb.Artist:
+    """The message of an artist. space: fingerprint of the vectors that the served models make."""
+    record = artist.record
     if record is None:
-        return pb.Artist(artist_id=known.artist, origin=pb.ARTIST_ORIGIN_TRAINED)
+        return pb.Artist(artist_id=artist.artist, origin=pb.ARTIST_ORIGIN_TRAINED)
     message = pb.Artist(
-        artist_id=known.artist,
+        artist_id=artist.artist,
         origin=pb.ARTIST_ORIGIN_ENROLLED,
         work_count=len(record.work_ids),
         photo_count=record.photos,

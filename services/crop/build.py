@@ -7,18 +7,14 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
-from lunula.crop.v1 import crop_service_pb2 as pb
-from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
 from services.crop.models import MODELS, HandFinder, NailFinder
 from services.crop.pipeline import CropPipeline
 from services.crop.servicer import CropParts, CropServicer
 from services.crop.settings import CropSettings
 from services.intake.photos import PhotoIntake
-from services.kit.concurrency.lazy import Late
+from services.kit.concurrency.lazy import Lazy
 from services.kit.inference import InferenceBackend, build_backend, model_versions
 from services.kit.server import Service
-
-NAME = pb.DESCRIPTOR.services_by_name["CropService"].full_name
 
 
 @asynccontextmanager
@@ -40,28 +36,22 @@ async def serve_on(backend: InferenceBackend, settings: CropSettings) -> AsyncIt
     async def parts() -> CropParts:
         pipeline = CropPipeline(
             intake=intake,
-            nails=await NailFinder.of(backend, intake.threads),
-            hands=await HandFinder.of(backend, intake.threads, max_hands=settings.max_hands),
+            nails=await NailFinder.from_backend(backend, intake.threads),
+            hands=await HandFinder.from_backend(backend, intake.threads, max_hands=settings.max_hands),
             work_side=settings.work_side,
             enough_side=min(settings.enough_side, settings.work_side),
             jpeg_quality=settings.jpeg_quality,
         )
         return CropParts(pipeline, tuple(await model_versions(backend, MODELS)))
 
-    late = Late(backend, MODELS, parts)
+    lazy_parts = Lazy(backend, MODELS, parts)
     servicer = CropServicer(
-        late,
+        lazy_parts,
         min_nail_score=settings.min_nail_score,
         photos_per_call=settings.photos_per_call,
         max_message_bytes=settings.max_message_bytes,
     )
     try:
-        yield [
-            Service(
-                NAME,
-                lambda server: pb_grpc.add_CropServiceServicer_to_server(servicer, server),
-                late.ready,
-            )
-        ]
+        yield [servicer.service(lazy_parts.ready)]
     finally:
         intake.close()

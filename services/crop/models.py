@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.perception.closer_look import both_looks, part_of
-from nails.perception.hands import Hand, HandReader, assemble_hands
+from nails.perception.closer_look import cut_region, merge_looks
+from nails.perception.hands import Hand, HandDecoder, assemble_hands
 from nails.perception.nail_decode import NailInstance
-from nails.perception.nail_reading import NailReader
+from nails.perception.nail_decoder import NailDecoder
 from nails.photo.preprocess import Letterbox, hand_detect_input, hand_pose_input, nail_seg_input
 from services.intake.model_io import image_side, infer_one
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition
 from services.kit.inference.base import InferenceBackend
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
 
 NAIL_SEG, HAND_DETECT, HAND_POSE = "nail_seg", "hand_detect", "hand_pose"
 MODELS = (NAIL_SEG, HAND_DETECT, HAND_POSE)
@@ -31,31 +31,31 @@ class NailFinder:
     """Finds nails with `nail_seg`, read by the decoder that the model's parameters name."""
 
     def __init__(
-        self, backend: InferenceBackend, threads: WorkThreads, *, side: int, reader: NailReader
+        self, backend: InferenceBackend, threads: WorkThreads, *, side: int, decoder: NailDecoder
     ) -> None:
         self._backend = backend
         self._threads = threads
         self._side = side
-        self._reader = reader
+        self._decoder = decoder
 
     @classmethod
-    async def of(cls, backend: InferenceBackend, threads: WorkThreads) -> NailFinder:
+    async def from_backend(cls, backend: InferenceBackend, threads: WorkThreads) -> NailFinder:
         """Reads the model's metadata. Raises FailedPrecondition MODEL_UNSUITABLE for an unknown decoder."""
         model = await backend.metadata(NAIL_SEG)
         try:
-            reader = NailReader.of(model.parameters)
+            decoder = NailDecoder.from_parameters(model.parameters)
         except ValueError as error:
             raise FailedPrecondition(f"nail_seg: {error}", reason="MODEL_UNSUITABLE") from error
-        return cls(backend, threads, side=image_side(model), reader=reader)
+        return cls(backend, threads, side=image_side(model), decoder=decoder)
 
     async def find(self, image: Image, *, min_score: float, deadline: Deadline) -> list[NailInstance]:
         """The nails of image [h,w,3], best score first, in its pixels."""
         nails = await self._look(image, min_score=min_score, deadline=deadline)
-        region = self._reader.look_again(nails, (image.shape[1], image.shape[0]))
+        region = self._decoder.second_region(nails, (image.shape[1], image.shape[0]))
         if region is None:
             return nails
-        closer = await self._look(part_of(image, region), min_score=min_score, deadline=deadline)
-        return both_looks(nails, closer, region)
+        closer = await self._look(cut_region(image, region), min_score=min_score, deadline=deadline)
+        return merge_looks(nails, closer, region)
 
     async def _look(self, image: Image, *, min_score: float, deadline: Deadline) -> list[NailInstance]:
         with stage("preprocess"):
@@ -69,7 +69,7 @@ class NailFinder:
     def _decode(
         self, outputs: dict[str, NDArray[Any]], placed: Letterbox, shape: tuple[int, int], min_score: float
     ) -> list[NailInstance]:
-        return self._reader.read(outputs, placed, (shape[1], shape[0]), min_score=min_score)
+        return self._decoder.decode(outputs, placed, (shape[1], shape[0]), min_score=min_score)
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,19 @@ class HandFinder:
     detect_side: int
     pose_side: int
     max_hands: int
-    reader: HandReader
+    decoder: HandDecoder
 
     @classmethod
-    async def of(cls, backend: InferenceBackend, threads: WorkThreads, *, max_hands: int) -> HandFinder:
+    async def from_backend(
+        cls, backend: InferenceBackend, threads: WorkThreads, *, max_hands: int
+    ) -> HandFinder:
         """Reads the models' metadata. Raises FailedPrecondition MODEL_UNSUITABLE for limits out of range."""
         detect, pose = await backend.metadata(HAND_DETECT), await backend.metadata(HAND_POSE)
         try:
-            reader = HandReader.of(detect.parameters)
+            decoder = HandDecoder.from_parameters(detect.parameters)
         except ValueError as error:
             raise FailedPrecondition(f"hand_detect: {error}", reason="MODEL_UNSUITABLE") from error
-        return cls(backend, threads, image_side(detect), image_side(pose), max_hands, reader)
+        return cls(backend, threads, image_side(detect), image_side(pose), max_hands, decoder)
 
     async def find(self, image: Image, *, deadline: Deadline) -> list[Hand]:
         """The hands of image [h,w,3], best score first, in its pixels; at most `max_hands`."""
@@ -103,7 +105,7 @@ class HandFinder:
         deadline.check("looking for hands")
         outputs = await infer_one(self.backend, HAND_DETECT, {"images": tensor}, deadline=deadline)
         size = (image.shape[1], image.shape[0])
-        boxes, scores = self.reader.read(outputs["boxes"], outputs["scores"], placed, size)
+        boxes, scores = self.decoder.decode(outputs["boxes"], outputs["scores"], placed, size)
         boxes, scores = boxes[: self.max_hands], scores[: self.max_hands]
         if not len(boxes):
             return []

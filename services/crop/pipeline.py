@@ -9,20 +9,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.colour.palette import palette_of_nails
-from nails.perception.crop_rules import crop_nails, cut, expand_square
+from nails.colour.palette import extract_nail_palette
+from nails.perception.crop_rules import choose_crop, cut_square, expand_square
 from nails.perception.hands import Hand
 from nails.perception.masks import encode_rle
 from nails.perception.nail_decode import NailInstance
-from nails.perception.overlay import draw
-from nails.perception.quality import flags
+from nails.perception.overlay import draw_overlay
+from nails.perception.quality import find_quality_flags
 from nails.photo.codec import encode_jpeg, encode_png
-from services.crop.findings import Box, CropFormat, CropOptions, CroppedPhoto, FoundHand, FoundNail
 from services.crop.models import HandFinder, NailFinder
+from services.crop.results import Box, CropFormat, CropOptions, CroppedPhoto, HandResult, NailResult
 from services.intake.photos import LoadedPhoto, PhotoIntake, PhotoSource
 from services.kit.concurrency.together import together
 from services.kit.deadline import Deadline
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class CropPipeline:
         """From what was found to what is returned; runs in a thread."""
         image = photo.image
         size = (image.shape[1], image.shape[0])
-        decided = crop_nails(
+        decided = choose_crop(
             np.array([nail.box for nail in nails], np.float64).reshape(-1, 4),
             np.array([nail.centroid for nail in nails], np.float64).reshape(-1, 2),
             np.array([nail.area for nail in nails], np.float64),
@@ -76,13 +76,13 @@ class CropPipeline:
             size,
         )
         square = expand_square(decided.box, size)
-        crop = cut(image, square, options.size)
+        crop = cut_square(image, square, options.size)
         deadline.check("reading the palette")
-        palette = palette_of_nails([(_window(image, nail), nail.mask) for nail in nails])
+        palette = extract_nail_palette([(_window(image, nail), nail.mask) for nail in nails])
         overlay = b""
         if options.include_overlay:
             deadline.check("drawing the overlay")
-            overlay = encode_png(draw(image, nails, hands, decided, square))
+            overlay = encode_png(draw_overlay(image, nails, hands, decided, square))
         return CroppedPhoto(
             size=photo.size,
             nails=tuple(
@@ -97,7 +97,7 @@ class CropPipeline:
             if options.format is CropFormat.PNG
             else encode_jpeg(crop, self.jpeg_quality),
             palette=tuple(palette),
-            flags=tuple(flags(image, nails)),
+            flags=tuple(find_quality_flags(image, nails)),
             overlay=overlay,
         )
 
@@ -119,11 +119,11 @@ def _scaled(box: Sequence[float] | NDArray[np.float32], scale: Scale) -> Box:
 
 def _nail(
     nail: NailInstance, hand: int, photo: LoadedPhoto, include_mask: bool, deadline: Deadline
-) -> FoundNail:
+) -> NailResult:
     """The nail in pixels of the photo itself."""
     deadline.check("encoding the masks")
     scale = photo.scale
-    return FoundNail(
+    return NailResult(
         box=_scaled(nail.box, scale),
         score=nail.score,
         centroid=(nail.centroid[0] * scale[0], nail.centroid[1] * scale[1]),
@@ -147,10 +147,10 @@ def _photo_mask(nail: NailInstance, photo: LoadedPhoto) -> NDArray[np.bool_]:
     return full
 
 
-def _hand(hand: Hand, scale: Scale) -> FoundHand:
+def _hand(hand: Hand, scale: Scale) -> HandResult:
     joints = tuple(
         # (-1, -1) says that the model saw no such joint; it is not a place to be scaled.
         ((float(x) * scale[0], float(y) * scale[1]) if score > 0 else (-1.0, -1.0), float(score))
         for (x, y), score in zip(hand.joints, hand.joint_scores, strict=True)
     )
-    return FoundHand(box=_scaled(hand.box, scale), score=hand.score, joints=joints)
+    return HandResult(box=_scaled(hand.box, scale), score=hand.score, joints=joints)

@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
-from lunula.embed.v1 import embed_service_pb2 as pb
-from lunula.embed.v1 import embed_service_pb2_grpc as pb_grpc
 from nails.encoders import ENCODERS, TEXT_ENCODE
 from nails.language.word_pieces import SentenceTokenizer
 from services.embed.designs import DesignPipeline
@@ -18,11 +16,9 @@ from services.embed.settings import EmbedSettings
 from services.embed.spaces import Spaces
 from services.embed.text_encoder import TextEncoder, Tokenizer, text_width
 from services.intake.photos import PhotoIntake
-from services.kit.concurrency.lazy import Late
+from services.kit.concurrency.lazy import Lazy
 from services.kit.inference import InferenceBackend, build_backend, model_versions
 from services.kit.server import Service
-
-NAME = pb.DESCRIPTOR.services_by_name["EmbedService"].full_name
 
 
 @asynccontextmanager
@@ -63,17 +59,11 @@ async def serve_on(
             models=tuple(await model_versions(backend, ENCODERS)),
         )
 
-    late = Late(backend, ENCODERS, parts)
+    lazy_parts = Lazy(backend, ENCODERS, parts)
     servicer = EmbedServicer(
-        late, photos_per_call=settings.photos_per_call, queries_per_call=settings.queries_per_call
+        lazy_parts, photos_per_call=settings.photos_per_call, queries_per_call=settings.queries_per_call
     )
     try:
-        yield [
-            Service(
-                NAME,
-                lambda server: pb_grpc.add_EmbedServiceServicer_to_server(servicer, server),
-                late.ready,
-            )
-        ]
+        yield [servicer.service(lazy_parts.ready)]
     finally:
         intake.close()

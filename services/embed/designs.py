@@ -12,13 +12,13 @@ from nails.encoders import DECODE_SIDE, DESIGN_FUSE, IMAGE_ALIGN, IMAGE_STYLE
 from nails.photo.preprocess import backbone_input
 from services.embed.spaces import Spaces
 from services.embed.text_encoder import TextEncoder
-from services.intake.model_io import image_side, infer_one, vector
+from services.intake.model_io import image_side, infer_one, read_embedding
 from services.intake.photos import LoadedPhoto, PhotoIntake, PhotoSource
 from services.kit.concurrency.together import together
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, Internal
 from services.kit.inference.base import InferenceBackend
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
 
 Image = NDArray[np.float32]
 
@@ -98,7 +98,7 @@ class DesignPipeline:
             deadline=deadline,
         )
         return DesignVectors(
-            design=vector(fused, DESIGN_FUSE),
+            design=read_embedding(fused, DESIGN_FUSE),
             align=crop_align,
             tokens=tokens,
             photo_align=align if tokens is not None else None,
@@ -133,14 +133,14 @@ class DesignPipeline:
 
     async def _encoded(self, model: str, image: Image, deadline: Deadline) -> NDArray[np.float32]:
         outputs = await infer_one(self._backend, model, {"images": image}, deadline=deadline)
-        return vector(outputs, model)
+        return read_embedding(outputs, model)
 
     async def _aligned(
         self, image: Image, packing: Packing | None, deadline: Deadline
     ) -> tuple[NDArray[np.float32], PackedTokens | None]:
         """The vector of an image, and its tokens where a packing asks for them: one call gives both."""
         outputs = await infer_one(self._backend, IMAGE_ALIGN, {"images": image}, deadline=deadline)
-        align = vector(outputs, IMAGE_ALIGN)
+        align = read_embedding(outputs, IMAGE_ALIGN)
         if packing is None:
             return align, None
         tokens = outputs.get("tokens")

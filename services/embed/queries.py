@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from nails.aesthetic.tags import tags_of_request
 from nails.colour.palette import PaletteColour
-from nails.encoders import MAX_PHRASES, QUERY_FUSE, fuse_inputs, named_colours
-from nails.language.phrases import Phrase, parse
+from nails.encoders import MAX_PHRASES, QUERY_FUSE, named_palette, query_fuse_inputs
+from nails.language.phrases import Phrase, parse_request
 from services.embed.text_encoder import TextEncoder
-from services.intake.model_io import infer_one, vector
+from services.intake.model_io import infer_one, read_embedding
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.inference.base import InferenceBackend
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
 
 
 @dataclass(frozen=True)
@@ -77,20 +77,22 @@ class QueryPipeline:
 
     async def _embed(self, request: Request, deadline: Deadline) -> RequestVectors:
         with stage("phrases"):
-            reading = await self._threads.run(parse, request.text)
+            reading = await self._threads.run(parse_request, request.text)
         deadline.check("reading the request")
         context = request.context.strip()
         mdd = ((context,) if context else ()) + tuple(reading.mdd)
         nnp = tuple(reading.nnp[:MAX_PHRASES])
-        palette = request.palette or named_colours(reading)
+        palette = request.palette or named_palette(reading)
         described = ". ".join(mdd)
         tags = tags_of_request(reading.phrases, mdd) if request.include_tags else ()
         encoded = await self._encoder.encode([request.text, described, *nnp, *tags], deadline)
         vectors, tag_vectors = encoded[: 2 + len(nnp)], encoded[2 + len(nnp) :]
         deadline.check("embedding the request")
-        fused = await infer_one(self._backend, QUERY_FUSE, fuse_inputs(vectors, palette), deadline=deadline)
+        fused = await infer_one(
+            self._backend, QUERY_FUSE, query_fuse_inputs(vectors, palette), deadline=deadline
+        )
         return RequestVectors(
-            design=vector(fused, QUERY_FUSE),
+            design=read_embedding(fused, QUERY_FUSE),
             text=vectors[0],
             mdd=mdd,
             nnp=nnp,

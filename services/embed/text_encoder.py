@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nails.encoders import TEXT_ENCODE
-from nails.language.word_pieces import padded, padded_length
+from nails.language.word_pieces import pad_rows, padded_length
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, Internal
 from services.kit.inference.base import InferenceBackend, ModelMetadata
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
 
 
 class Tokenizer(Protocol):
@@ -65,7 +65,7 @@ class TextEncoder:
         found: dict[str, NDArray[np.float32]] = {}
         for length, members in sorted(by_length.items()):
             deadline.check("reading the text")
-            tokens, mask = padded([rows[text] for text in members], length)
+            tokens, mask = pad_rows([rows[text] for text in members], length)
             outputs = await self._backend.infer(
                 TEXT_ENCODE, {"input_ids": tokens, "attention_mask": mask}, deadline=deadline
             )

@@ -1,5 +1,6 @@
-"""The door that photos and batches come in by, shared by the services that take photos.
+"""Photos, texts and batches as they arrive, shared by the services that take photos.
 
-`photos` turns a `Photo` message into pixels, `uris` reads the places a server may read from, `threads` holds
-the work that is not async, `items` runs batches and streams in which a bad item fails alone.
+`photos` decodes a photo from bytes or a URI within limits, `uris` reads the places a server may read from,
+`texts` checks lengths, `items` runs batches and streams in which a bad item fails alone, `model_io` adds and
+removes the batch axis, `messages` translates photos and palettes between protobuf and plain objects.
 """

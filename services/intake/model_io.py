@@ -22,7 +22,7 @@ async def infer_one(
     return {name: array[0] for name, array in outputs.items()}
 
 
-def vector(outputs: Mapping[str, NDArray[Any]], model: str) -> NDArray[np.float32]:
+def read_embedding(outputs: Mapping[str, NDArray[Any]], model: str) -> NDArray[np.float32]:
     """The output "embedding" as float32 [D]. Raises Internal MODEL_OUTPUT_NOT_FINITE."""
     found = np.asarray(outputs["embedding"], np.float32)
     if not np.isfinite(found).all():

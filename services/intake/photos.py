@@ -1,4 +1,4 @@
-"""From a `Photo` message to upright pixels, with every way it can be wrong told by reason and field path."""
+"""From bytes or a URI to the upright pixels of a photo; each error names its reason and the field's path."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lunula.type.v1 import photo_pb2
-from nails.photo.codec import PhotoError, PhotoLimits, decode, read_header
+from nails.photo.codec import PhotoError, PhotoLimits, decode_photo, read_header
 from services.intake.settings import PhotoSettings
 from services.intake.uris import UriReader
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import InvalidArgument
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
 
 
 @dataclass(frozen=True)
@@ -30,11 +29,6 @@ class PhotoSource:
     data: bytes
     uri: str
     field: str
-
-    @classmethod
-    def of(cls, photo: photo_pb2.Photo, field: str) -> PhotoSource:
-        """Translates the message."""
-        return cls(data=photo.data, uri=photo.uri, field=field)
 
 
 @dataclass(frozen=True)
@@ -138,7 +132,7 @@ class PhotoIntake:
         enough_side, max_side = sides
         try:
             header = read_header(data, self._limits)
-            image = decode(data, max_side=max_side, enough_side=enough_side, header=header)
+            image = decode_photo(data, max_side=max_side, enough_side=enough_side, header=header)
         except PhotoError as error:
             raise InvalidArgument(
                 error.description, reason=error.reason, fields=[(path, error.description)]

@@ -1,4 +1,9 @@
-"""What every service shares: server, errors, deadlines, telemetry, client, inference. No nail knowledge.
+"""What every service shares, without any knowledge of nails.
+
+`server/` runs a service, `client/` calls one, `inference/` runs models, `telemetry/` logs, counts and times,
+`concurrency/` joins, batches and locks, `wire/` holds the protobuf messages of errors and of `ResponseInfo`.
+The modules beside them are values that travel through all of it: errors, deadlines, the running call's scope,
+model versions, settings, retries.
 
 A service's `__main__.py` goes from settings to backend to servicer to `run`:
 
@@ -29,8 +34,8 @@ A service's `__main__.py` goes from settings to backend to servicer to `run`:
         asyncio.run(run(load(CropSettings), build))
 
 In a servicer: `current_deadline()` (scope.py) goes into `backend.infer`, errors of `errors.py` are simply
-raised, an item's error goes out as `to_item_error(error)`, `with stage("decode"):` (timings.py) counts
-time, and `response_info(models)` (scope.py) fills the response's `info`; one item of a stream is wrapped in
-`with collect():` (timings.py) so that it has timings of its own. Tests use `running_server(settings, build)`
-with port 0.
+raised, an item's error goes out as `to_item_error(error)` (wire/errors.py), `with stage("decode"):`
+(telemetry/timings.py) counts time, and `response_info(models)` (wire/response_info.py) fills the response's
+`info`; one item of a stream is wrapped in `with collect():` (telemetry/timings.py) so that it has timings of
+its own. Tests use `running_server(settings, build)` with port 0.
 """

@@ -102,13 +102,13 @@ class ServiceSettings(BaseSettings):
         return self
 
 
-class PeerSettings(BaseModel):
-    """How a service reaches other services: `class RankSettings(ServiceSettings, PeerSettings)`."""
+class UpstreamSettings(BaseModel):
+    """How a service reaches other services: `class RankSettings(ServiceSettings, UpstreamSettings)`."""
 
-    peer_ca: Path | None = Field(None, description="CA of other services, PEM; switches TLS to them on")
-    peer_cert: Path | None = Field(None, description="client certificate for other services, PEM")
-    peer_key: Path | None = Field(None, description="client private key for other services, PEM")
-    peer_token: SecretStr | None = Field(None, description="bearer token for other services")
+    upstream_ca: Path | None = Field(None, description="CA of other services, PEM; switches TLS to them on")
+    upstream_cert: Path | None = Field(None, description="client certificate for other services, PEM")
+    upstream_key: Path | None = Field(None, description="client private key for other services, PEM")
+    upstream_token: SecretStr | None = Field(None, description="bearer token for other services")
 
 
 S = TypeVar("S", bound=BaseSettings)

@@ -10,11 +10,12 @@ from prometheus_client import CollectorRegistry
 
 from nails.aesthetic.rerank import AESTHETIC
 from services.intake.uris import UriReader
-from services.kit.client import Backoff, ClientTls, connect
+from services.kit.client import ClientTls, connect
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition
 from services.kit.inference import InferenceBackend, build_backend
+from services.kit.retry import Backoff
 from services.kit.server import Service
 from services.rank.catalogue.milvus import Milvus
 from services.rank.catalogue.store import Store
@@ -73,11 +74,11 @@ async def serve_on(
     )
     threads = WorkThreads(settings.photo_threads)
     tls = (
-        ClientTls(settings.peer_ca, settings.peer_cert, settings.peer_key)
-        if settings.peer_ca or settings.peer_cert
+        ClientTls(settings.upstream_ca, settings.upstream_cert, settings.upstream_key)
+        if settings.upstream_ca or settings.upstream_cert
         else None
     )
-    token = settings.peer_token.get_secret_value() if settings.peer_token else None
+    token = settings.upstream_token.get_secret_value() if settings.upstream_token else None
     try:
         async with (
             connect(

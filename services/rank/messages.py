@@ -11,9 +11,10 @@ from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import photo_pb2
 from nails.fusion import Term
-from services.intake.palettes import palette_colours, palette_message
+from services.intake.messages import palette_colours, palette_message
 from services.intake.texts import MAX_CONTEXT, check_text
-from services.kit.errors import LunulaError, to_item_error
+from services.kit.errors import LunulaError
+from services.kit.wire.errors import to_item_error
 from services.rank.catalogue.filters import Filter, Operator, expression
 from services.rank.catalogue.rows import DesignText, read_crop_box, read_palette, read_text
 from services.rank.catalogue.tokens import TOKENS

@@ -14,8 +14,9 @@ from services.intake.items import check_batch_size, run_batch, run_stream, settl
 from services.intake.texts import check_text
 from services.kit.deadline import Deadline
 from services.kit.errors import NotFound
-from services.kit.scope import current_deadline, response_info
-from services.kit.timings import stage
+from services.kit.scope import current_deadline
+from services.kit.telemetry.timings import stage
+from services.kit.wire.response_info import response_info
 from services.rank.catalogue.rows import FULL_FIELDS
 from services.rank.catalogue.store import Store
 from services.rank.catalogue.version import Version

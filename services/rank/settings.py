@@ -9,14 +9,14 @@ from pydantic_settings import SettingsConfigDict
 
 from nails.aesthetic.rerank import DEFAULT_HEAD, DEFAULT_WEIGHT, MAX_HEAD, MAX_WEIGHT
 from services.intake.settings import PhotoSettings
-from services.kit.settings import PeerSettings
+from services.kit.settings import UpstreamSettings
 from services.rank.catalogue.companions import COMPANIONS
 from services.rank.search.channels import DEFAULT_WEIGHTS
 
 _MAX_WEIGHT = 1000
 
 
-class RankSettings(PeerSettings, PhotoSettings):
+class RankSettings(UpstreamSettings, PhotoSettings):
     """What RankService can be told."""
 
     model_config = SettingsConfigDict(env_prefix="LUNULA_RANK_")

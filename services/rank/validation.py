@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from nails.aesthetic.rerank import MAX_WEIGHT, check_weight
 from nails.aesthetic.tags import MAX_TAGS as MAX_AESTHETIC_TAGS
-from nails.colour.palette import PaletteColour, PaletteError, validate
+from nails.colour.palette import PaletteColour, PaletteError, validate_palette
 from services.intake.texts import MAX_TEXT, check_text
 from services.kit.errors import InvalidArgument
 from services.rank.catalogue.filters import check_attribute
@@ -60,7 +60,7 @@ def check_palette(colours: Sequence[PaletteColour]) -> tuple[PaletteColour, ...]
     Raises InvalidArgument with the reasons of nails.colour.palette.PaletteError.
     """
     try:
-        return tuple(validate([one.lab for one in colours], [one.weight for one in colours]))
+        return tuple(validate_palette([one.lab for one in colours], [one.weight for one in colours]))
     except PaletteError as error:
         path = "palette.colours" if error.index is None else f"palette.colours[{error.index}]"
         part = {

@@ -16,7 +16,7 @@ pytest.importorskip("fasttext", reason="needs the training environment")
 from evaluation.artist.works import Work
 from nails.artist.fusion import softmax
 from nails.artist.labels import from_label, to_label
-from nails.artist.openset import MODES, Numbers, OpenSet
+from nails.artist.openset import MODES, Coefficients, OpenSet
 from training.artist import export, text_export
 from training.artist.artist_image import DESCRIPTION, ArtistHead
 from training.artist.fold_step import deal
@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.timeout(600)]
 ARTISTS = ("abe 花", "ban%20", "chi", "dan")
 # Small tables; fastText leaves a part of its first layer unset when it has fewer than eleven threads.
 FEW = {**text_export.WORDS, "dim": 16, "bucket": 2_000, "thread": 12}
-NUMBERS = OpenSet(dict.fromkeys(MODES, Numbers((1.0, 0.5, 2.0, 3.0), (-1.0, 0.25, 4.0, 5.0))))
+NUMBERS = OpenSet(dict.fromkeys(MODES, Coefficients((1.0, 0.5, 2.0, 3.0), (-1.0, 0.25, 4.0, 5.0))))
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +109,11 @@ def test_everything_that_is_served_is_written_and_read_back(
 ) -> None:
     pytest.importorskip("grpc", reason="needs the service")
     from cli.client.models import ModelEntry
-    from services.classify.calibration import Calibration
-    from services.classify.identify import read_labels
-    from services.classify.label_evidence import LabelTable
-    from services.classify.references import read_references
-    from services.classify.text_model import FastTextModel
+    from services.classify.features.references import read_references
+    from services.classify.features.text_model import FastTextModel
+    from services.classify.identify.calibration import Calibration
+    from services.classify.identify.identifier import read_labels
+    from services.classify.identify.label_evidence import LabelTable
 
     material = material_of()
     monkeypatch.setattr(export, "open_nest", lambda _: material.nest)
@@ -156,7 +156,7 @@ def test_everything_that_is_served_is_written_and_read_back(
     facts = tomllib.loads((models / "artist_text" / "model.toml").read_text())
     assert len(list((models / "artist_text").glob("*.ftz"))) == 5
     assert text.artists == tuple(sorted(ARTISTS)) and text.fingerprint == facts["model"]["fingerprint"]
-    reading = text.read("abeword and more")
+    reading = text.predict("abeword and more")
     assert max(reading.probabilities, key=lambda name: reading.probabilities[name]) == "abe 花"
     assert sum(reading.probabilities.values()) == pytest.approx(1)
 

@@ -20,7 +20,7 @@ from evaluation.artist.metrics import (
     negative_log_likelihood,
 )
 from evaluation.artist.predictions import RunOfModels, open_run
-from nails.artist.fusion import Pool, tempered
+from nails.artist.fusion import Pool, temper
 from nails.artist.ranking import Evidence
 from tests.artist_predictions import drawn_folds, drawn_run
 from training.artist import fuse as step
@@ -127,8 +127,8 @@ def drawn_truth(table: np.ndarray, seed: int = 0) -> np.ndarray:
 def test_the_temperature_that_spoilt_a_model_is_found() -> None:
     table = np.random.default_rng(0).dirichlet(np.full(8, 0.5), 4_000)
     labels = drawn_truth(table)
-    assert fit_temperature(tempered(table, 1 / 2.5), labels) == pytest.approx(2.5, rel=0.1)
-    assert fit_temperature(tempered(table, 3.0), labels) == pytest.approx(1 / 3, rel=0.1)
+    assert fit_temperature(temper(table, 1 / 2.5), labels) == pytest.approx(2.5, rel=0.1)
+    assert fit_temperature(temper(table, 3.0), labels) == pytest.approx(1 / 3, rel=0.1)
 
 
 def test_the_powers_of_a_pool_are_found() -> None:

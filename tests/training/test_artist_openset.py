@@ -13,7 +13,15 @@ pytest.importorskip("fasttext", reason="needs the training environment")
 
 from evaluation.artist.metrics import auroc
 from evaluation.artist.works import Work
-from nails.artist.openset import BOTH, IMAGE, MODES, Nearness, Numbers, OpenSet, joint
+from nails.artist.openset import (
+    BOTH,
+    IMAGE,
+    MODES,
+    Coefficients,
+    OpenSet,
+    PrototypeCosines,
+    joint_distribution,
+)
 from training.artist import openset, openset_trial
 from training.artist.fold_step import deal
 from training.artist.nested import Nest
@@ -114,7 +122,7 @@ def test_the_fitted_distribution_knows_the_enrolled_and_is_the_one_that_is_serve
     found, labels = signs(2000)
     unknown = fit_unknown(found, labels > -2, IMAGE)
     right = found.best
-    numbers = Numbers(unknown, fit_enrolled(found, right, labels, unknown, IMAGE))
+    numbers = Coefficients(unknown, fit_enrolled(found, right, labels, unknown, IMAGE))
     fused = np.stack([found.best, 1 - found.best], axis=1)
     table = distribution(fused, found, numbers)
     np.testing.assert_allclose(table.sum(axis=1), 1)
@@ -122,10 +130,10 @@ def test_the_fitted_distribution_knows_the_enrolled_and_is_the_one_that_is_serve
     assert (answers[labels == 0] == 2).mean() > 0.8  # behind the two trained ones
     assert (answers[labels == -2] < 2).mean() > 0.8
     for row in np.flatnonzero(found.best > 0.5)[[0, 1, -2, -1]]:
-        near = Nearness(
+        near = PrototypeCosines(
             trained_image=np.array([found.near_image[row]]), enrolled_image=found.enrolled_image[row]
         )
-        one = joint(fused[row], near, OpenSet(dict.fromkeys(MODES, numbers)), IMAGE)
+        one = joint_distribution(fused[row], near, OpenSet(dict.fromkeys(MODES, numbers)), IMAGE)
         expected = [*one.trained, *one.enrolled, one.unknown]
         np.testing.assert_allclose(table[row], expected, rtol=1e-9)
 

@@ -104,12 +104,12 @@ def test_photo_and_mask_are_distorted_together(folder: Path) -> None:
 
 
 def test_the_plain_view_of_a_crop_is_the_serving_cut(folder: Path) -> None:
-    from nails.perception.crop_rules import cut, expand_square
+    from nails.perception.crop_rules import cut_square, expand_square
     from nails.photo.preprocess import backbone_input
 
     design = read_designs(folder, 1)[0]
     photo = read_photo(design)
-    wanted = backbone_input(cut(photo, expand_square(design.crop, (100, 120))), 224)
+    wanted = backbone_input(cut_square(photo, expand_square(design.crop, (100, 120))), 224)
     np.testing.assert_array_equal(plain_view(photo, design.crop, 224), wanted)
 
 

@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from nails.language.word_pieces import SourceMismatch, sha256_of
+from nails.language.word_pieces import SourceMismatch, file_sha256
 from tools.text_encode.weights import load_source
 
 DEFAULT_OUT = Path("triton_models/text_encode/1/model.onnx")
@@ -32,7 +32,7 @@ def build(out: Path, *, model_toml: Path | None = None) -> bool:
     one; then `out` is as it was.
     """
     expected = expected_sha256(model_toml or out.parent.parent / "model.toml")
-    if out.is_file() and sha256_of(out) == expected:
+    if out.is_file() and file_sha256(out) == expected:
         return False
     from tools.text_encode.graph import build_graph
 
@@ -45,7 +45,7 @@ def build(out: Path, *, model_toml: Path | None = None) -> bool:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        found = sha256_of(part)
+        found = file_sha256(part)
         if found != expected:
             raise SourceMismatch(f"the model built has sha256 {found}, model.toml says {expected}")
         part.chmod(0o644)

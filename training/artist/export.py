@@ -7,7 +7,7 @@ fold, temperatures and the log-linear pool are fitted. Served are the (geometric
 unknown and enrolled artists weigh comes from RUN/openset.json, fitted where artists were really strangers.
 
 - artist_image: one ONNX graph (training.artist.served), labels.txt, prototypes.npz and, where works have
-  labels, label_combinations.json (read by services.classify.references and .label_evidence)
+  labels, label_combinations.json (read by services.classify.features.references and .label_evidence)
 - artist_text: model-0.ftz … model-4.ftz, quantised; together they may have MOST_TEXT_BYTES, else one model
   of all works is served (option texts=five|one decides otherwise)
 
@@ -30,9 +30,9 @@ from numpy.typing import NDArray
 
 from evaluation.artist.label_entropy import combination
 from evaluation.artist.metrics import accuracy, answers_of, calibration_error
-from nails.artist.fusion import Pool, linear
+from nails.artist.fusion import Pool, linear_pool
 from nails.artist.openset import OpenSet
-from nails.artist.text_vectors import VERSION, rarities, vector
+from nails.artist.text_vectors import VERSION, compute_rarities, vectorise
 from training.artist.artist_image import ArtistHead
 from training.artist.fuse_fitting import fit_pool
 from training.artist.image_step import CONFIG, whole_numbers
@@ -159,7 +159,7 @@ def figures_of(folded: Folded, pool: Pool, truth: Rows) -> dict[str, float]:
     tables = {
         "image": folded.image[both],
         "text": folded.text[both],
-        "5:5": linear(folded.image[both], folded.text[both], 0.5),
+        "5:5": linear_pool(folded.image[both], folded.text[both], 0.5),
         "pool": pool(folded.image[both], folded.text[both]),
     }
     own = truth[both]
@@ -221,10 +221,10 @@ def export_image(
 
 
 def write_prototypes(folder: Path, material: Material, images: NDArray[np.float32]) -> None:
-    """Writes folder/prototypes.npz for the model that lies there (see services.classify.references)."""
+    """Writes folder/prototypes.npz for the model that lies there (read by services.classify.features)."""
     fingerprint = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))["model"]["fingerprint"]
-    rarity = rarities(material.texts)
-    texts = [vector(text, rarity) for text in material.texts]
+    rarity = compute_rarities(material.texts)
+    texts = [vectorise(text, rarity) for text in material.texts]
     found = prototypes_of(material.nest.folds.artists, material.nest.truth, images, texts)
     np.savez_compressed(
         folder / "prototypes.npz",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from evaluation.artist.works import Work
-from nails.photo.codec import PhotoError, decode
+from nails.photo.codec import PhotoError, decode_photo
 from training.stepwise import StepError
 
 CHUNK = 256
@@ -47,7 +47,7 @@ def read_photo(work: Work) -> Photo:
     if work.image is None:
         raise ValueError(f"{work.id} has no photo")
     try:
-        return decode(work.image.read_bytes(), max_side=LONGEST)
+        return decode_photo(work.image.read_bytes(), max_side=LONGEST)
     except (PhotoError, OSError) as error:
         raise StepError(f"{work.image}: the photo of work {work.id!r} cannot be read: {error}") from None
 

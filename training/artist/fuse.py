@@ -29,7 +29,7 @@ from evaluation.artist.predictions import (
     open_run,
     write,
 )
-from nails.artist.fusion import logarithms, missing, softmax, tempered
+from nails.artist.fusion import is_missing, log_probabilities, softmax, temper
 from nails.artist.ranking import Evidence
 from training.artist.fuse_fitting import fit_temperature
 from training.artist.fuse_rules import (
@@ -126,8 +126,8 @@ def fuse(
         merits[rung.name] = right, -loss
         found[rung.name + CALIBRATED] = Fused(
             f"{rung.what}, calibrated",
-            np.asarray(tempered(test, temperature), np.float32),
-            np.asarray(tempered(oof, temperature), np.float32),
+            np.asarray(temper(test, temperature), np.float32),
+            np.asarray(temper(oof, temperature), np.float32),
             {"temperature": temperature, "inner_accuracy": right, "inner_loss": loss},
         )
     best = max(merits, key=lambda name: merits[name])
@@ -185,8 +185,8 @@ def in_logs(predictions: Predictions) -> NDArray[np.float32]:
     """
     if predictions.test_each is None:
         return predictions.test
-    table = softmax(logarithms(predictions.test_each).mean(axis=0))
-    return np.asarray(np.where(missing(predictions.test)[:, None], 0.0, table), np.float32)
+    table = softmax(log_probabilities(predictions.test_each).mean(axis=0))
+    return np.asarray(np.where(is_missing(predictions.test)[:, None], 0.0, table), np.float32)
 
 
 def _sources(models: RunOfModels, options: Mapping[str, str]) -> dict[str, str]:

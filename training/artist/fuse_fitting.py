@@ -11,8 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
-from nails.artist.fusion import Pool, logarithms, missing, softmax
-from nails.artist.ranking import FEATURES, Evidence, Ranker, candidates, features, logit, reached
+from nails.artist.fusion import Pool, is_missing, log_probabilities, softmax
+from nails.artist.ranking import (
+    FEATURES,
+    Evidence,
+    Ranker,
+    candidate_mass,
+    compute_features,
+    logit,
+    select_candidates,
+)
 
 Labels = NDArray[np.int64]
 MOST_ROWS: Final = 10_000
@@ -27,8 +35,8 @@ def fit_temperature(table: NDArray[np.floating[Any]], labels: Labels, seed: int 
 
     Raises ValueError where all rows are zeros.
     """
-    rows = _rows(~missing(table), seed)
-    logs, own = logarithms(table[rows]), labels[rows]
+    rows = _rows(~is_missing(table), seed)
+    logs, own = log_probabilities(table[rows]), labels[rows]
 
     def loss(log_temperature: float) -> float:
         return _loss(logs / np.exp(log_temperature), own)
@@ -46,8 +54,8 @@ def fit_pool(
     """
     image_temperature = fit_temperature(image, labels, seed)
     text_temperature = fit_temperature(text, labels, seed)
-    rows = _rows(~missing(image) & ~missing(text), seed)
-    logs = np.stack([logarithms(image[rows]), logarithms(text[rows])])
+    rows = _rows(~is_missing(image) & ~is_missing(text), seed)
+    logs = np.stack([log_probabilities(image[rows]), log_probabilities(text[rows])])
     own = labels[rows]
     at = np.arange(len(rows))
     right = logs[:, at, own].mean(axis=1)
@@ -65,8 +73,8 @@ def fit_pool(
 def gathered(evidence: Evidence, pool: Pool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Candidates int [N,C] and their features f64 [N,C,F], in blocks."""
     parts = [evidence[start : start + _BLOCK] for start in range(0, len(evidence.image), _BLOCK)]
-    places = [candidates(part) for part in parts]
-    found = [features(part, own, pool) for part, own in zip(parts, places, strict=True)]
+    places = [select_candidates(part) for part in parts]
+    found = [compute_features(part, own, pool) for part, own in zip(parts, places, strict=True)]
     return np.concatenate(places), np.concatenate(found)
 
 
@@ -135,7 +143,7 @@ def fit_reach(
 ) -> tuple[float, float]:
     """(bias, slope) of P(the artist is a candidate) by the candidates' mass in the pool; slope >= 0."""
     rows = _rows(np.asarray((places >= 0).any(axis=1)), seed)
-    inputs = logit(reached(pool(evidence.image[rows], evidence.text[rows]), places[rows]))
+    inputs = logit(candidate_mass(pool(evidence.image[rows], evidence.text[rows]), places[rows]))
     among = (places == labels[:, None]).any(axis=1)[rows].astype(np.float64)
 
     def loss(numbers: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:

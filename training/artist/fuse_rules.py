@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.artist.metrics import accuracy, answers_of, negative_log_likelihood
-from nails.artist.fusion import linear, tempered
+from nails.artist.fusion import linear_pool, temper
 from nails.artist.ranking import Evidence
 from training.artist.fuse_fitting import Labels, fit_pool, fit_ranker, fit_temperature
 
@@ -84,7 +84,7 @@ def fixed(ratio: float) -> Rung:
     photo = round(10 * ratio)
 
     def fit(_: Evidence, __: Labels, ___: Mapping[str, Rule]) -> Rule:
-        return Rule(lambda evidence: linear(evidence.image, evidence.text, ratio), {"ratio": ratio})
+        return Rule(lambda evidence: linear_pool(evidence.image, evidence.text, ratio), {"ratio": ratio})
 
     return Rung(linear_name(ratio), f"photo : words {photo}:{10 - photo}", fit)
 
@@ -100,7 +100,7 @@ def _linear_inner(evidence: Evidence, labels: Labels, below: Mapping[str, Rule])
 def _tempered(evidence: Evidence, labels: Labels, _: Mapping[str, Rule]) -> Rule:
     image, text = fit_temperature(evidence.image, labels), fit_temperature(evidence.text, labels)
     return Rule(
-        lambda asked: linear(tempered(asked.image, image), tempered(asked.text, text), 0.5),
+        lambda asked: linear_pool(temper(asked.image, image), temper(asked.text, text), 0.5),
         {"image_temperature": image, "text_temperature": text},
     )
 

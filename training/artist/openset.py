@@ -36,8 +36,8 @@ from typing import Any
 import numpy as np
 
 from evaluation.artist.metrics import auroc, calibration_error
-from nails.artist.openset import BOTH, IMAGE, MODES, Numbers, OpenSet
-from nails.artist.text_vectors import rarities, vector
+from nails.artist.openset import BOTH, IMAGE, MODES, Coefficients, OpenSet
+from nails.artist.text_vectors import compute_rarities, vectorise
 from training.artist.nested import open_nest
 from training.artist.openset_fit import UNKNOWN, distribution, fit_enrolled, fit_unknown, strangeness
 from training.artist.openset_models import SPACES, Floats, Material, Rows, read_material
@@ -78,8 +78,8 @@ def evaluate(material: Material, *, seed: int, works: int = WORKS) -> dict[str, 
     known = models(material, parts.known, parts.train, parts.tried_known, seed)
     added, newcomers = (first_works(nest, group, works, seed) for group in (parts.validation, parts.test))
     space, spaces = choose_space(known, parts, truth, added)
-    rarity = rarities(material.texts[row] for row in parts.train)
-    texts = tuple(vector(text, rarity) for text in material.texts)
+    rarity = compute_rarities(material.texts[row] for row in parts.train)
+    texts = tuple(vectorise(text, rarity) for text in material.texts)
     trial = Trial(parts, known, truth, known.images[space], texts)
     openset = OpenSet({mode: fit(trial, added, mode) for mode in MODES})
     logger.info("models of %d artists more, with %d works each", len(parts.test), works)
@@ -130,7 +130,7 @@ def choose_space(known: Known, parts: Parts, truth: Rows, added: Rows) -> tuple[
     return max(found, key=lambda name: found[name]), found
 
 
-def fit(trial: Trial, added: Rows, mode: str) -> Numbers:
+def fit(trial: Trial, added: Rows, mode: str) -> Coefficients:
     """The numbers of a mode, on works of validation, where one half of the strangers is enrolled."""
     parts, truth = trial.parts, trial.truth
     rows = np.concatenate([parts.tried_known, parts.tried_strange])
@@ -143,7 +143,7 @@ def fit(trial: Trial, added: Rows, mode: str) -> Numbers:
     labels = np.where(strange, place[truth[rows]], _TRAINED)
     column = np.where(strange, 0, np.searchsorted(parts.known, truth[rows]))
     right = trial.known.table(mode)[rows][np.arange(len(rows)), column]
-    return Numbers(unknown, fit_enrolled(signs, right, labels, unknown, mode))
+    return Coefficients(unknown, fit_enrolled(signs, right, labels, unknown, mode))
 
 
 def scores_of(trial: Trial, openset: OpenSet, ours: Rows, others: Rows) -> dict[str, dict[str, float]]:

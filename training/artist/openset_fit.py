@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from nails.artist.openset import BOTH, IMAGE, TEXT, Numbers, Prototypes
+from nails.artist.openset import BOTH, IMAGE, TEXT, Coefficients, Prototypes
 from nails.artist.text_vectors import SparseVector
 
 Floats = NDArray[np.float64]
@@ -145,7 +145,7 @@ def fit_enrolled(
     return a0, a1, a2, a3
 
 
-def distribution(fused: Floats, signs: Signs, numbers: Numbers) -> Floats:
+def distribution(fused: Floats, signs: Signs, numbers: Coefficients) -> Floats:
     """Probabilities f64 [N, A + E + 1] of trained artists, enrolled artists and the unknown."""
     odds = strangeness(signs, numbers.unknown)
     a0, a1, a2, a3 = numbers.enrolled

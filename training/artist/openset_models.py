@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from nails.artist.fusion import softmax
 from nails.artist.openset import Prototypes
-from nails.artist.text_vectors import SparseRows, SparseVector, mean
-from nails.language.morphemes import morphemes
-from nails.language.words import words
+from nails.artist.text_vectors import SparseRows, SparseVector, mean_direction
+from nails.language.morphemes import split_morphemes
+from nails.language.words import split_words
 from training.artist import feature_step
 from training.artist.artist_image import ArtistHead
 from training.artist.features import load
@@ -34,7 +34,7 @@ Rows = NDArray[np.int64]
 EMBEDDING, FEATURES, TOGETHER = "embedding", "features", "together"
 SPACES = (EMBEDDING, FEATURES, TOGETHER)
 """Of photos' vectors: the head's embedding, the encoders' align and style, or both, weighing the same."""
-READERS: Mapping[str, Callable[[str], Words]] = {"words": words, "morphemes": morphemes}
+READERS: Mapping[str, Callable[[str], Words]] = {"words": split_words, "morphemes": split_morphemes}
 """How the served text model divides texts: without a dictionary, or with that of the step `text`, whose 250
 MB the service then needs as well."""
 WORDS: Mapping[str, Any] = {**FASTTEXT, "lr": 0.25, "wordNgrams": 2, "epoch": 25}
@@ -131,7 +131,7 @@ def prototypes_of(
     return Prototypes(
         tuple(artists),
         unit(np.array([images[rows].sum(axis=0) for rows in own]).reshape(-1, images.shape[1])),
-        SparseRows.of(mean(texts[row] for row in rows) for rows in own),
+        SparseRows.stack(mean_direction(texts[row] for row in rows) for rows in own),
     )
 
 

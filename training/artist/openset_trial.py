@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.artist.fusion import Pool, tempered
+from nails.artist.fusion import Pool, temper
 from nails.artist.openset import BOTH, IMAGE, Prototypes
 from nails.artist.text_vectors import SparseVector
 from training.artist.fuse_fitting import fit_pool
@@ -75,7 +75,7 @@ class Known:
             else (self.text, self.pool.text_temperature)
         )
         # Equal probabilities where the modality says nothing, as the service has it.
-        table = tempered(alone, temperature)
+        table = temper(alone, temperature)
         return np.where(table.any(axis=1, keepdims=True), table, 1.0 / table.shape[1])
 
 

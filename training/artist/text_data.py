@@ -13,14 +13,14 @@ from scipy.sparse import csr_matrix
 from tqdm import tqdm
 
 from evaluation.artist.works import Work
-from nails.language.morphemes import morphemes
+from nails.language.morphemes import split_morphemes
 
 Words = list[str]
 
 
 def words_of(works: Sequence[Work]) -> list[Words]:
     """The words of every work as the service reads them; [] for a work without."""
-    return [morphemes(work.text) for work in tqdm(works, desc="words", unit="text", mininterval=1)]
+    return [split_morphemes(work.text) for work in tqdm(works, desc="words", unit="text", mininterval=1)]
 
 
 def with_pairs(words: Words) -> Words:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from nails.language.phrases import MAX_MDD, MAX_NNP, parse
+from nails.language.phrases import MAX_MDD, MAX_NNP, parse_request
 from training.describe.question import ItemError, Kind
 
 MAX_DESCRIPTION = 4_000
@@ -32,7 +32,7 @@ class Restated:
 
 def restate_by_lexicon(request: str) -> Restated:
     """What `nails.language.phrases` makes of a request: serving uses it, models are compared with it."""
-    reading = parse(request)
+    reading = parse_request(request)
     return Restated(tuple(reading.mdd), tuple(reading.nnp))
 
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.photo.codec import PhotoError, decode, encode_jpeg
+from nails.photo.codec import PhotoError, decode_photo, encode_jpeg
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 _QUALITIES = (90, 80, 65)
@@ -49,7 +49,7 @@ class Photo:
     def rgb(self, max_side: int) -> NDArray[np.uint8]:
         """RGB uint8 [H,W,3], upright, its long side at most `max_side`. OSError, or PhotoError."""
         if isinstance(self.source, Path):
-            return decode(self.source.read_bytes(), max_side=max_side)
+            return decode_photo(self.source.read_bytes(), max_side=max_side)
         height, width = self.source.shape[:2]
         factor = max_side / max(height, width)
         if factor >= 1:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nails.language.phrases import parse
+from nails.language.phrases import parse_request
 from training.design.query_fuse import MAX_COLOURS, MAX_PHRASES
 from training.design.records import Design
 from training.design.sentences import Sentences
@@ -62,7 +62,7 @@ class RequestTable:
 
 def tabulate(texts: Sequence[str], sentences: Sentences) -> RequestTable:
     """The table of `texts`; encodes what is not encoded yet."""
-    readings = [parse(text) for text in texts]
+    readings = [parse_request(text) for text in texts]
     described = [". ".join(reading.mdd) for reading in readings]
     sentences.add([*texts, *described, *(phrase for r in readings for phrase in r.nnp[:MAX_PHRASES])])
     vectors = np.concatenate([np.zeros((1, sentences.table.shape[1]), np.float32), sentences.table])

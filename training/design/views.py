@@ -14,7 +14,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from nails.perception.crop_rules import cut, expand_square
+from nails.perception.crop_rules import cut_square, expand_square
 from nails.photo.preprocess import backbone_input
 from training.design.records import Design
 
@@ -64,7 +64,7 @@ def plain_view(photo: Image, box: Box | None, size: int) -> NDArray[np.float32]:
     if box is None:
         return backbone_input(photo, size)
     height, width = photo.shape[:2]
-    return backbone_input(cut(photo, expand_square(box, (width, height))), size)
+    return backbone_input(cut_square(photo, expand_square(box, (width, height))), size)
 
 
 def distorted_view(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nails.perception.nail_decode import NailInstance, instance_of
+from nails.perception.nail_decode import NailInstance, instance_from_mask
 from nails.photo.preprocess import Letterbox
 from training.backbone import PYRAMID_CHANNELS, EfficientNetLite0
 from training.seg.loss import dice_loss, focused_bce
@@ -140,7 +140,7 @@ def decode_centres(
         field = np.where(own, nail - 0.5, -np.abs(nail - 0.5)).astype(np.float32)
         mask = _drawn(field, letterbox, photo_size)
         if mask.any():
-            found.append(instance_of(mask, score))
+            found.append(instance_from_mask(mask, score))
     return sorted(found, key=lambda one: -one.score)
 
 

@@ -36,7 +36,7 @@ def export(
     """Exports RUN/model.pt to `folder`.
 
     measured: figures to record beside the run's own. command: how the weights came to be, where that was more
-    than one run. parameters: how the model is read (`nails.perception.nail_reading`), beside its decoder.
+    than one run. parameters: how the model is read (`nails.perception.nail_decoder`), beside its decoder.
     """
     checkpoint = load_checkpoint(run)
     network = build(pretrained=False)

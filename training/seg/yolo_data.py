@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from evaluation.perception.labelled import list_entries, read_entry
-from nails.perception.nail_decode import NailInstance, instance_of
+from nails.perception.nail_decode import NailInstance, instance_from_mask
 from training.photos import read_drawn, read_mask, split
 
 VALIDATION_STEP = 10
@@ -85,7 +85,7 @@ def label_lines(nails: Sequence[NailInstance], size: tuple[int, int]) -> str:
 
 def numbered_nails(mask: NDArray[np.uint8]) -> list[NailInstance]:
     """The nails of an instance mask uint8 [H,W] (0 is background), in the order of their numbers."""
-    return [instance_of(mask == number) for number in np.unique(mask) if number]
+    return [instance_from_mask(mask == number) for number in np.unique(mask) if number]
 
 
 def convert(photos: Iterable[Path], drawn: Iterable[Path], out: Path) -> Converted:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nails.perception.crop_rules import crop_nails
+from nails.perception.crop_rules import choose_crop
 
 U8 = NDArray[np.uint8]
 Part = tuple[U8, U8, U8, dict[str, Any]]  # image, nail instances, hands, record
@@ -43,7 +43,7 @@ def page(rng: np.random.Generator, size: int, parts: list[Part], grid: tuple[int
         _insert(image, mask, whose, (x0, y0, x1, y1), parts[place], nails, hands)
     record = {**parts[0][3], "size": [width, height], "arrangement": "page", "nails": nails, "hands": hands}
     joints = [np.array([[x, y, float(v > 0)] for x, y, v in hand["joints"]]) for hand in hands]
-    rule = crop_nails(
+    rule = choose_crop(
         np.array([nail["box"] for nail in nails], float),
         np.array([nail["centroid"] for nail in nails], float),
         np.array([nail["area"] for nail in nails], float),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nails.perception.crop_rules import crop_nails
+from nails.perception.crop_rules import choose_crop
 from training.synth.anatomy import FINGERS
 from training.synth.designs import Design, Look
 from training.synth.fit import mood_of
@@ -75,7 +75,7 @@ def _crop(nails: list[dict[str, Any]], hands: list[dict[str, Any]], size: tuple[
     joints = [
         np.array([[x, y, 1.0 if visible else 0.0] for x, y, visible in hand["joints"]]) for hand in hands
     ]
-    crop = crop_nails(
+    crop = choose_crop(
         np.array([nail["box"] for nail in nails], float),
         np.array([nail["centroid"] for nail in nails], float),
         np.array([nail["area"] for nail in nails], float),

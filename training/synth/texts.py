@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nails.language.phrases import parse
+from nails.language.phrases import parse_request
 from nails.vocabulary import COLOUR_BY_NAME
 from training.synth import grammar_en, grammar_ja
 from training.synth.designs import PARTS, Design
@@ -43,7 +43,7 @@ def write_texts(
             if found is None:
                 continue
             text, claims = found
-            reading = parse(text)
+            reading = parse_request(text)
             texts.append(
                 {"lang": lang, "level": level, "text": text, "mdd": reading.mdd, "nnp": reading.nnp,
                  "claims": [list(claim) for claim in claims.items]}

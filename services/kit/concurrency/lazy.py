@@ -1,4 +1,4 @@
-"""Something made from the models' metadata: when they first answer, and again when they were exchanged."""
+"""A value made from the models' metadata at its first use, and made again when the models have changed."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from services.kit.inference import InferenceBackend, ModelMetadata, all_ready
 T = TypeVar("T")
 
 
-class Late(Generic[T]):
-    """Makes a thing at the first successful `get`; an attempt that fails is made again by the next.
+class Lazy(Generic[T]):
+    """A value that is made at the first `get`; an attempt that fails is repeated by the next.
 
-    The readiness check looks at the models again, and makes the thing anew when one of them has changed, so
-    that answers name the fingerprints of the models that gave them.
+    The readiness check reads the models' metadata again, and makes a new value when one of them has changed,
+    so that answers name the fingerprints of the models that gave them.
     """
 
     def __init__(
         self, backend: InferenceBackend, models: Sequence[str], make: Callable[[], Awaitable[T]]
     ) -> None:
-        """models: those that `make` asks the backend about."""
+        """models: those whose metadata `make` reads from `backend`."""
         self._backend = backend
         self._models = tuple(models)
         self._make = make
@@ -30,14 +30,14 @@ class Late(Generic[T]):
         self._made_from: list[ModelMetadata] = []
 
     async def get(self) -> T:
-        """The thing. Raises what making it raises."""
+        """The value. Raises what making it raises."""
         if self._made is not None:
             return self._made
         async with self._lock:
             return self._made if self._made is not None else await self._new()
 
     async def ready(self) -> bool:
-        """Whether every model answers its canary and the thing can be made from what they are now."""
+        """Whether every model answers its canary inference; raises what making a new value raises."""
         alive = await all_ready(self._backend, self._models)()
         async with self._lock:
             if self._made is None or await self._metadata() != self._made_from:

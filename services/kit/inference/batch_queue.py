@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.kit.deadline import Deadline
-from services.kit.timings import StageTimings
+from services.kit.telemetry.timings import StageTimings
 
 Tensors = dict[str, NDArray[Any]]
 Shapes = tuple[tuple[int, ...], ...]

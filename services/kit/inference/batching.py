@@ -28,7 +28,7 @@ from services.kit.deadline import Deadline
 from services.kit.errors import DeadlineExceeded, Internal, LunulaError, ResourceExhausted, Unavailable
 from services.kit.inference.batch_queue import BatchQueue, Item, Part, Tensors, join
 from services.kit.inference.metrics import InferenceMetrics
-from services.kit.timings import current
+from services.kit.telemetry.timings import current
 
 Run = Callable[[Tensors], Tensors]
 _log = logging.getLogger(__name__)

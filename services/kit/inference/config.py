@@ -68,7 +68,7 @@ def read_config(folder: Path) -> ModelConfig:
         raise _invalid(folder, str(error)) from error
     if config.name and config.name != folder.name:
         raise _invalid(folder, f"the config names another model, {config.name!r}")
-    metadata = metadata_of(folder, config)
+    metadata = read_metadata(folder, config)
     threads = metadata.parameters.get(INTRA_OP_THREADS, "1")
     if not threads.isdecimal():
         raise _invalid(folder, f"{INTRA_OP_THREADS} is {threads!r}, not a number")
@@ -82,7 +82,7 @@ def read_config(folder: Path) -> ModelConfig:
     )
 
 
-def metadata_of(folder: Path, config: Any) -> ModelMetadata:
+def read_metadata(folder: Path, config: Any) -> ModelMetadata:
     """What the `inference.ModelConfig` message `config` says of the model that `folder` is named after.
 
     The folder is not read. Raises FailedPrecondition MODEL_CONFIG_INVALID.

@@ -22,7 +22,7 @@ from services.kit.inference.base import (
     model_not_found,
 )
 from services.kit.inference.config import read_repository
-from services.kit.timings import record, stage
+from services.kit.telemetry.timings import record, stage
 
 Tensors = Mapping[str, NDArray[Any]]
 Answer = Callable[[Tensors], Tensors]

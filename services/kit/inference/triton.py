@@ -33,8 +33,8 @@ from services.kit.inference.base import (
     is_canary_alive,
     model_not_found,
 )
-from services.kit.inference.config import metadata_of
-from services.kit.timings import record, stage
+from services.kit.inference.config import read_metadata
+from services.kit.telemetry.timings import record, stage
 
 CANARY_S = 30.0  # longest canary inference; the caller of `ready` may stop earlier
 CONFIG_S = 10.0  # longest question for a model's config
@@ -138,7 +138,7 @@ class TritonBackend:
         limit = min(deadline.remaining(), CONFIG_S)
         with _translated(model):
             answer = await self._connected().get_model_config(model, client_timeout=limit)
-        self._known[model] = metadata_of(Path(model), answer.config)
+        self._known[model] = read_metadata(Path(model), answer.config)
         return self._known[model]
 
     async def _call(

@@ -15,7 +15,7 @@ from typing import Any
 
 from nails.colour.palette import PaletteColour
 from nails.colour.palette_match import ShownColour
-from nails.language.words import words
+from nails.language.words import split_words
 from services.rank.upstream import Box
 
 # Raise when what is stored for an unchanged design changes, so that every design is written anew.
@@ -130,7 +130,7 @@ def spaced_words(text: str) -> str:
     Words of Japanese text are found by `nails.language.words`, not by Milvus, so that both languages can be
     searched by any analyser that splits at spaces.
     """
-    joined = " ".join(words(text))
+    joined = " ".join(split_words(text))
     encoded = joined.encode()
     if len(encoded) <= MAX_VARCHAR_BYTES:
         return joined

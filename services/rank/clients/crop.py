@@ -7,11 +7,11 @@ import grpc
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.crop.v1.crop_service_pb2_grpc import CropServiceStub
 from lunula.type.v1 import photo_pb2
-from services.intake.palettes import palette_colours
-from services.kit.errors import from_item_error
+from services.intake.messages import palette_colours
 from services.kit.models import ModelVersion
-from services.kit.scope import read_models
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
+from services.kit.wire.errors import from_item_error
+from services.kit.wire.response_info import read_models
 from services.rank.clients.upstream_call import Budget, UpstreamCaller, only_item, relocate
 from services.rank.upstream import CroppedPhoto
 

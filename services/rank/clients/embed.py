@@ -16,11 +16,12 @@ from nails.aesthetic.tokens import Packing
 from nails.colour.palette import PaletteColour
 from nails.language.phrases import Phrase
 from nails.photo.codec import encode_png
-from services.intake.palettes import palette_colours, palette_message
-from services.kit.errors import FailedPrecondition, Internal, from_item_error
+from services.intake.messages import palette_colours, palette_message
+from services.kit.errors import FailedPrecondition, Internal
 from services.kit.models import ModelVersion
-from services.kit.scope import read_models
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
+from services.kit.wire.errors import from_item_error
+from services.kit.wire.response_info import read_models
 from services.rank.catalogue.companions import describe_space
 from services.rank.catalogue.version import Space
 from services.rank.clients.upstream_call import MISMATCH, Budget, UpstreamCaller, only_item, relocate

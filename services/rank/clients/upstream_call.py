@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from services.kit.client import Backoff, call
+from services.kit.client import call
 from services.kit.deadline import Deadline
 from services.kit.errors import (
     DeadlineExceeded,
@@ -17,6 +17,7 @@ from services.kit.errors import (
     ResourceExhausted,
     Unavailable,
 )
+from services.kit.retry import Backoff
 from services.rank.upstream import fingerprint_mismatch
 
 T = TypeVar("T")

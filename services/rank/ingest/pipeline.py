@@ -16,17 +16,17 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from nails.colour.palette import MAX_COLOURS
 from services.intake.texts import MAX_TEXT
-from services.kit.client import Backoff
 from services.kit.concurrency.coalesce import Coalescer
 from services.kit.concurrency.locks import KeyedLocks
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, LunulaError, Unavailable
 from services.kit.models import ModelVersion
-from services.kit.timings import stage
+from services.kit.retry import Backoff, retry
+from services.kit.telemetry.timings import stage
 from services.rank.catalogue.companions import COMPANIONS, embed_options
 from services.rank.catalogue.rows import DesignText, IndexedDesign
 from services.rank.catalogue.store import Store
@@ -38,7 +38,6 @@ from services.rank.clients.upstream_call import Budget
 from services.rank.photos.store import PhotoFile, PhotoInput, Photos
 from services.rank.upstream import CroppedPhoto, EmbeddedDesign, check_fingerprint
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -178,7 +177,9 @@ class Ingest:
         check_fingerprint(space.fingerprint, fingerprint)
         with stage("lookup"):
             lookup = _Lookup(version, text.design_id)
-            stored = await self._persistently(lambda: self._lookups.submit(lookup), deadline)
+            stored = await retry(
+                lambda: self._lookups.submit(lookup), backoff=budget.backoff, deadline=deadline
+            )
         digest = text.digest(photo.sha256)
         # Kept again also when nothing changed: that heals a photo that was lost.
         async with self._photos.kept(photo) as key:
@@ -202,7 +203,7 @@ class Ingest:
             )
             with stage("write"):
                 write = _Write(version, design)
-                await self._persistently(lambda: self._writes.submit(write), deadline)
+                await retry(lambda: self._writes.submit(write), backoff=budget.backoff, deadline=deadline)
         if stored is not None and stored.row["photo"] != key:
             await self._drop([str(stored.row["photo"])])
         return IndexOutcome.INDEXED
@@ -258,19 +259,6 @@ class Ingest:
         view = self._store.at(writes[0].version, Deadline.after(self._limits.call_s))
         await view.upsert([write.design for write in writes])
         return [None] * len(writes)
-
-    async def _persistently(self, work: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
-        """`work`, again after a pause while Milvus is unavailable and the deadline allows."""
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return await work()
-            except LunulaError as error:
-                delay = self._limits.backoff.delay(attempt, error)
-                if delay is None or delay >= deadline.remaining():
-                    raise
-            await self._limits.backoff.sleep(delay)
 
 
 def _is_current(stored: _Stored, digest: str, fingerprint: str) -> bool:

@@ -14,7 +14,7 @@ from services.intake.uris import UriReader
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import InvalidArgument
-from services.kit.timings import stage
+from services.kit.telemetry.timings import stage
 from services.rank.photos.blobs import SUFFIXES, BlobStore, blob_key
 
 

@@ -25,11 +25,11 @@ from nails.aesthetic.rerank import (
     rerank,
 )
 from nails.aesthetic.tags import words_of_tags
-from services.kit.client import Backoff
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
 from services.kit.errors import DeadlineExceeded, InvalidArgument, LunulaError
-from services.kit.timings import stage
+from services.kit.retry import Backoff
+from services.kit.telemetry.timings import stage
 from services.rank.catalogue.align import ALIGN
 from services.rank.catalogue.milvus import CollectionMissing
 from services.rank.catalogue.tokens import TOKENS, decode_tokens

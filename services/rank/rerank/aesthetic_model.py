@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nails.aesthetic.rerank import AESTHETIC, HIGHEST, LOWEST, ScoreMap
 from nails.aesthetic.tags import MAX_TAGS
 from nails.aesthetic.tokens import Packing
-from services.kit.concurrency.lazy import Late
+from services.kit.concurrency.lazy import Lazy
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, Internal, LunulaError, Unavailable
 from services.kit.inference import InferenceBackend, ModelMetadata
@@ -121,9 +121,9 @@ class AestheticModel:
         self._backend = backend
         self._absent = absent
         self._failed: LunulaError | None = None  # what the last canary said
-        self._served: Late[ServedModel] | None = None
+        self._served: Lazy[ServedModel] | None = None
         if backend is not None:
-            self._served = Late(backend, (AESTHETIC,), self._read_model)
+            self._served = Lazy(backend, (AESTHETIC,), self._read_model)
 
     async def get(self) -> ServedModel:
         """The model as it is served now.

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nails.aesthetic.tags import AUTO_TAGS, KnownTag, words_of_tags
-from services.kit.client import Backoff
 from services.kit.deadline import Deadline
 from services.kit.errors import FailedPrecondition, Internal
 from services.kit.models import ModelVersion
-from services.kit.timings import stage
+from services.kit.retry import Backoff
+from services.kit.telemetry.timings import stage
 from services.rank.catalogue.tokens import decode_tokens, encode_tokens, token_space
 from services.rank.clients.embed import EmbedClient
 from services.rank.clients.upstream_call import Budget

@@ -8,8 +8,8 @@ from typing import Any
 
 from nails.colour.palette import PaletteColour
 from nails.colour.palette_match import colour_differences
-from nails.language.phrases import Phrase, parse
-from nails.language.words import words
+from nails.language.phrases import Phrase, parse_request
+from nails.language.words import split_words
 from services.rank.catalogue.rows import read_colours, read_text
 
 _READ_CHARACTERS = 2_000
@@ -70,14 +70,14 @@ class Explainer:
 
 def _read(prose: str) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
     """((kind, name) of what the text mentions, its words)."""
-    mentioned = {(phrase.kind, phrase.name) for phrase in parse(prose).phrases if not phrase.negated}
-    return frozenset(mentioned), frozenset(words(prose))
+    mentioned = {(phrase.kind, phrase.name) for phrase in parse_request(prose).phrases if not phrase.negated}
+    return frozenset(mentioned), frozenset(split_words(prose))
 
 
 def _is_there(phrase: Phrase, shown: frozenset[tuple[str, str]], vocabulary: frozenset[str]) -> bool:
     if phrase.name:
         return (phrase.kind, phrase.name) in shown
-    own = words(phrase.text)
+    own = split_words(phrase.text)
     return bool(own) and vocabulary.issuperset(own)
 
 

@@ -10,12 +10,12 @@ from functools import partial
 from nails.colour.palette import PaletteColour
 from nails.fusion import Term, fuse, share_weights
 from nails.language.phrases import Phrase
-from services.kit.client import Backoff
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.concurrency.together import stop, together
 from services.kit.errors import FailedPrecondition, InvalidArgument
 from services.kit.models import ModelVersion
-from services.kit.timings import stage
+from services.kit.retry import Backoff
+from services.kit.telemetry.timings import stage
 from services.rank.catalogue.filters import all_of, literal
 from services.rank.catalogue.rows import FULL_FIELDS
 from services.rank.catalogue.view import Row, View

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from lunula.classify.v1 import classify_service_pb2_grpc as pb_grpc
-from nails.artist.openset import BOTH, IMAGE, TEXT, Numbers, OpenSet, Prototypes
-from nails.artist.text_vectors import SparseRows, rarities, vector
-from nails.language.words import words
+from nails.artist.openset import BOTH, IMAGE, TEXT, Coefficients, OpenSet, Prototypes
+from nails.artist.text_vectors import SparseRows, compute_rarities, vectorise
+from nails.language.words import split_words
 from services.classify.build import serve_on
-from services.classify.label_evidence import LabelTable
-from services.classify.references import References
+from services.classify.features.references import References
+from services.classify.features.text_model import FastTextModel
+from services.classify.identify.label_evidence import LabelTable
 from services.classify.settings import ClassifySettings
-from services.classify.text_model import FastTextModel
 from services.kit.client import connect
 from services.kit.inference.base import ModelMetadata
 from services.kit.inference.fake import FakeBackend
@@ -39,9 +39,9 @@ SAYINGS = {
 LABEL_TABLE = LabelTable({("book", "cup"): {"ayame": 3, "dan": 1}, (): {"botan": 2, "chie": 2}})
 OPENSET = OpenSet(
     {
-        IMAGE: Numbers((8.0, 0.5, 10.0, 0.0), (-1.0, 0.0, 20.0, 0.0)),
-        TEXT: Numbers((2.0, 0.5, 0.0, 10.0), (-1.0, 0.0, 0.0, 20.0)),
-        BOTH: Numbers((8.0, 0.5, 6.0, 6.0), (-1.0, 0.0, 10.0, 10.0)),
+        IMAGE: Coefficients((8.0, 0.5, 10.0, 0.0), (-1.0, 0.0, 20.0, 0.0)),
+        TEXT: Coefficients((2.0, 0.5, 0.0, 10.0), (-1.0, 0.0, 0.0, 20.0)),
+        BOTH: Coefficients((8.0, 0.5, 6.0, 6.0), (-1.0, 0.0, 10.0, 10.0)),
     }
 ).to_parameters()
 """What strangers and enrolled artists weigh in these tests; a real model's numbers are fitted."""
@@ -58,7 +58,7 @@ class Classifies(NamedTuple):
 def text_model(tmp_path_factory: pytest.TempPathFactory) -> FastTextModel:
     """A quantised model of the four sayings."""
     folder = tmp_path_factory.mktemp("artist_text")
-    lines = [f"__label__{artist} {' '.join(words(said))}" for artist, said in SAYINGS.items()]
+    lines = [f"__label__{artist} {' '.join(split_words(said))}" for artist, said in SAYINGS.items()]
     (folder / "texts.txt").write_text("\n".join(lines * 30) + "\n", encoding="utf-8")
     # fastText leaves a part of its first layer unset when it has fewer than eleven threads.
     model = fasttext.train_supervised(
@@ -80,12 +80,12 @@ def look(channels: Any) -> Any:
 @pytest.fixture(scope="session")
 def references() -> References:
     """Prototypes of three artists, of whom one likes red, one green and one blue photos."""
-    rarity = rarities(SAYINGS.values()).astype(np.float32)
+    rarity = compute_rarities(SAYINGS.values()).astype(np.float32)
     return References(
         trained=Prototypes(
             tuple(SAYINGS)[:3],
             look(2.0 * np.eye(3) - 1.0),
-            SparseRows.of(vector(SAYINGS[artist], rarity) for artist in tuple(SAYINGS)[:3]),
+            SparseRows.stack(vectorise(SAYINGS[artist], rarity) for artist in tuple(SAYINGS)[:3]),
         ),
         rarity=rarity,
         image_fingerprint="fingerprint-of-artist_image",

@@ -14,8 +14,9 @@ from PIL import Image
 
 from lunula.classify.v1 import classify_service_pb2 as pb
 from lunula.type.v1 import photo_pb2
-from services.kit.client import Backoff, call
+from services.kit.client import call
 from services.kit.errors import NotFound
+from services.kit.retry import Backoff
 from tests.contract.classify.conftest import OPENSET
 
 ONCE = Backoff(attempts=1)

@@ -14,8 +14,8 @@ import pytest
 
 from lunula.classify.v1 import classify_service_pb2 as pb
 from lunula.type.v1 import photo_pb2
-from services.classify.references import References
-from services.kit.client import Backoff, call
+from services.classify.features.references import References
+from services.kit.client import call
 from services.kit.errors import (
     AlreadyExists,
     DeadlineExceeded,
@@ -25,6 +25,7 @@ from services.kit.errors import (
     ResourceExhausted,
     Unavailable,
 )
+from services.kit.retry import Backoff
 from tests.contract.classify.conftest import OPENSET
 
 ONCE = Backoff(attempts=1)

@@ -10,8 +10,9 @@ import pytest
 
 from lunula.classify.v1 import classify_service_pb2 as pb
 from lunula.type.v1 import photo_pb2
-from services.kit.client import Backoff, call, stream
+from services.kit.client import call, stream
 from services.kit.errors import DeadlineExceeded, FailedPrecondition, ResourceExhausted, Unavailable
+from services.kit.retry import Backoff
 from tests.contract.classify.conftest import OPENSET
 
 ONCE = Backoff(attempts=1)

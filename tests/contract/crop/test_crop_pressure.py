@@ -10,8 +10,9 @@ import pytest
 
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.type.v1 import photo_pb2
-from services.kit.client import Backoff, call, stream
+from services.kit.client import call, stream
 from services.kit.errors import DeadlineExceeded, ResourceExhausted, Unavailable
+from services.kit.retry import Backoff
 
 ONCE = Backoff(attempts=1)
 

@@ -15,7 +15,7 @@ from lunula.embed.v1 import embed_service_pb2 as pb
 from lunula.embed.v1 import embed_service_pb2_grpc as pb_grpc
 from lunula.type.v1 import photo_pb2
 from nails.encoders import ENCODERS
-from nails.language.word_pieces import SentenceTokenizer, padded, padded_length
+from nails.language.word_pieces import SentenceTokenizer, pad_rows, padded_length
 from services.embed.build import build
 from services.embed.settings import EmbedSettings
 from services.kit.client import call, connect
@@ -72,7 +72,7 @@ def fuse_rows(model: str, rows: int) -> dict[str, NDArray[Any]]:
 def text_rows(rows: int) -> dict[str, NDArray[Any]]:
     tokenizer = SentenceTokenizer()
     tokens = [tokenizer.encode(text) for text in TEXTS[:rows]]
-    ids, mask = padded(tokens, padded_length(max(map(len, tokens))))
+    ids, mask = pad_rows(tokens, padded_length(max(map(len, tokens))))
     return {"input_ids": ids, "attention_mask": mask}
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from lunula.embed.v1 import embed_service_pb2 as pb
 from lunula.type.v1 import photo_pb2
-from services.kit.client import Backoff, call, stream
+from services.kit.client import call, stream
 from services.kit.errors import DeadlineExceeded, LunulaError, ResourceExhausted, Unavailable
+from services.kit.retry import Backoff
 
 ONCE = Backoff(attempts=1)
 

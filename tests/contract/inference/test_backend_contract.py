@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from services.kit.deadline import Deadline
 from services.kit.errors import DeadlineExceeded, InvalidArgument, LunulaError, NotFound, Unavailable
 from services.kit.inference import InferenceBackend, all_ready, model_versions
-from services.kit.timings import collect
+from services.kit.telemetry.timings import collect
 
 Tensors = dict[str, NDArray[Any]]
 Expected = Callable[[str, Tensors], Tensors]

@@ -18,10 +18,10 @@ from pymilvus import MilvusClient
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.rank.v1.rank_service_pb2_grpc import RankServiceStub
 from services.kit.client import connect
-from services.kit.errors import from_rpc_error
 from services.kit.inference.base import ModelMetadata
 from services.kit.inference.fake import FakeBackend
 from services.kit.server import RunningServer, running_server
+from services.kit.wire.errors import from_rpc_error
 from services.rank.build import build, serve_on
 from services.rank.settings import RankSettings
 from tests.rank_aesthetic_model import aesthetic_model, score_photos

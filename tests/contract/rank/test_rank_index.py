@@ -11,7 +11,7 @@ import pytest
 
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import photo_pb2
-from services.kit.errors import from_rpc_error
+from services.kit.wire.errors import from_rpc_error
 from tests.rank_doubles import design, embed_server, index, photo
 
 INDEXED, UNCHANGED, FAILED = pb.INDEX_STATE_INDEXED, pb.INDEX_STATE_UNCHANGED, pb.INDEX_STATE_FAILED

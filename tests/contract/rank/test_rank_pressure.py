@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from lunula.rank.v1 import rank_service_pb2 as pb
-from services.kit.errors import from_rpc_error
+from services.kit.wire.errors import from_rpc_error
 from services.rank.catalogue.milvus import Milvus
 from tests.rank_doubles import design, index
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nails.artist.fusion import Pool, softmax, tempered
-from nails.artist.openset import Nearness, OpenSet
-from services.classify.calibration import Calibration, Probabilities, judge
+from nails.artist.fusion import Pool, softmax, temper
+from nails.artist.openset import OpenSet, PrototypeCosines
+from services.classify.identify.calibration import Calibration, Probabilities, combine_modalities
 
 ARTISTS = 6
 logits = st.lists(st.floats(-8, 8, width=32), min_size=ARTISTS, max_size=ARTISTS)
@@ -24,7 +24,7 @@ def probabilities(values: list[float]) -> Probabilities:
 @settings(deadline=None)  # a busy machine is not a defect
 @given(logits, temperatures)
 def test_temperature_keeps_the_order_and_the_sum(values: list[float], temperature: float) -> None:
-    given_, found = probabilities(values), tempered(probabilities(values), temperature)
+    given_, found = probabilities(values), temper(probabilities(values), temperature)
     assert found.sum() == pytest.approx(1.0)
     assert found[given_.argmax()] == pytest.approx(found.max())
 
@@ -42,7 +42,7 @@ def test_where_both_models_agree_no_weight_changes_the_artist(
     )
     pooled = Calibration(pool=Pool(temperature * weight, temperature * (1.0 - weight)))
     for chosen in (calibration, pooled):
-        found = judge(image=image, text=text, calibration=chosen).both
+        found = combine_modalities(image=image, text=text, calibration=chosen).both
         assert found.trained[agreed] == pytest.approx(found.trained.max())
         assert found.trained.sum() + found.unknown == pytest.approx(1.0)
 
@@ -52,11 +52,11 @@ def test_where_both_models_agree_no_weight_changes_the_artist(
 def test_a_single_modality_speaks_alone(values: list[float]) -> None:
     one = probabilities(values)
     calibration = Calibration(image_temperature=2.0, text_temperature=2.0, fused_temperature=7.0)
-    by_image = judge(image=one, text=None, calibration=calibration)
-    by_text = judge(image=None, text=one, calibration=calibration)
-    assert by_image.both.trained / by_image.both.trained.sum() == pytest.approx(tempered(one, 2.0))
+    by_image = combine_modalities(image=one, text=None, calibration=calibration)
+    by_text = combine_modalities(image=None, text=one, calibration=calibration)
+    assert by_image.both.trained / by_image.both.trained.sum() == pytest.approx(temper(one, 2.0))
     assert np.array_equal(by_text.both.trained, by_image.both.trained)
-    assert by_image.image is not None and by_image.image.trained == pytest.approx(tempered(one, 2.0))
+    assert by_image.image is not None and by_image.image.trained == pytest.approx(temper(one, 2.0))
     assert by_image.text is None and by_text.image is None
 
 
@@ -65,7 +65,7 @@ def test_a_single_modality_speaks_alone(values: list[float]) -> None:
 def test_the_surer_the_models_the_less_unknown_the_artist(first: float, second: float) -> None:
     def unknown(best: float) -> float:
         spread = np.array([best, *[(1 - best) / 4] * 4])
-        return judge(image=spread, text=None, calibration=Calibration()).both.unknown
+        return combine_modalities(image=spread, text=None, calibration=Calibration()).both.unknown
 
     low, high = sorted((first, second))
     assert 0.0 <= unknown(high) <= unknown(low) <= 1.0
@@ -73,27 +73,27 @@ def test_the_surer_the_models_the_less_unknown_the_artist(first: float, second: 
 
 def test_certainty_does_not_overflow() -> None:
     certain = np.array([1.0, 0.0, 0.0])
-    verdict = judge(image=certain, text=certain, calibration=Calibration(fused_temperature=0.1))
-    assert verdict.both.trained == pytest.approx([1.0, 0.0, 0.0], abs=1e-6)
-    assert 0.0 <= verdict.both.unknown < 1e-6
+    found = combine_modalities(image=certain, text=certain, calibration=Calibration(fused_temperature=0.1))
+    assert found.both.trained == pytest.approx([1.0, 0.0, 0.0], abs=1e-6)
+    assert 0.0 <= found.both.unknown < 1e-6
 
 
 def test_artists_that_a_model_does_not_know_stay_at_zero() -> None:
     two_of_three = np.array([0.5, 0.5, 0.0])
-    verdict = judge(image=two_of_three, text=None, calibration=Calibration(image_temperature=3.0))
-    assert verdict.both.trained[2] == 0.0
+    found = combine_modalities(image=two_of_three, text=None, calibration=Calibration(image_temperature=3.0))
+    assert found.both.trained[2] == 0.0
 
 
-def test_words_that_nobody_knows_leave_the_photo_its_say() -> None:
+def test_out_of_vocabulary_text_leaves_the_photo_its_own_prediction() -> None:
     image, nothing = np.array([0.7, 0.2, 0.1]), np.full(3, 1 / 3)
     calibration = Calibration(image_temperature=2.0, pool=Pool(0.4, 0.6, image_temperature=2.0))
-    verdict = judge(image=image, text=nothing, calibration=calibration, mute=True)
-    shares = verdict.both.trained / verdict.both.trained.sum()
-    assert shares == pytest.approx(tempered(image, 2.0))
+    found = combine_modalities(image=image, text=nothing, calibration=calibration, out_of_vocabulary=True)
+    shares = found.both.trained / found.both.trained.sum()
+    assert shares == pytest.approx(temper(image, 2.0))
 
 
 @pytest.mark.parametrize("enrolled_text", [None, [0.0, np.nan], [0.25, np.nan]])
-def test_words_that_nobody_knows_count_only_where_they_are_like_an_enrolled_artists(
+def test_out_of_vocabulary_text_counts_only_where_it_is_like_an_enrolled_artists(
     enrolled_text: list[float] | None,
 ) -> None:
     numbers = {
@@ -104,18 +104,25 @@ def test_words_that_nobody_knows_count_only_where_they_are_like_an_enrolled_arti
     }
     image, nothing = np.array([0.7, 0.2, 0.1]), np.full(3, 1 / 3)
     calibration = Calibration(openset=OpenSet.from_parameters(numbers))
-    photo = Nearness(np.array([0.9, 0.1, 0.0]), None, np.array([0.5, 0.2]), None)
+    photo = PrototypeCosines(np.array([0.9, 0.1, 0.0]), None, np.array([0.5, 0.2]), None)
     words = None if enrolled_text is None else np.array(enrolled_text)
-    both = Nearness(photo.trained_image, np.zeros(3), photo.enrolled_image, words)
+    both = PrototypeCosines(photo.trained_image, np.zeros(3), photo.enrolled_image, words)
     if enrolled_text is None:
-        photo, both = (Nearness(one.trained_image, one.trained_text) for one in (photo, both))
-    alone = judge(image=image, text=None, calibration=calibration, nearness=photo)
-    found = judge(image=image, text=nothing, calibration=calibration, nearness=both, mute=True)
-    heard = enrolled_text is not None and enrolled_text[0] > 0
-    assert (found.text is not None) == heard
-    assert (found.both.unknown == alone.both.unknown) != heard
-    # Words that say nothing and are all that there is are judged as words.
-    assert judge(image=None, text=nothing, calibration=calibration, nearness=both, mute=True).text is not None
+        photo, both = (PrototypeCosines(one.trained_image, one.trained_text) for one in (photo, both))
+    alone = combine_modalities(image=image, text=None, calibration=calibration, cosines=photo)
+    found = combine_modalities(
+        image=image, text=nothing, calibration=calibration, cosines=both, out_of_vocabulary=True
+    )
+    counts = enrolled_text is not None and enrolled_text[0] > 0
+    assert (found.text is not None) == counts
+    assert (found.both.unknown == alone.both.unknown) != counts
+    # Text that is out of vocabulary and all that there is counts as text.
+    assert (
+        combine_modalities(
+            image=None, text=nothing, calibration=calibration, cosines=both, out_of_vocabulary=True
+        ).text
+        is not None
+    )
 
 
 def test_parameters_are_read_by_name_and_the_rest_keeps_its_default() -> None:
@@ -143,7 +150,7 @@ def test_parameters_that_make_no_sense_are_refused(name: str, value: str) -> Non
 
 def test_nothing_given_is_an_error_of_the_caller() -> None:
     with pytest.raises(ValueError, match="needed"):
-        judge(image=None, text=None, calibration=Calibration())
+        combine_modalities(image=None, text=None, calibration=Calibration())
 
 
 def test_the_pool_is_read_with_its_temperatures() -> None:

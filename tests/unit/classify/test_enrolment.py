@@ -11,23 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nails.artist.text_vectors import EMPTY, SparseRows, rarities, vector
-from services.classify import records
-from services.classify.enrolment import Enrolment
-from services.classify.records import Record, RecordDamaged
+from nails.artist.text_vectors import EMPTY, SparseRows, compute_rarities, vectorise
+from services.classify.enrolment import records
+from services.classify.enrolment.records import Record, RecordDamaged
+from services.classify.enrolment.store import EnrolmentStore
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.errors import FailedPrecondition, NotFound, Unavailable
 
-RARITY = rarities(["milky pink pearl", "black gold"])
+RARITY = compute_rarities(["milky pink pearl", "black gold"])
 
 
 def record(artist: str = "fumi 花", space: str = "space", works: int = 3) -> Record:
     image = np.zeros((works, 8), np.float16)
     image[:, 0] = 1
     image[-1] = 0  # a work without a photo
-    texts = [vector("milky pink", RARITY), *[EMPTY] * (works - 2), vector("lemon", RARITY)]
+    texts = [vectorise("milky pink", RARITY), *[EMPTY] * (works - 2), vectorise("lemon", RARITY)]
     names = tuple(f"w{number}" for number in range(works))
-    return Record(artist, space, 1_700_000_000_000, names, image, SparseRows.of(texts))
+    return Record(artist, space, 1_700_000_000_000, names, image, SparseRows.stack(texts))
 
 
 def unfinished(folder: Path) -> list[Path]:
@@ -91,11 +91,11 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, wrong: dict[str, obj
 async def test_an_artist_survives_and_the_same_again_changes_nothing(
     tmp_path: Path, threads: WorkThreads
 ) -> None:
-    store = Enrolment(tmp_path, most=5, threads=threads)
+    store = EnrolmentStore(tmp_path, most=5, threads=threads)
     assert not await store.put(record())
     assert await store.put(record())
     store.close()
-    again = Enrolment(tmp_path, most=5, threads=threads)
+    again = EnrolmentStore(tmp_path, most=5, threads=threads)
     assert list(again.kept) == ["fumi 花"]
     assert again.gallery("space").prototypes is not None
     with pytest.raises(FailedPrecondition, match="'fumi 花'") as caught:
@@ -111,7 +111,7 @@ async def test_an_artist_survives_and_the_same_again_changes_nothing(
 async def test_a_disk_that_fails_leaves_everything_as_it_was(
     tmp_path: Path, threads: WorkThreads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Enrolment(tmp_path, most=5, threads=threads)
+    store = EnrolmentStore(tmp_path, most=5, threads=threads)
     await store.put(record())
 
     def full(_handle: int) -> None:
@@ -131,7 +131,7 @@ async def test_a_disk_that_fails_leaves_everything_as_it_was(
 async def test_a_caller_who_leaves_does_not_part_disk_and_memory(
     tmp_path: Path, threads: WorkThreads
 ) -> None:
-    store = Enrolment(tmp_path, most=50, threads=threads)
+    store = EnrolmentStore(tmp_path, most=50, threads=threads)
     for number in range(20):
         task = asyncio.create_task(store.put(record(f"artist-{number}")))
         for _ in range(number % 5):
@@ -145,7 +145,7 @@ async def test_a_caller_who_leaves_does_not_part_disk_and_memory(
 
 
 async def test_readers_keep_the_gallery_that_they_took(tmp_path: Path, threads: WorkThreads) -> None:
-    store = Enrolment(tmp_path, most=5, threads=threads)
+    store = EnrolmentStore(tmp_path, most=5, threads=threads)
     before = store.gallery("space")
     await store.put(record())
     assert not before.records and len(store.gallery("space").records) == 1

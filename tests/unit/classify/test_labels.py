@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from services.classify.identify import read_labels
-from services.classify.label_evidence import LabelTable
-from services.classify.text_model import FastTextModel
+from services.classify.features.text_model import FastTextModel
+from services.classify.identify.identifier import read_labels
+from services.classify.identify.label_evidence import LabelTable
 from services.kit.errors import FailedPrecondition
 
 

@@ -9,7 +9,7 @@ import fasttext
 import numpy as np
 import pytest
 
-from services.classify.text_model import FastTextModel
+from services.classify.features.text_model import FastTextModel
 from services.kit.errors import FailedPrecondition
 
 SAYINGS = {"ayame%20花": "milky pink pearl", "botan": "black gold lace", "100%25": "sea blue shell"}
@@ -38,22 +38,24 @@ def best(reading: dict[str, float]) -> str:
 def test_folds_answer_as_their_geometric_mean(folds: Path) -> None:
     whole = FastTextModel(folds)
     assert whole.artists == NAMES
-    single = [FastTextModel(folds / f"model-{fold}.ftz").read("pink lace") for fold in range(3)]
+    single = [FastTextModel(folds / f"model-{fold}.ftz").predict("pink lace") for fold in range(3)]
     logs = np.mean([np.log([one.probabilities[name] for name in NAMES]) for one in single], axis=0)
     powers = np.exp(logs)
-    found = whole.read("pink lace")
+    found = whole.predict("pink lace")
     assert [found.probabilities[name] for name in NAMES] == pytest.approx(powers / powers.sum(), rel=1e-5)
-    assert best(dict(whole.read("pearl").probabilities)) == "ayame 花"
-    assert best(dict(whole.read("shell").probabilities)) == "100%"
+    assert best(dict(whole.predict("pearl").probabilities)) == "ayame 花"
+    assert best(dict(whole.predict("shell").probabilities)) == "100%"
 
 
 def test_known_words_are_counted_and_a_text_without_one_tells_nothing(folds: Path) -> None:
     model = FastTextModel(folds)
-    some = model.read("pink pink nebula")
-    assert (some.words, some.known) == (3, 2) and sum(some.probabilities.values()) == pytest.approx(1)
-    none = model.read("nebula 은하수")
-    assert none.known == 0 < none.words and not none.probabilities
-    assert model.read("!?").words == 0
+    some = model.predict("pink pink nebula")
+    assert (some.word_count, some.known_word_count) == (3, 2) and sum(
+        some.probabilities.values()
+    ) == pytest.approx(1)
+    none = model.predict("nebula 은하수")
+    assert none.known_word_count == 0 < none.word_count and not none.probabilities
+    assert model.predict("!?").word_count == 0
 
 
 def test_the_fingerprint_is_of_all_folds(folds: Path, tmp_path: Path) -> None:

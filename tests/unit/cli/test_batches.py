@@ -9,7 +9,7 @@ import pytest
 from cli.client import batches as module
 from cli.client.batches import MOST_BYTES, batches, bytes_of, check_fits
 from cli.errors import RequestError
-from services.kit.channel import MAX_MESSAGE_BYTES
+from services.kit.client.channel import MAX_MESSAGE_BYTES
 
 
 def files(folder: Path, sizes: list[int]) -> list[Path]:

@@ -17,7 +17,7 @@ from cli.client import batches
 from cli.evaluate.aesthetic_sweep import facts_of
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
-from nails.photo.codec import decode, encode_jpeg
+from nails.photo.codec import decode_photo, encode_jpeg
 from tests.rank_server import serving
 
 
@@ -30,7 +30,7 @@ class ByBrightness(rank_grpc.RankServiceServicer):
         assert request.disable_auto_tags
         found = []
         for photo in request.photos:
-            score = 1 + 8 * float(decode(photo.data).mean()) / 255 + 0.5 * bool(request.tags)
+            score = 1 + 8 * float(decode_photo(photo.data).mean()) / 255 + 0.5 * bool(request.tags)
             found.append(rank.ScoreAestheticsItem(result=rank.AestheticScore(score=score)))
         return rank.ScoreAestheticsResponse(items=found)
 

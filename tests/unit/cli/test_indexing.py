@@ -14,9 +14,10 @@ from cli.client.records import Record
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from services.kit.client import connect
-from services.kit.errors import Unavailable, to_item_error
+from services.kit.errors import Unavailable
 from services.kit.server import Service, running_server
 from services.kit.settings import ServiceSettings
+from services.kit.wire.errors import to_item_error
 from tests.rank_doubles import photo
 
 

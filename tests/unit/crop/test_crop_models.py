@@ -66,7 +66,7 @@ def hand_models(scores: list[float], asked: list[str]) -> FakeBackend:
 
 async def test_the_pose_model_is_not_asked_when_no_hand_was_detected(threads: WorkThreads) -> None:
     asked: list[str] = []
-    finder = await HandFinder.of(hand_models([0.29], asked), threads, max_hands=4)
+    finder = await HandFinder.from_backend(hand_models([0.29], asked), threads, max_hands=4)
     assert await finder.find(IMAGE, deadline=NEVER) == []
     assert asked == ["hand_detect x1"]
 
@@ -75,7 +75,7 @@ async def test_all_hands_of_a_photo_are_posed_in_one_batch_and_no_more_than_allo
     threads: WorkThreads,
 ) -> None:
     asked: list[str] = []
-    finder = await HandFinder.of(hand_models([0.5, 0.9, 0.4], asked), threads, max_hands=2)
+    finder = await HandFinder.from_backend(hand_models([0.5, 0.9, 0.4], asked), threads, max_hands=2)
     hands = await finder.find(IMAGE, deadline=NEVER)
     assert [round(hand.score, 1) for hand in hands] == [0.9, 0.5]
     assert asked == ["hand_detect x1", "hand_pose x2"]
@@ -98,7 +98,7 @@ async def test_the_decoder_follows_the_models_parameter(threads: WorkThreads) ->
         ],
         answers={"nail_seg": yolo},
     )
-    finder = await NailFinder.of(backend, threads)
+    finder = await NailFinder.from_backend(backend, threads)
     (nail,) = await finder.find(IMAGE, min_score=0.5, deadline=NEVER)
     assert nail.score == pytest.approx(0.8)
     assert nail.centroid == pytest.approx((160, 120), abs=2)
@@ -107,7 +107,7 @@ async def test_the_decoder_follows_the_models_parameter(threads: WorkThreads) ->
 async def test_an_unknown_decoder_is_refused(threads: WorkThreads) -> None:
     backend = FakeBackend([metadata("nail_seg", "images", 64, {"maps": (2, 32, 32)}, decoder="guess")])
     with pytest.raises(FailedPrecondition) as caught:
-        await NailFinder.of(backend, threads)
+        await NailFinder.from_backend(backend, threads)
     assert caught.value.reason == "MODEL_UNSUITABLE"
 
 
@@ -116,4 +116,4 @@ async def test_a_model_that_takes_no_square_images_is_refused(threads: WorkThrea
         "nail_seg", "1", "f", 8, (TensorSpec("images", np.dtype("f4"), (3, 64, 32)),), (), {}
     )
     with pytest.raises(FailedPrecondition):
-        await NailFinder.of(FakeBackend([model]), threads)
+        await NailFinder.from_backend(FakeBackend([model]), threads)

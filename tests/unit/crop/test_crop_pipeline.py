@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from nails.photo.codec import PhotoLimits, encode_jpeg
-from services.crop.findings import CropOptions
 from services.crop.models import HandFinder, NailFinder
 from services.crop.pipeline import CropPipeline
+from services.crop.results import CropOptions
 from services.intake.photos import PhotoIntake, PhotoSource
 from services.intake.uris import UriReader
 from services.kit.concurrency.threads import WorkThreads
@@ -20,7 +20,7 @@ from services.kit.deadline import Deadline
 from services.kit.errors import DeadlineExceeded
 from services.kit.inference.base import ModelMetadata, TensorSpec
 from services.kit.inference.fake import FakeBackend
-from services.kit.timings import collect
+from services.kit.telemetry.timings import collect
 
 SOURCE = PhotoSource(encode_jpeg(np.full((120, 160, 3), 90, np.uint8)), "", "photo")
 
@@ -68,8 +68,8 @@ async def pipeline(intake: PhotoIntake, before: Callable[..., Any]) -> CropPipel
     backend = FakeBackend(MODELS, answers={"hand_detect": one_hand}, before=before)
     return CropPipeline(
         intake=intake,
-        nails=await NailFinder.of(backend, intake.threads),
-        hands=await HandFinder.of(backend, intake.threads, max_hands=4),
+        nails=await NailFinder.from_backend(backend, intake.threads),
+        hands=await HandFinder.from_backend(backend, intake.threads, max_hands=4),
         work_side=1600,
         enough_side=960,
         jpeg_quality=92,

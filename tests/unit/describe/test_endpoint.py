@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from nails.photo.codec import decode, encode_jpeg
+from nails.photo.codec import decode_photo, encode_jpeg
 from tests.unit.describe.conftest import Serve
 from tests.unit.describe.fake_endpoint import FakeEndpoint, Reply, said
 from training.describe.endpoint import Endpoint, EndpointSettings
@@ -68,7 +68,7 @@ def test_a_question_goes_out_as_a_chat_with_its_photo_as_a_data_uri(serve: Serve
     assert text == {"type": "text", "text": "a task"}
     head, _, data = image["image_url"]["url"].partition(",")
     assert head == "data:image/jpeg;base64"
-    assert decode(base64.b64decode(data)).shape == (576, 768, 3)
+    assert decode_photo(base64.b64decode(data)).shape == (576, 768, 3)
 
 
 def test_without_a_key_none_is_sent_and_json_mode_can_be_left_out(serve: Serve) -> None:
@@ -88,7 +88,7 @@ def test_a_photo_is_made_small_enough_and_loses_its_metadata(serve: Serve, tmp_p
     sent = base64.b64decode(server.calls[0]["messages"][1]["content"][0]["image_url"]["url"].split(",")[1])
     assert len(sent) <= 40_000
     assert comment not in sent
-    assert decode(sent).shape[0] < 576
+    assert decode_photo(sent).shape[0] < 576
 
 
 def test_a_photo_that_cannot_be_read_is_an_error_of_its_item_and_nothing_is_sent(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nails.language.phrases import parse
+from nails.language.phrases import parse_request
 from nails.vocabulary import ATTRIBUTES, COLOUR_BY_NAME, COLOURS
 from training.describe.wording import describe_attributes
 
@@ -86,7 +86,7 @@ def test_the_lexicon_reads_back_what_was_said(names: dict[str, str], first: obje
     colours = {first.name, second.name}  # type: ignore[attr-defined]  # colours
     said = {kind: [(name, 0.9)] for kind, name in names.items()}
     said["colour"] = [(name, 0.9) for name in sorted(colours)]
-    reading = parse(describe_attributes(said))
+    reading = parse_request(describe_attributes(said))
     wanted = {*names.items(), *(("colour", name) for name in colours)}
     assert not any(phrase.negated for phrase in reading.phrases)
     assert {(phrase.kind, phrase.name) for phrase in reading.phrases} == wanted

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nails.language.word_pieces import padded, padded_length
+from nails.language.word_pieces import pad_rows, padded_length
 from services.embed.text_encoder import TextEncoder
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.deadline import Deadline
@@ -103,7 +103,7 @@ async def test_a_text_without_a_token_is_absent(threads: WorkThreads) -> None:
 
 def test_rows_are_padded_to_one_length_with_a_mask() -> None:
     assert [padded_length(count) for count in (1, 8, 9)] == [8, 8, 16]
-    ids, mask = padded([[5, 6], [7]], 4)
+    ids, mask = pad_rows([[5, 6], [7]], 4)
     assert ids.tolist() == [[5, 6, 0, 0], [7, 0, 0, 0]]
     assert mask.tolist() == [[1, 1, 0, 0], [1, 0, 0, 0]]
     assert ids.dtype == mask.dtype == np.int64

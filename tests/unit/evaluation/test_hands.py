@@ -11,9 +11,9 @@ import pytest
 
 from evaluation.perception.hands import HandsReport, count_photo, look, truth_of
 from evaluation.perception.labelled import Entry, LabelsError
-from nails.perception.crop_rules import Rule
+from nails.perception.crop_rules import CropRule
 from nails.perception.hands import JOINTS, Hand
-from nails.perception.nail_decode import NailInstance, instance_of
+from nails.perception.nail_decode import NailInstance, instance_from_mask
 
 LEFT, RIGHT = (10, 40, 90, 190), (110, 40, 190, 190)
 PHOTO = np.zeros((200, 200, 3), np.uint8)
@@ -31,7 +31,7 @@ def nail_boxes(box: Sequence[int], count: int) -> list[list[int]]:
     return [[box[0] + 12 * i, box[1], box[0] + 12 * i + 10, box[1] + 16] for i in range(count)]
 
 
-def record(hands: Sequence[tuple[Sequence[int], int]], *, target: int, rule: Rule) -> dict[str, Any]:
+def record(hands: Sequence[tuple[Sequence[int], int]], *, target: int, rule: CropRule) -> dict[str, Any]:
     """A line of the index for hands (box, nails); joint 3 is hidden, joint 4 outside."""
     visibility = [1 if joint == 3 else 0 if joint == 4 else 2 for joint in range(JOINTS)]
     nails = [(box, index) for index, (hand, count) in enumerate(hands) for box in nail_boxes(hand, count)]
@@ -80,7 +80,8 @@ class Given:
     def nails(self, image: np.ndarray) -> list[NailInstance]:
         assert image.shape == PHOTO.shape
         return [
-            instance_of(np.ones((b[3] - b[1], b[2] - b[0]), bool), offset=(b[0], b[1])) for b in self._nails
+            instance_from_mask(np.ones((b[3] - b[1], b[2] - b[0]), bool), offset=(b[0], b[1]))
+            for b in self._nails
         ]
 
     def hands(self, image: np.ndarray) -> list[Hand]:
@@ -92,7 +93,7 @@ class Given:
         return [hand(box, score=1.0, shift=self._shift) for box in boxes.astype(int).tolist()]
 
 
-TWO = record([(LEFT, 5), (RIGHT, 4)], target=0, rule=Rule.TARGET_HAND)
+TWO = record([(LEFT, 5), (RIGHT, 4)], target=0, rule=CropRule.TARGET_HAND)
 ALL_NAILS = nail_boxes(LEFT, 5) + nail_boxes(RIGHT, 4)
 
 
@@ -141,7 +142,7 @@ def test_two_findings_of_one_hand_are_one_right_and_one_wrong() -> None:
 
 
 def test_a_hand_in_a_photo_without_one_is_a_phantom() -> None:
-    empty = record([], target=-1, rule=Rule.WHOLE_PHOTO)
+    empty = record([], target=-1, rule=CropRule.WHOLE_PHOTO)
     assert counted(empty, Given([], [])).as_dict()["phantom_share"] == 0
     facts = counted(empty, Given([hand(LEFT), hand(RIGHT)], [])).as_dict()
     assert facts["phantom_share"] == 1
@@ -157,14 +158,14 @@ def test_the_other_hand_as_target_is_wrong() -> None:
 
 
 def test_one_finding_around_both_hands_is_no_target_when_it_takes_the_nails_of_both_alike() -> None:
-    alike = record([(LEFT, 4), (RIGHT, 4)], target=0, rule=Rule.TARGET_HAND)
+    alike = record([(LEFT, 4), (RIGHT, 4)], target=0, rule=CropRule.TARGET_HAND)
     both = hand((10, 40, 190, 190))
     assert counted(alike, Given([both], nail_boxes(LEFT, 4) + nail_boxes(RIGHT, 4))).true_nails.targets == 1
     assert counted(alike, Given([both], [])).true_nails.targets_right == 0
 
 
 def test_a_photo_of_one_hand_asks_for_no_choice() -> None:
-    one = record([(LEFT, 5)], target=0, rule=Rule.TARGET_HAND)
+    one = record([(LEFT, 5)], target=0, rule=CropRule.TARGET_HAND)
     assert counted(one, Given([hand(LEFT)], nail_boxes(LEFT, 5))).found_nails.targets == 0
 
 
@@ -175,7 +176,7 @@ def test_a_found_nail_that_is_none_belongs_to_no_hand() -> None:
 
 
 def test_hands_of_which_nothing_is_seen_are_not_asked_for() -> None:
-    fields = record([(LEFT, 5)], target=0, rule=Rule.TARGET_HAND)
+    fields = record([(LEFT, 5)], target=0, rule=CropRule.TARGET_HAND)
     fields["hands"].append({"box": [0, 0, 0, 0], "joints": [[-5.0, -5.0, 0]] * JOINTS})
     truth = truth_of(entry(fields))
     assert len(truth.hands) == 1
@@ -184,7 +185,7 @@ def test_hands_of_which_nothing_is_seen_are_not_asked_for() -> None:
 
 def test_what_is_looked_at_has_its_crop() -> None:
     seen = look(Given([hand(LEFT), hand(RIGHT)], ALL_NAILS), PHOTO)
-    assert seen.crop.rule is Rule.TARGET_HAND
+    assert seen.crop.rule is CropRule.TARGET_HAND
     assert seen.crop.target_hand == 0
 
 

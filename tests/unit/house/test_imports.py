@@ -47,6 +47,15 @@ def test_no_import_breaks_the_rules() -> None:
         ("tools/render.py", "import services.rank"),
         ("cli/ports.py", "import services.rank"),
         ("evaluation/metrics.py", "import services.kit"),
+        ("nails/colour/cielab.py", "import nails.language.words"),
+        ("nails/artist/labels.py", "import nails.perception.masks"),
+        ("services/kit/telemetry/timings.py", "import services.kit.wire.errors"),
+        ("services/kit/inference/base.py", "import services.kit.server"),
+        ("services/classify/features/references.py", "import services.classify.enrolment.records"),
+        ("services/classify/enrolment/store.py", "import services.classify.identify.calibration"),
+        ("services/crop/pipeline.py", "import lunula.crop.v1.crop_service_pb2"),
+        ("services/kit/scope.py", "import lunula.type.v1.response_info_pb2"),
+        ("services/intake/photos.py", "import lunula.type.v1.photo_pb2"),
     ],
 )
 def test_a_forbidden_import_is_caught(tmp_path: Path, module: str, line: str) -> None:

@@ -12,11 +12,12 @@ from prometheus_client import CollectorRegistry
 
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
-from services.kit.errors import LunulaError, to_item_error
-from services.kit.scope import response_info
+from services.kit.errors import LunulaError
 from services.kit.server import RunningServer, Service, running_server
 from services.kit.settings import ServiceSettings
-from services.kit.timings import collect, stage
+from services.kit.telemetry.timings import collect, stage
+from services.kit.wire.errors import to_item_error
+from services.kit.wire.response_info import response_info
 
 CROP = "lunula.crop.v1.CropService"
 

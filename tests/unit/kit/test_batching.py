@@ -20,7 +20,7 @@ from services.kit.errors import DeadlineExceeded, Internal, InvalidArgument, Res
 from services.kit.inference.batch_queue import Tensors
 from services.kit.inference.batching import BatchingPolicy, DynamicBatcher
 from services.kit.inference.metrics import InferenceMetrics
-from services.kit.timings import collect
+from services.kit.telemetry.timings import collect
 
 POISON = -1.0
 

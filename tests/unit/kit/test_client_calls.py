@@ -12,7 +12,7 @@ import pytest
 
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
-from services.kit.client import Backoff, call, connect, is_serving, outgoing_metadata, stream
+from services.kit.client import call, connect, is_serving, outgoing_metadata, stream
 from services.kit.deadline import Deadline
 from services.kit.errors import (
     DeadlineExceeded,
@@ -22,6 +22,7 @@ from services.kit.errors import (
     ResourceExhausted,
     Unavailable,
 )
+from services.kit.retry import Backoff
 from services.kit.scope import CallScope, bind, current_deadline, current_scope
 
 REQUEST = pb.CropImagesRequest(photos=[{"data": b"x"}])

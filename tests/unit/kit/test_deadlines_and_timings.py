@@ -10,8 +10,9 @@ import pytest
 from services.kit.deadline import Deadline
 from services.kit.errors import DeadlineExceeded
 from services.kit.models import ModelVersion
-from services.kit.scope import CallScope, bind, current_deadline, current_scope, read_models, response_info
-from services.kit.timings import StageTimings, collect, current, record, stage
+from services.kit.scope import CallScope, bind, current_deadline, current_scope
+from services.kit.telemetry.timings import StageTimings, collect, current, record, stage
+from services.kit.wire.response_info import read_models, response_info
 
 
 class Clock:

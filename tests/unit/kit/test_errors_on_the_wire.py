@@ -10,7 +10,6 @@ from lunula.type.v1 import item_error_pb2
 from services.kit import errors
 from services.kit.errors import (
     CODES,
-    DETAILS_KEY,
     DeadlineExceeded,
     Internal,
     InvalidArgument,
@@ -18,6 +17,9 @@ from services.kit.errors import (
     NotFound,
     ResourceExhausted,
     Unavailable,
+)
+from services.kit.wire.errors import (
+    DETAILS_KEY,
     from_item_error,
     from_rpc_error,
     from_status,

@@ -12,16 +12,11 @@ import pytest
 
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
-from services.kit.client import Backoff, call, connect, stream
-from services.kit.errors import (
-    DeadlineExceeded,
-    Internal,
-    InvalidArgument,
-    NotFound,
-    Unavailable,
-    from_rpc_error,
-)
+from services.kit.client import call, connect, stream
+from services.kit.errors import DeadlineExceeded, Internal, InvalidArgument, NotFound, Unavailable
+from services.kit.retry import Backoff
 from services.kit.scope import current_deadline
+from services.kit.wire.errors import from_rpc_error
 
 ONCE = Backoff(attempts=1)
 

@@ -17,8 +17,9 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
-from services.kit.client import Backoff, ClientTls, call, connect, is_serving
+from services.kit.client import ClientTls, call, connect, is_serving
 from services.kit.errors import LunulaError, Unauthenticated, Unavailable
+from services.kit.retry import Backoff
 
 CROP = "lunula.crop.v1.CropService"
 SERVING = health_pb2.HealthCheckResponse.SERVING

@@ -14,10 +14,11 @@ from prometheus_client import CollectorRegistry
 
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
-from services.kit.client import Backoff, call, connect, is_serving, stream
+from services.kit.client import call, connect, is_serving, stream
 from services.kit.errors import LunulaError, ResourceExhausted
-from services.kit.interceptors import Admission
-from services.kit.metrics import RpcMetrics
+from services.kit.retry import Backoff
+from services.kit.server.interceptors import Admission
+from services.kit.telemetry.metrics import RpcMetrics
 
 ONCE = Backoff(attempts=1)
 

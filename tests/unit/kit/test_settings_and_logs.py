@@ -17,13 +17,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.kit import logs, tracing
 from services.kit.deadline import Deadline
 from services.kit.scope import CallScope, bind
-from services.kit.settings import PeerSettings, ServiceSettings, load
+from services.kit.settings import ServiceSettings, UpstreamSettings, load
+from services.kit.telemetry import logs, tracing
 
 
-class ToeSettings(ServiceSettings, PeerSettings):
+class ToeSettings(ServiceSettings, UpstreamSettings):
     """Finds toes."""
 
     model_config = SettingsConfigDict(env_prefix="LUNULA_TOE_")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from nails.aesthetic.tags import AUTO_TAGS, MAX_TAGS, TAG_KINDS, tags_of_request, words_of_tag, words_of_tags
-from nails.language.phrases import parse
+from nails.language.phrases import parse_request
 from nails.vocabulary import TERM_BY_NAME
 
 
 def tags(text: str) -> tuple[str, ...]:
-    reading = parse(text)
+    reading = parse_request(text)
     return tags_of_request(reading.phrases, reading.mdd)
 
 
@@ -30,7 +30,7 @@ def test_a_request_is_about_what_the_vocabulary_knows_and_it_does_not_refuse(
 
 
 def test_a_request_of_shapes_and_colours_is_about_its_own_lines() -> None:
-    assert tags("long almond nails in red") == tuple(parse("long almond nails in red").mdd)
+    assert tags("long almond nails in red") == tuple(parse_request("long almond nails in red").mdd)
     assert tags("xyzzy") == ("xyzzy",)
     assert tags("") == ()
 

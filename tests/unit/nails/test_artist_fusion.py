@@ -8,8 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as drawn
 
-from nails.artist.fusion import Pool, linear, logarithms, normalised, softmax, tempered
-from nails.artist.ranking import FEATURES, TOP, Evidence, Ranker, candidates, features, reached
+from nails.artist.fusion import Pool, linear_pool, log_probabilities, normalise, softmax, temper
+from nails.artist.ranking import (
+    FEATURES,
+    TOP,
+    Evidence,
+    Ranker,
+    candidate_mass,
+    compute_features,
+    select_candidates,
+)
 
 RATIOS = tuple(tenths / 10 for tenths in range(1, 10))
 rows = drawn.arrays(np.float64, st.tuples(st.integers(1, 5), st.just(7)), elements=st.floats(1e-9, 1))
@@ -18,7 +26,7 @@ powers = st.floats(0.01, 10)
 
 def mean_of_five(raw: np.ndarray) -> np.ndarray:
     """One averaged model [A] of up to five drawn ones."""
-    return normalised(raw).mean(axis=0)
+    return normalise(raw).mean(axis=0)
 
 
 def evidence(count: int = 40, artists: int = 16, seed: int = 0) -> Evidence:
@@ -43,16 +51,16 @@ def test_where_both_averaged_models_agree_no_ratio_and_no_pool_changes_the_answe
     text[[best, second]] = text[[second, best]]  # both prefer the same artist now
     for table in (image, text):
         table[best] += 1e-5  # and no other as much: a tie is no preference
-    image, text = normalised(image), normalised(text)
+    image, text = normalise(image), normalise(text)
     for ratio in RATIOS:
-        assert linear(image, text, ratio).argmax() == best
+        assert linear_pool(image, text, ratio).argmax() == best
     assert Pool(image_power, text_power)(image, text).argmax() == best
 
 
 @given(rows, rows, st.floats(0.1, 10))
 def test_fusions_are_probabilities(image_models: np.ndarray, text_models: np.ndarray, power: float) -> None:
     image, text = mean_of_five(image_models), mean_of_five(text_models)
-    for found in (linear(image, text, 0.3), Pool(power, 1.0)(image, text), tempered(image, power)):
+    for found in (linear_pool(image, text, 0.3), Pool(power, 1.0)(image, text), temper(image, power)):
         assert found.min() >= 0
         assert found.sum() == pytest.approx(1)
 
@@ -66,17 +74,17 @@ def test_the_pool_is_the_product_of_powers() -> None:
 def test_a_missing_modality_leaves_the_other_with_its_own_temperature() -> None:
     image, nothing = np.array([[0.5, 0.3, 0.2]]), np.zeros((1, 3))
     pool = Pool(0.5, 2.0, image_temperature=2.0, text_temperature=0.5)
-    assert pool(image, nothing) == pytest.approx(tempered(image, 2.0))
-    assert pool(nothing, image) == pytest.approx(tempered(image, 0.5))
-    assert linear(image, nothing, 0.1) == pytest.approx(image)
+    assert pool(image, nothing) == pytest.approx(temper(image, 2.0))
+    assert pool(nothing, image) == pytest.approx(temper(image, 0.5))
+    assert linear_pool(image, nothing, 0.1) == pytest.approx(image)
     assert not pool(nothing, nothing).any()
 
 
 def test_tempering_keeps_the_order_and_moves_the_top() -> None:
     table = np.array([0.6, 0.3, 0.1])
-    assert tempered(table, 2.0).max() < 0.6 < tempered(table, 0.5).max()
-    assert np.argsort(tempered(table, 2.0)).tolist() == np.argsort(table).tolist()
-    assert tempered(table, 1.0) == pytest.approx(table)
+    assert temper(table, 2.0).max() < 0.6 < temper(table, 0.5).max()
+    assert np.argsort(temper(table, 2.0)).tolist() == np.argsort(table).tolist()
+    assert temper(table, 1.0) == pytest.approx(table)
 
 
 def test_parameters_that_make_no_pool_are_refused() -> None:
@@ -86,14 +94,14 @@ def test_parameters_that_make_no_pool_are_refused() -> None:
     with pytest.raises(ValueError, match="text_power"):
         Pool.read({"image_power": 1.0})
     with pytest.raises(ValueError, match="temperature"):
-        tempered(np.ones(2) / 2, 0)
+        temper(np.ones(2) / 2, 0)
     with pytest.raises(ValueError, match="weight"):
-        linear(np.ones(2) / 2, np.ones(2) / 2, 1.0)
+        linear_pool(np.ones(2) / 2, np.ones(2) / 2, 1.0)
 
 
 def test_candidates_are_the_first_five_of_either_modality_each_once() -> None:
     known = evidence()
-    for row, places in enumerate(candidates(known)):
+    for row, places in enumerate(select_candidates(known)):
         named = [int(place) for place in places if place >= 0]
         first = {int(p) for table in (known.image, known.text) for p in np.argsort(-table[row])[:TOP]}
         assert len(named) == len(set(named))
@@ -103,7 +111,7 @@ def test_candidates_are_the_first_five_of_either_modality_each_once() -> None:
 def test_a_missing_modality_names_no_candidate() -> None:
     known = evidence(2)
     known.image[0] = 0
-    places = candidates(known)
+    places = select_candidates(known)
     assert (places[0] >= 0).sum() == TOP
     assert set(places[0][places[0] >= 0]) == set(np.argsort(-known.text[0])[:TOP])
 
@@ -113,7 +121,7 @@ def test_features_say_what_their_names_say() -> None:
     near = np.array([[0.9, 0.8, 0.1]])
     known = Evidence(image, text, np.array([0.5, 0.3, 0.2]), np.array([99]), near, None)
     places = np.array([[0, 1, -1]])
-    found = features(known, places, Pool(1.0, 1.0))
+    found = compute_features(known, places, Pool(1.0, 1.0))
     first, second = (dict(zip(FEATURES, row, strict=True)) for row in found[0, :2])
     assert not found[0, 2].any()
     assert first["log image"] == pytest.approx(np.log(0.7))
@@ -136,17 +144,17 @@ def test_a_ranker_spreads_all_mass_and_the_reach_over_the_candidates() -> None:
     pool = Pool(0.6, 0.9)
     ranker = Ranker(pool, {"log image": 0.5, "neighbours text": 2.0}, reach_bias=1.0, reach_slope=0.5)
     found = ranker(known)
-    places = candidates(known)
+    places = select_candidates(known)
     assert found.sum(axis=1) == pytest.approx(np.ones(len(found)))
-    mass = reached(pool(known.image, known.text), places)
-    assert reached(found, places) == pytest.approx(ranker.reach(mass))
+    mass = candidate_mass(pool(known.image, known.text), places)
+    assert candidate_mass(found, places) == pytest.approx(ranker.reach(mass))
 
 
 def test_a_ranker_of_the_pools_logarithm_alone_keeps_the_pools_order_of_candidates() -> None:
     known, pool = evidence(), Pool(0.6, 0.9)
     found = Ranker(pool, {"log pool": 1.0})(known)
     pooled = pool(known.image, known.text)
-    for row, places in enumerate(candidates(known)):
+    for row, places in enumerate(select_candidates(known)):
         named = places[places >= 0]
         assert np.argsort(found[row, named]).tolist() == np.argsort(pooled[row, named]).tolist()
 
@@ -169,4 +177,4 @@ def test_rankers_and_evidence_that_cannot_be_are_refused() -> None:
 
 
 def test_logarithms_of_a_missing_row_favour_no_one() -> None:
-    assert softmax(logarithms(np.zeros((1, 4)))) == pytest.approx(np.full((1, 4), 0.25))
+    assert softmax(log_probabilities(np.zeros((1, 4)))) == pytest.approx(np.full((1, 4), 0.25))

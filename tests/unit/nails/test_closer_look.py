@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nails.perception.closer_look import both_looks, closer_region, part_of, placed_in_photo
-from nails.perception.nail_decode import NailInstance, instance_of
-from nails.perception.nail_reading import NailReader
+from nails.perception.closer_look import closer_region, cut_region, merge_looks, shift_to_photo
+from nails.perception.nail_decode import NailInstance, instance_from_mask
+from nails.perception.nail_decoder import NailDecoder
 
 SIZE = (600, 1000)
 
 
 def nail(x: int, y: int, side: int = 20, score: float = 0.9) -> NailInstance:
-    return instance_of(np.ones((side, side), bool), score, (x, y))
+    return instance_from_mask(np.ones((side, side), bool), score, (x, y))
 
 
 def test_the_region_holds_every_nail_with_room_and_stays_in_the_photo() -> None:
@@ -49,7 +49,7 @@ def test_what_the_second_look_finds_replaces_what_the_first_found_there() -> Non
     first = [nail(100, 100, score=0.8), nail(500, 900, score=0.55)]
     region = (50, 60, 250, 260)
     second = [nail(52, 41, side=24, score=0.95)]
-    found = both_looks(first, second, region)
+    found = merge_looks(first, second, region)
     assert [one.offset for one in found] == [(102, 101), (500, 900)]
     assert found[0].box == (102.0, 101.0, 126.0, 125.0)
     assert found[0].centroid == pytest.approx((114.0, 113.0))
@@ -59,14 +59,16 @@ def test_a_mask_moved_to_the_photo_covers_the_same_pixels() -> None:
     photo: NDArray[np.uint8] = np.zeros((120, 90, 3), np.uint8)
     photo[70:80, 40:52] = 255
     region = (30, 50, 80, 110)
-    cut = part_of(photo, region)
-    placed = placed_in_photo([instance_of(cut[..., 0] > 0)], region)[0]
+    cut = cut_region(photo, region)
+    placed = shift_to_photo([instance_from_mask(cut[..., 0] > 0)], region)[0]
     assert np.array_equal(placed.full_mask((90, 120)), photo[..., 0] > 0)
 
 
 def test_the_model_says_how_often_it_wants_to_look() -> None:
     nails = [nail(300, 500)]
-    assert NailReader.of({}).look_again(nails, SIZE) is None
-    assert NailReader.of({"looks": "2"}).look_again(nails, SIZE) == closer_region(nails, SIZE)
+    assert NailDecoder.from_parameters({}).second_region(nails, SIZE) is None
+    assert NailDecoder.from_parameters({"looks": "2"}).second_region(nails, SIZE) == closer_region(
+        nails, SIZE
+    )
     with pytest.raises(ValueError, match="looks"):
-        NailReader.of({"looks": "3"})
+        NailDecoder.from_parameters({"looks": "3"})

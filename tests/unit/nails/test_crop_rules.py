@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lunula.crop.v1.crop_service_pb2 import CropRule
-from nails.perception.crop_rules import Crop, Rule, assign_hands, crop_nails, cut, expand_square
+from lunula.crop.v1 import crop_service_pb2 as pb
+from nails.perception.crop_rules import Crop, CropRule, assign_hands, choose_crop, cut_square, expand_square
 
 SIZE = (1000, 800)
 Nail = tuple[float, float, float, float]  # x, y, width, height
@@ -35,7 +35,7 @@ def crop(nails: Sequence[Nail], hands: Sequence[np.ndarray] = (), size: tuple[in
         ],
         axis=1,
     )
-    return crop_nails(boxes, table[:, :2], table[:, 2] * table[:, 3], hands, size)
+    return choose_crop(boxes, table[:, :2], table[:, 2] * table[:, 3], hands, size)
 
 
 def oracle(
@@ -119,11 +119,11 @@ class TestTruthTable:
         # Worked from the counts alone, without the oracle.
         on_target = 0 if hands == 0 else count if hands == 1 else max(on_hand, count - on_hand)
         if count <= 2:
-            expected = Rule.WHOLE_PHOTO
+            expected = CropRule.WHOLE_PHOTO
         elif on_target <= 2:
-            expected = Rule.ALL_NAILS
+            expected = CropRule.ALL_NAILS
         else:
-            expected = Rule.THREE_PLUS_NEAREST if on_target == 3 else Rule.TARGET_HAND
+            expected = CropRule.THREE_PLUS_NEAREST if on_target == 3 else CropRule.TARGET_HAND
         assert found.rule is expected
 
     @settings(max_examples=300, deadline=None)
@@ -172,7 +172,7 @@ class TestTies:
         ]
         nails = [nail for group in groups for nail in group]
         found = agrees_with_oracle(nails, [hand_at(60, 50), hand_at(490, 420), hand_at(910, 700)])
-        assert found.rule is Rule.THREE_PLUS_NEAREST
+        assert found.rule is CropRule.THREE_PLUS_NEAREST
         assert found.target_hand == 1
 
     def test_equally_near_joints_give_the_nail_to_the_lower_hand(self) -> None:
@@ -192,13 +192,13 @@ class TestByHand:
             (700, 90, 10, 10),
         ]
         found = crop(nails, [hand_at(120, 100, 20), hand_at(800, 100, 20)])
-        assert found.rule is Rule.THREE_PLUS_NEAREST
+        assert found.rule is CropRule.THREE_PLUS_NEAREST
         assert found.box == (95, 85, 705, 105)
         assert found.hand_of_nail == (0, 0, 0, 1, 1)
 
     def test_three_nails_on_the_only_hand_have_no_other_to_add(self) -> None:
         found = crop([(100, 100, 10, 10), (120, 100, 10, 10), (140, 120, 10, 10)], [hand_at(120, 100)])
-        assert found == Crop((95, 95, 145, 125), Rule.THREE_PLUS_NEAREST, 0, (0, 0, 0))
+        assert found == Crop((95, 95, 145, 125), CropRule.THREE_PLUS_NEAREST, 0, (0, 0, 0))
 
     def test_four_on_the_hand_leave_the_other_hand_out(self) -> None:
         near = [(100.0 + 20 * i, 100.0, 10.0, 10.0) for i in range(4)]
@@ -208,7 +208,7 @@ class TestByHand:
     def test_two_and_two_take_all_nails(self) -> None:
         nails = [(100, 100, 10, 10), (120, 100, 10, 10), (800, 600, 10, 10), (820, 600, 10, 10)]
         found = crop(nails, [hand_at(110, 100), hand_at(810, 600)])
-        assert (found.rule, found.box) == (Rule.ALL_NAILS, (95, 95, 825, 605))
+        assert (found.rule, found.box) == (CropRule.ALL_NAILS, (95, 95, 825, 605))
 
     def test_the_nearest_joint_decides_and_not_the_nearest_wrist(self) -> None:
         # The long finger of hand 0 reaches over to where hand 1 rests.
@@ -224,17 +224,17 @@ class TestByHand:
     def test_hands_without_a_usable_joint_are_no_hands(self) -> None:
         nails = [(100.0 + 20 * i, 100.0, 10.0, 10.0) for i in range(5)]
         found = crop(nails, [hand_at(130, 100, score=0.1)])
-        assert (found.rule, found.target_hand, found.hand_of_nail) == (Rule.ALL_NAILS, -1, (-1,) * 5)
+        assert (found.rule, found.target_hand, found.hand_of_nail) == (CropRule.ALL_NAILS, -1, (-1,) * 5)
 
     def test_no_nails_give_the_whole_photo(self) -> None:
-        assert crop([], [hand_at(100, 100)]) == Crop((0, 0, 1000, 800), Rule.WHOLE_PHOTO, -1, ())
+        assert crop([], [hand_at(100, 100)]) == Crop((0, 0, 1000, 800), CropRule.WHOLE_PHOTO, -1, ())
 
     def test_nails_of_a_whole_photo_still_know_their_hand(self) -> None:
         assert crop([(100, 100, 9, 9)], [hand_at(600, 600), hand_at(110, 100)]).hand_of_nail == (1,)
 
     def test_unequal_tables_are_a_programming_error(self) -> None:
         with pytest.raises(ValueError, match="every nail"):
-            crop_nails(np.zeros((2, 4)), np.zeros((1, 2)), np.zeros(2), [], SIZE)
+            choose_crop(np.zeros((2, 4)), np.zeros((1, 2)), np.zeros(2), [], SIZE)
 
 
 class TestSquare:
@@ -286,22 +286,22 @@ class TestCut:
     def test_a_square_box_is_resized_as_it_is(self) -> None:
         image = np.zeros((100, 100, 3), np.uint8)
         image[20:60, 30:70] = (10, 200, 30)
-        found = cut(image, (30, 20, 70, 60), 384)
+        found = cut_square(image, (30, 20, 70, 60), 384)
         assert found.shape == (384, 384, 3)
         assert (found == (10, 200, 30)).all()
 
     def test_an_oblong_box_is_centred_on_grey(self) -> None:
-        found = cut(np.full((50, 100, 3), 255, np.uint8), (0, 0, 100, 50), 200)
+        found = cut_square(np.full((50, 100, 3), 255, np.uint8), (0, 0, 100, 50), 200)
         assert (found[:50] == 127).all()
         assert (found[50:150] == 255).all()
         assert (found[150:] == 127).all()
 
     @pytest.mark.parametrize("box", [(5, 5, 5, 5), (-40, -40, 2, 2), (99, 49, 140, 90)])
     def test_even_an_empty_or_overhanging_box_gives_a_crop(self, box: tuple[float, ...]) -> None:
-        assert cut(np.zeros((50, 100, 3), np.uint8), box, 32).shape == (32, 32, 3)  # type: ignore[arg-type]  # a tuple of four
+        assert cut_square(np.zeros((50, 100, 3), np.uint8), box, 32).shape == (32, 32, 3)  # type: ignore[arg-type]  # a tuple of four
 
 
 def test_the_numbers_of_the_rules_are_those_of_the_contract() -> None:
-    assert {rule.name: int(rule) for rule in Rule} == {
-        name.removeprefix("CROP_RULE_"): number for name, number in CropRule.items() if number
+    assert {rule.name: int(rule) for rule in CropRule} == {
+        name.removeprefix("CROP_RULE_"): number for name, number in pb.CropRule.items() if number
     }

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nails.perception.hands import BONES, Hand, HandReader, assemble_hands, decode_hand_boxes, decode_simcc
+from nails.perception.hands import BONES, Hand, HandDecoder, assemble_hands, decode_hand_boxes, decode_simcc
 from nails.photo.preprocess import Letterbox, PoseTransform, hand_pose_input, letterbox
 
 joints_in_input = hnp.arrays(np.float64, (21, 2), elements=st.floats(0, 255.4))
@@ -75,16 +75,16 @@ def test_a_detector_says_its_own_limits() -> None:
     placed = Letterbox(1.0, 0, 0)
     boxes = np.array([[0, 0, 50, 50], [0, 0, 50, 80], [60, 60, 90, 90]], np.float32)
     scores = np.array([0.9, 0.8, 0.4], np.float32)
-    usual = HandReader.of({})
-    assert usual.read(boxes, scores, placed, (100, 100))[1].tolist() == pytest.approx([0.9, 0.4])
-    other = HandReader.of({"min_score": "0.5", "nms_iou": "0.7", "precision": "fp32"})
-    assert other.read(boxes, scores, placed, (100, 100))[1].tolist() == pytest.approx([0.9, 0.8])
+    usual = HandDecoder.from_parameters({})
+    assert usual.decode(boxes, scores, placed, (100, 100))[1].tolist() == pytest.approx([0.9, 0.4])
+    other = HandDecoder.from_parameters({"min_score": "0.5", "nms_iou": "0.7", "precision": "fp32"})
+    assert other.decode(boxes, scores, placed, (100, 100))[1].tolist() == pytest.approx([0.9, 0.8])
 
 
 @pytest.mark.parametrize("value", ["0", "1", "-0.2", "much", "nan"])
 def test_limits_out_of_range_are_refused(value: str) -> None:
     with pytest.raises(ValueError, match="min_score"):
-        HandReader.of({"min_score": value})
+        HandDecoder.from_parameters({"min_score": value})
 
 
 def test_no_box_gives_no_hand() -> None:

@@ -14,8 +14,8 @@ from nails.perception.nail_decode import (
     NailInstance,
     decode_interior,
     decode_yolo_seg,
+    instance_from_mask,
     instance_iou,
-    instance_of,
     suppress_instances,
 )
 from nails.photo.preprocess import Letterbox, letterbox
@@ -223,11 +223,11 @@ def test_suppression_keeps_the_better_of_two_masks() -> None:
     base = ellipse((100, 100), (50, 50), (20, 30))
     moved = ellipse((100, 100), (53, 50), (20, 30))
     apart = ellipse((100, 100), (10, 10), (6, 6))
-    found = [instance_of(moved, 0.6), instance_of(base, 0.9), instance_of(apart, 0.7)]
+    found = [instance_from_mask(moved, 0.6), instance_from_mask(base, 0.9), instance_from_mask(apart, 0.7)]
     assert [nail.score for nail in suppress_instances(found)] == [0.9, 0.7]
     assert len(suppress_instances(found, max_iou=1.0)) == 3
 
 
 def test_an_empty_mask_is_no_nail() -> None:
     with pytest.raises(ValueError, match="empty"):
-        instance_of(np.zeros((4, 4), bool))
+        instance_from_mask(np.zeros((4, 4), bool))

@@ -17,13 +17,13 @@ from nails.colour.cielab import ciede2000, in_gamut, lab_to_srgb_u8, srgb_to_lab
 from nails.colour.palette import (
     PaletteColour,
     PaletteError,
-    difference_of,
+    equivalent_difference,
     extract_palette,
     likeness,
     match_colours,
     nearest_name,
     palette_similarity,
-    validate,
+    validate_palette,
 )
 from nails.vocabulary import COLOURS
 
@@ -36,7 +36,7 @@ def lab_of(rgb: tuple[int, int, int]) -> tuple[float, float, float]:
 
 
 def palette_of(*rgbs: tuple[int, int, int], weights: tuple[float, ...] | None = None) -> list[PaletteColour]:
-    return validate([lab_of(rgb) for rgb in rgbs], weights)
+    return validate_palette([lab_of(rgb) for rgb in rgbs], weights)
 
 
 def nearest(palette: list[PaletteColour], rgb: tuple[int, int, int]) -> float:
@@ -157,7 +157,7 @@ class TestValidation:
         assert [colour.weight for colour in found] == pytest.approx([0.5, 1 / 6, 1 / 3])
 
     def test_no_colours_are_no_palette(self) -> None:
-        assert validate([]) == []
+        assert validate_palette([]) == []
 
     @pytest.mark.parametrize(
         ("lab", "reason"),
@@ -172,7 +172,7 @@ class TestValidation:
     )
     def test_a_bad_colour_is_named_by_its_index(self, lab: tuple[float, ...], reason: str) -> None:
         with pytest.raises(PaletteError) as caught:
-            validate([lab_of(RED), lab, lab])
+            validate_palette([lab_of(RED), lab, lab])
         assert (caught.value.reason, caught.value.index) == (reason, 1)
 
     @pytest.mark.parametrize("weight", [-0.1, 1.5, float("nan"), float("inf")])
@@ -182,14 +182,14 @@ class TestValidation:
         assert (caught.value.reason, caught.value.index) == ("COLOUR_WEIGHT_INVALID", 1)
 
     def test_more_than_twelve_colours_are_refused_as_a_whole(self) -> None:
-        assert len(validate([lab_of(RED)] * 12)) == 12
+        assert len(validate_palette([lab_of(RED)] * 12)) == 12
         with pytest.raises(PaletteError) as caught:
-            validate([lab_of(RED)] * 13)
+            validate_palette([lab_of(RED)] * 13)
         assert (caught.value.reason, caught.value.index) == ("PALETTE_TOO_MANY_COLOURS", None)
 
     def test_a_weight_for_every_colour_is_needed(self) -> None:
         with pytest.raises(ValueError, match="one weight"):
-            validate([lab_of(RED)], [0.5, 0.5])
+            validate_palette([lab_of(RED)], [0.5, 0.5])
 
     @pytest.mark.parametrize(
         "colour", [one for one in COLOURS if one.name != "clear"], ids=lambda one: one.name
@@ -199,7 +199,7 @@ class TestValidation:
 
 
 colours = hnp.arrays(np.uint8, 3).map(lambda rgb: tuple(float(v) for v in srgb_to_lab(rgb)))
-palettes = st.lists(colours, min_size=1, max_size=5).map(validate)
+palettes = st.lists(colours, min_size=1, max_size=5).map(validate_palette)
 
 
 class TestSimilarity:
@@ -259,7 +259,7 @@ class TestSimilarity:
         asked = palette_of(RED)
         steps = [
             palette_similarity(
-                asked, validate([(lab_of(RED)[0], lab_of(RED)[1] - share * 60, lab_of(RED)[2])])
+                asked, validate_palette([(lab_of(RED)[0], lab_of(RED)[1] - share * 60, lab_of(RED)[2])])
             ).similarity
             for share in np.linspace(0, 1, 30)
         ]
@@ -295,7 +295,7 @@ class TestSimilarity:
 
     def test_likeness_has_its_inverse(self) -> None:
         for difference in (0.0, 0.5, 5.0, 15.0, 60.0):
-            assert difference_of(likeness(difference)) == pytest.approx(difference)
+            assert equivalent_difference(likeness(difference)) == pytest.approx(difference)
         assert likeness(15) == 0.5
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nails.colour.palette import PaletteColour, difference_of, match_colours, palette_similarity
+from nails.colour.palette import PaletteColour, equivalent_difference, match_colours, palette_similarity
 from nails.colour.palette_match import colour_differences, palette_differences
 
 # A few colours only, so that two of a request often want the same one of a design.
@@ -47,7 +47,7 @@ def test_many_real_palettes_are_as_far_as_when_they_are_compared_alone() -> None
 def test_a_design_without_colours_is_as_far_as_can_be() -> None:
     red = PaletteColour((45.0, 60.0, 30.0), 1.0)
     far, near = palette_differences([red], [[], [(red.lab, 1.0)]])
-    assert far == pytest.approx(difference_of(0.0))
+    assert far == pytest.approx(equivalent_difference(0.0))
     assert np.isinf(colour_differences([red], [[]])).all()
     assert colour_differences([], [[(red.lab, 1.0)]]).shape == (1, 0)
     assert near == pytest.approx(0.0, abs=1e-6)

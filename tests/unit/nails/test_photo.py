@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from nails.photo.codec import PhotoError, PhotoLimits, decode, encode_jpeg, encode_png, read_header
+from nails.photo.codec import PhotoError, PhotoLimits, decode_photo, encode_jpeg, encode_png, read_header
 
 
 def quarters(width: int = 64, height: int = 48) -> NDArray[np.uint8]:
@@ -54,7 +54,7 @@ def jpeg_with_size(width: int, height: int) -> bytes:
 
 def reason_of(data: bytes, limits: PhotoLimits | None = None) -> str:
     with pytest.raises(PhotoError) as caught:
-        decode(data, limits=limits)
+        decode_photo(data, limits=limits)
     assert caught.value.description
     return caught.value.reason
 
@@ -167,7 +167,7 @@ class TestCorruption:
         for place, value in flips:
             data[int(place * len(data))] = value
         try:
-            image = decode(bytes(data), limits=PhotoLimits(max_pixels=1_000_000))
+            image = decode_photo(bytes(data), limits=PhotoLimits(max_pixels=1_000_000))
         except PhotoError as error:
             assert error.reason.startswith("PHOTO_")
         else:
@@ -202,25 +202,25 @@ class TestOddButValid:
         header = read_header(data)
         assert header.orientation == orientation
         assert header.upright_size == (64, 48)
-        found = decode(data)
+        found = decode_photo(data)
         assert found.shape == upright.shape
         assert np.abs(found.astype(int) - upright).mean() < 4
 
     def test_broken_exif_is_ignored(self) -> None:
         data = saved(Image.fromarray(quarters()), "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff")
         assert read_header(data).orientation == 1
-        assert decode(data).shape == (48, 64, 3)
+        assert decode_photo(data).shape == (48, 64, 3)
 
     def test_a_cmyk_jpeg_is_converted(self) -> None:
         data = saved(Image.fromarray(quarters()).convert("CMYK"), "JPEG", quality=95)
         assert read_header(data).components == 4
-        assert np.abs(decode(data).astype(int) - quarters()).mean() < 6
+        assert np.abs(decode_photo(data).astype(int) - quarters()).mean() < 6
 
     def test_a_16_bit_grey_png_is_scaled_not_cut(self) -> None:
         ramp = np.linspace(0, 65535, 64 * 48).astype(np.uint16).reshape(48, 64)
         data = saved(Image.fromarray(ramp), "PNG")
         assert read_header(data).bits == 16
-        found = decode(data)
+        found = decode_photo(data)
         assert np.array_equal(found[..., 0], np.rint(ramp / 257).astype(np.uint8))
         assert found[0, 0, 0] == 0
         assert found[-1, -1, 0] == 255
@@ -235,11 +235,11 @@ class TestOddButValid:
             + png_chunk(b"IDAT", zlib.compress(rows))
             + png_chunk(b"IEND", b"")
         )
-        assert np.array_equal(decode(data), quarters())
+        assert np.array_equal(decode_photo(data), quarters())
 
     @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF"])
     def test_grey_becomes_three_equal_channels(self, kind: str) -> None:
-        found = decode(saved(Image.fromarray(quarters()).convert("L"), kind))
+        found = decode_photo(saved(Image.fromarray(quarters()).convert("L"), kind))
         assert found.shape == (48, 64, 3)
         assert np.array_equal(found[..., 0], found[..., 2])
 
@@ -247,7 +247,9 @@ class TestOddButValid:
     def test_alpha_is_laid_over_white(self, kind: str) -> None:
         layer = np.dstack([quarters(), np.zeros((48, 64), np.uint8)])
         layer[:24, :, 3] = 255
-        found = decode(saved(Image.fromarray(layer), kind, **({"lossless": True} if kind == "WEBP" else {})))
+        found = decode_photo(
+            saved(Image.fromarray(layer), kind, **({"lossless": True} if kind == "WEBP" else {}))
+        )
         assert np.array_equal(found[:24], quarters()[:24])
         assert (found[24:] == 255).all()
 
@@ -255,15 +257,15 @@ class TestOddButValid:
         picture = Image.new("P", (32, 32), 1)
         picture.putpalette([0, 0, 0, 10, 200, 30])
         picture.paste(0, (0, 0, 16, 32))
-        found = decode(saved(picture, "PNG", transparency=0))
+        found = decode_photo(saved(picture, "PNG", transparency=0))
         assert (found[:, :16] == 255).all()
         assert (found[:, 16:] == (10, 200, 30)).all()
 
     def test_a_gif_of_one_frame_is_a_photo(self) -> None:
-        assert np.array_equal(decode(saved(Image.fromarray(quarters()), "GIF")), quarters())
+        assert np.array_equal(decode_photo(saved(Image.fromarray(quarters()), "GIF")), quarters())
 
     def test_bytes_after_the_end_of_a_png_do_no_harm(self) -> None:
-        assert np.array_equal(decode(encode_png(quarters()) + b"trailing"), quarters())
+        assert np.array_equal(decode_photo(encode_png(quarters()) + b"trailing"), quarters())
 
 
 class TestScaling:
@@ -273,40 +275,42 @@ class TestScaling:
     @pytest.mark.parametrize("max_side", [32, 100, 333, 512])
     def test_the_long_side_is_exactly_what_was_asked_for(self, kind: str, max_side: int) -> None:
         image = Image.fromarray(quarters(1200, 900))
-        found = decode(saved(image, kind), max_side=max_side)
+        found = decode_photo(saved(image, kind), max_side=max_side)
         assert found.shape == (round(900 * max_side / 1200), max_side, 3)
         assert np.abs(found[2, 2].astype(int) - (255, 0, 0)).max() < 8
 
     def test_small_photos_are_not_enlarged(self) -> None:
-        assert decode(encode_png(quarters()), max_side=500).shape == (48, 64, 3)
+        assert decode_photo(encode_png(quarters()), max_side=500).shape == (48, 64, 3)
 
     def test_a_turned_photo_is_limited_by_its_long_side(self) -> None:
         exif = Image.Exif()
         exif[0x0112] = 6
         data = saved(Image.fromarray(quarters(800, 400)), "JPEG", exif=exif)
-        assert decode(data, max_side=100).shape == (100, 50, 3)
+        assert decode_photo(data, max_side=100).shape == (100, 50, 3)
 
     def test_scaled_decoding_is_close_to_scaling_the_whole(self) -> None:
         rng = np.random.default_rng(3)
         smooth = np.asarray(Image.fromarray(rng.integers(0, 256, (30, 40, 3), np.uint8)).resize((1200, 900)))
         data = encode_jpeg(smooth)
-        whole = np.asarray(Image.fromarray(decode(data)).resize((300, 225), Image.Resampling.BOX)).astype(int)
-        assert np.abs(decode(data, max_side=300) - whole).mean() < 2
+        whole = np.asarray(
+            Image.fromarray(decode_photo(data)).resize((300, 225), Image.Resampling.BOX)
+        ).astype(int)
+        assert np.abs(decode_photo(data, max_side=300) - whole).mean() < 2
 
     def test_a_bad_limit_is_a_programming_error(self) -> None:
         with pytest.raises(ValueError, match="max_side"):
-            decode(encode_png(quarters()), max_side=0)
+            decode_photo(encode_png(quarters()), max_side=0)
 
 
 class TestEncoding:
     """What goes out comes back."""
 
     def test_png_is_exact_and_repeatable(self) -> None:
-        assert np.array_equal(decode(encode_png(quarters())), quarters())
+        assert np.array_equal(decode_photo(encode_png(quarters())), quarters())
         assert encode_png(quarters()) == encode_png(quarters())
 
     def test_jpeg_is_close(self) -> None:
-        assert np.abs(decode(encode_jpeg(quarters())).astype(int) - quarters()).mean() < 3
+        assert np.abs(decode_photo(encode_jpeg(quarters())).astype(int) - quarters()).mean() < 3
 
 
 class TestEnoughSide:
@@ -318,36 +322,36 @@ class TestEnoughSide:
     )
     def test_a_jpeg_is_halved_until_more_would_be_too_little(self, width: int, side: int) -> None:
         data = encode_jpeg(np.full((width // 4, width, 3), 90, np.uint8))
-        image = decode(data, max_side=1600, enough_side=960)
+        image = decode_photo(data, max_side=1600, enough_side=960)
         assert image.shape[1] == side
         assert abs(image.shape[0] - side / 4) <= 1
         assert np.allclose(image, 90, atol=2)
 
     def test_what_is_not_a_jpeg_is_reduced_to_the_most(self) -> None:
         data = encode_png(np.full((500, 2000, 3), 90, np.uint8))
-        assert decode(data, max_side=1600, enough_side=960).shape == (400, 1600, 3)
+        assert decode_photo(data, max_side=1600, enough_side=960).shape == (400, 1600, 3)
 
     def test_a_turned_photo_is_as_large_as_the_upright_one(self) -> None:
         upright = Image.fromarray(np.full((3000, 4000, 3), 90, np.uint8))
         exif = Image.Exif()
         exif[0x0112] = 6
         data = saved(upright, "JPEG", exif=exif)
-        assert decode(data, max_side=1600, enough_side=960).shape == (1000, 750, 3)
+        assert decode_photo(data, max_side=1600, enough_side=960).shape == (1000, 750, 3)
 
     @pytest.mark.parametrize("enough", [0, 1601])
     def test_more_than_the_most_is_a_mistake(self, enough: int) -> None:
         with pytest.raises(ValueError, match="enough_side"):
-            decode(encode_jpeg(quarters()), max_side=1600, enough_side=enough)
+            decode_photo(encode_jpeg(quarters()), max_side=1600, enough_side=enough)
 
     def test_a_header_that_was_read_is_not_read_again(self) -> None:
         data = encode_jpeg(quarters())
         header = read_header(data)
-        assert np.array_equal(decode(data, header=header), decode(data))
+        assert np.array_equal(decode_photo(data, header=header), decode_photo(data))
 
 
 def test_a_progressive_jpeg_of_many_scans_is_refused_and_one_of_few_is_read() -> None:
     few = saved(Image.fromarray(quarters()), "JPEG", progressive=True)
-    assert decode(few).shape == (48, 64, 3)
+    assert decode_photo(few).shape == (48, 64, 3)
     start = few.index(b"\xff\xda")
     many = few[:start] + few[start:-2] * 60 + few[-2:]
     assert reason_of(many) == "PHOTO_CORRUPT"

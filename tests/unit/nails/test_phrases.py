@@ -7,23 +7,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nails.colour.cielab import in_gamut
-from nails.language.phrases import MAX_COLOURS, MAX_MDD, MAX_NNP, MAX_PHRASES, parse
+from nails.language.phrases import MAX_COLOURS, MAX_MDD, MAX_NNP, MAX_PHRASES, parse_request
 from nails.vocabulary import ATTRIBUTES, COLOUR_BY_NAME, COLOURS
 
 
 def said(text: str) -> set[tuple[str, str]]:
-    return {(phrase.kind, phrase.name) for phrase in parse(text).phrases if not phrase.negated}
+    return {(phrase.kind, phrase.name) for phrase in parse_request(text).phrases if not phrase.negated}
 
 
 def refused(text: str) -> set[tuple[str, str]]:
-    return {(phrase.kind, phrase.name) for phrase in parse(text).phrases if phrase.negated}
+    return {(phrase.kind, phrase.name) for phrase in parse_request(text).phrases if phrase.negated}
 
 
 class TestWholeRequests:
     """The requests of the product's own description."""
 
     def test_a_dense_english_request(self) -> None:
-        reading = parse(
+        reading = parse_request(
             "Long almond nails, milky pink, a thin gold French line, one pearl on the ring finger, no glitter"
         )
         assert reading.nnp == [
@@ -43,14 +43,14 @@ class TestWholeRequests:
         ]
 
     def test_an_abstract_japanese_request(self) -> None:
-        reading = parse("秋らしい、濃いプラムから移り変わる深いワインレッド")
+        reading = parse_request("秋らしい、濃いプラムから移り変わる深いワインレッド")
         assert reading.nnp == ["autumn", "deep plum to wine ombre"]
         assert reading.mdd == ["nails, autumn style", "deep plum to wine ombre"]
         assert [colour.name for colour in reading.colours] == ["plum", "wine"]
         assert ("pattern", "ombre") in said("秋らしい、濃いプラムから移り変わる深いワインレッド")
 
     def test_a_dense_japanese_request(self) -> None:
-        reading = parse("透けるヌードベースに真っ赤なフレンチ、薬指にだけ小さな紫の花、ラメなし")
+        reading = parse_request("透けるヌードベースに真っ赤なフレンチ、薬指にだけ小さな紫の花、ラメなし")
         assert reading.nnp == ["sheer nude base", "red french", "small purple floral on ring finger"]
         assert [colour.name for colour in reading.colours] == ["nude", "red", "purple"]
         assert refused("透けるヌードベースに真っ赤なフレンチ、薬指にだけ小さな紫の花、ラメなし") == {
@@ -58,8 +58,8 @@ class TestWholeRequests:
         }
 
     def test_both_languages_give_the_same_noun_phrases(self) -> None:
-        english = parse("black base with gold glitter, white flowers on the ring finger")
-        japanese = parse("黒ベースにゴールドのラメ、薬指に白い花")
+        english = parse_request("black base with gold glitter, white flowers on the ring finger")
+        japanese = parse_request("黒ベースにゴールドのラメ、薬指に白い花")
         assert english.nnp == japanese.nnp == ["black base", "gold glitter", "white floral on ring finger"]
         assert english.mdd == japanese.mdd
 
@@ -93,11 +93,11 @@ class TestBinding:
         ],
     )
     def test_noun_phrases_keep_their_colours(self, text: str, expected: list[str]) -> None:
-        assert parse(text).nnp == expected
+        assert parse_request(text).nnp == expected
 
     def test_swapping_the_colours_changes_the_phrases(self) -> None:
-        assert set(parse("grey base with gold glitter").nnp).isdisjoint(
-            parse("gold base with grey glitter").nnp
+        assert set(parse_request("grey base with gold glitter").nnp).isdisjoint(
+            parse_request("gold base with grey glitter").nnp
         )
 
 
@@ -121,13 +121,13 @@ class TestPlaces:
         ],
     )
     def test_a_finger_carries_what_is_said_of_it(self, text: str, phrase: str) -> None:
-        assert phrase in parse(text).nnp
+        assert phrase in parse_request(text).nnp
 
     def test_a_place_ends_with_its_clause(self) -> None:
-        assert parse("薬指に花、全体はピンク").nnp == ["floral on ring finger", "pink"]
+        assert parse_request("薬指に花、全体はピンク").nnp == ["floral on ring finger", "pink"]
 
     def test_parts_come_last_in_the_description(self) -> None:
-        mdd = parse("a star on the thumb, stripes, long nails").mdd
+        mdd = parse_request("a star on the thumb, stripes, long nails").mdd
         assert mdd == ["long nails", "stripes", "stars on thumb"]
 
 
@@ -174,7 +174,7 @@ class TestRefusals:
         assert wished not in refused(text)
 
     def test_what_is_refused_is_neither_embedded_nor_shown_as_a_colour(self) -> None:
-        reading = parse("black nails, no gold, without glitter")
+        reading = parse_request("black nails, no gold, without glitter")
         assert "glitter" not in " ".join([*reading.nnp, *reading.mdd])
         assert [colour.name for colour in reading.colours] == ["black"]
 
@@ -189,7 +189,7 @@ class TestLexicon:
         missed = []
         for term in ATTRIBUTES[kind]:
             for word in getattr(term, language):
-                found = parse(word).phrases
+                found = parse_request(word).phrases
                 if len(found) != 1 or not found[0].name:
                     missed.append((term.name, word, [(p.kind, p.name) for p in found]))
         assert not missed
@@ -197,21 +197,21 @@ class TestLexicon:
     @pytest.mark.parametrize("colour", COLOURS, ids=lambda colour: colour.name)
     def test_the_first_name_of_a_colour_is_that_colour(self, colour: object) -> None:
         for word in (colour.en[0], colour.ja[0]):  # type: ignore[attr-defined]  # a union: here a Colour
-            assert [found.name for found in parse(word).colours] == [colour.name]  # type: ignore[attr-defined]  # a union: here a Colour
+            assert [found.name for found in parse_request(word).colours] == [colour.name]  # type: ignore[attr-defined]  # a union: here a Colour
 
     @pytest.mark.parametrize(
         "text", ["面白いデザイン", "マスターのおすすめ", "金曜日", "海外旅行の写真", "青春の思い出"]
     )
     def test_pieces_of_other_words_are_not_colours(self, text: str) -> None:
-        assert parse(text).colours == []
+        assert parse_request(text).colours == []
 
     def test_modifiers_shift_a_colour_and_keep_it_displayable(self) -> None:
         plain = COLOUR_BY_NAME["purple"].lab
-        assert parse("deep purple").colours[0].lab[0] < plain[0]
-        assert parse("pastel purple").colours[0].lab[0] > plain[0]
+        assert parse_request("deep purple").colours[0].lab[0] < plain[0]
+        assert parse_request("pastel purple").colours[0].lab[0] > plain[0]
         for colour in COLOURS:
             for modifier in ("deep", "dusty", "milky", "neon", "bright"):
-                for found in parse(f"{modifier} {colour.en[0]}").colours:
+                for found in parse_request(f"{modifier} {colour.en[0]}").colours:
                     assert in_gamut(found.lab)
 
     def test_dark_before_a_colour_is_no_theme(self) -> None:
@@ -223,8 +223,8 @@ class TestLexicon:
         assert said("ＰＩＮＫ　ｎａｉｌｓ") == {("colour", "pink")}
 
     def test_unknown_nouns_are_kept(self) -> None:
-        assert "small cactus on thumb" in parse("Tiny cactus on the thumb").nnp
-        assert parse("水色のベースに金魚のイラスト").nnp == ["sky blue base", "金魚 design"]
+        assert "small cactus on thumb" in parse_request("Tiny cactus on the thumb").nnp
+        assert parse_request("水色のベースに金魚のイラスト").nnp == ["sky blue base", "金魚 design"]
 
 
 class TestOtherLanguages:
@@ -244,18 +244,18 @@ class TestOtherLanguages:
         ],
     )
     def test_the_whole_sentence_is_the_description(self, text: str) -> None:
-        reading = parse(text)
+        reading = parse_request(text)
         assert reading.mdd == [text]
         assert reading.nnp == []
 
     def test_a_foreign_sentence_with_a_known_word_keeps_both(self) -> None:
-        reading = parse("quiero french blanco por favor")
+        reading = parse_request("quiero french blanco por favor")
         assert reading.mdd[0] == "quiero french blanco por favor"
         assert reading.nnp == ["french"]
 
     @pytest.mark.parametrize("text", ["", " ", "\n\n"])
     def test_nothing_is_read_out_of_nothing(self, text: str) -> None:
-        reading = parse(text)
+        reading = parse_request(text)
         assert (reading.mdd, reading.nnp, reading.phrases, reading.colours) == ([], [], [], [])
 
 
@@ -285,8 +285,8 @@ class TestAnyText:
     @settings(deadline=None, max_examples=150)
     @given(st.one_of(st.text(max_size=200), st.lists(st.sampled_from(PIECES), max_size=60).map("".join)))
     def test_reading_is_repeatable_and_bounded(self, text: str) -> None:
-        reading = parse(text)
-        assert reading == parse(text)
+        reading = parse_request(text)
+        assert reading == parse_request(text)
         assert len(reading.phrases) <= MAX_PHRASES
         assert len(reading.nnp) <= MAX_NNP
         assert len(reading.mdd) <= MAX_MDD
@@ -300,6 +300,6 @@ class TestAnyText:
         "piece", [*PIECES, "a", "赤", "ァ", "ﷺ", "-", "a-", "on ring finger, ", "no a, ", "gold or "]
     )
     def test_a_hundred_thousand_characters_are_read_in_bounded_time(self, piece: str) -> None:
-        reading = parse((piece * 100_000)[:100_000])
+        reading = parse_request((piece * 100_000)[:100_000])
         assert len(reading.phrases) <= MAX_PHRASES
         assert sum(map(len, [*reading.mdd, *reading.nnp])) < 20_000

@@ -7,17 +7,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nails.artist.text_vectors import BUCKETS, EMPTY, MAX_TERMS, SparseRows, mean, rarities, vector
+from nails.artist.text_vectors import (
+    BUCKETS,
+    EMPTY,
+    MAX_TERMS,
+    SparseRows,
+    compute_rarities,
+    mean_direction,
+    vectorise,
+)
 
 TEXTS = ["milky pink pearl", "black gold lace", "sea blue shell", "pink lace pearl"]
-RARITY = rarities(TEXTS)
+RARITY = compute_rarities(TEXTS)
 texts = st.text(max_size=200)
 
 
 @settings(deadline=None)  # a busy machine is not a defect
 @given(texts)
 def test_a_vector_has_length_one_or_no_direction(text: str) -> None:
-    found = vector(text, RARITY)
+    found = vectorise(text, RARITY)
     if found:
         assert np.linalg.norm(found.values) == pytest.approx(1, abs=1e-5)
         assert (np.diff(found.indices) > 0).all() and found.indices.max() < BUCKETS
@@ -29,41 +37,41 @@ def test_a_vector_has_length_one_or_no_direction(text: str) -> None:
 @settings(deadline=None)  # as above
 @given(st.lists(texts, max_size=6), texts)
 def test_rows_give_the_cosines_of_their_vectors(stored: list[str], asked: str) -> None:
-    rows, query = SparseRows.of(vector(text, RARITY) for text in stored), vector(asked, RARITY)
+    rows, query = SparseRows.stack(vectorise(text, RARITY) for text in stored), vectorise(asked, RARITY)
     assert len(rows) == len(stored)
     for found, text in zip(rows.cosines(query), stored, strict=True):
-        one = vector(text, RARITY)
+        one = vectorise(text, RARITY)
         shared, here, there = np.intersect1d(one.indices, query.indices, return_indices=True)
         assert found == pytest.approx(min(1.0, float(one.values[here] @ query.values[there])), abs=1e-5)
         assert len(shared) == len(here)
 
 
 def test_rare_words_make_texts_alike_more_than_common_ones() -> None:
-    rarity = rarities(["nails pearl", "nails lace", "nails sea", "nails chrome"])
-    asked = vector("nails chrome", rarity)
-    rows = SparseRows.of([vector("chrome tips", rarity), vector("nails tips", rarity)])
+    rarity = compute_rarities(["nails pearl", "nails lace", "nails sea", "nails chrome"])
+    asked = vectorise("nails chrome", rarity)
+    rows = SparseRows.stack([vectorise("chrome tips", rarity), vectorise("nails tips", rarity)])
     rare, common = rows.cosines(asked)
     assert rare > common > 0
 
 
 def test_a_word_that_nobody_used_before_is_the_rarest() -> None:
-    assert RARITY[vector("은하수", RARITY).indices].min() == RARITY.max()
+    assert RARITY[vectorise("은하수", RARITY).indices].min() == RARITY.max()
 
 
 def test_the_longest_text_keeps_few_terms() -> None:
     text = " ".join(f"word{number}" for number in range(5_000))
-    assert len(vector(text, RARITY).indices) == MAX_TERMS
+    assert len(vectorise(text, RARITY).indices) == MAX_TERMS
 
 
 def test_a_mean_lies_between_its_vectors_and_nothing_has_no_mean() -> None:
-    first, second = vector("milky pink", RARITY), vector("black gold", RARITY)
-    middle = mean([first, EMPTY, second])
-    near = SparseRows.of([middle]).cosines(first)[0], SparseRows.of([middle]).cosines(second)[0]
+    first, second = vectorise("milky pink", RARITY), vectorise("black gold", RARITY)
+    middle = mean_direction([first, EMPTY, second])
+    near = SparseRows.stack([middle]).cosines(first)[0], SparseRows.stack([middle]).cosines(second)[0]
     assert near == (pytest.approx(2**-0.5, abs=1e-3), pytest.approx(2**-0.5, abs=1e-3))
-    assert not mean([]) and not mean([EMPTY])
+    assert not mean_direction([]) and not mean_direction([EMPTY])
 
 
 def test_texts_are_alike_in_any_language() -> None:
-    rows = SparseRows.of([vector("桜色のネイル", RARITY), vector("черный лак", RARITY)])
-    japanese, russian = rows.cosines(vector("桜色に金箔", RARITY))
+    rows = SparseRows.stack([vectorise("桜色のネイル", RARITY), vectorise("черный лак", RARITY)])
+    japanese, russian = rows.cosines(vectorise("桜色に金箔", RARITY))
     assert japanese > 0.1 and russian == 0

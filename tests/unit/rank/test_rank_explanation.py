@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nails.colour.palette import PaletteColour
-from nails.language.phrases import Phrase, parse
+from nails.language.phrases import Phrase, parse_request
 from services.rank.search import explanation
 from services.rank.search.explanation import Explainer, match_colours
 
@@ -30,7 +30,7 @@ def row(**fields: Any) -> dict[str, Any]:
 
 
 def phrases(text: str) -> list[Phrase]:
-    return parse(text).phrases
+    return parse_request(text).phrases
 
 
 def explain(text: str, *palette: PaletteColour, **fields: Any) -> str:
@@ -63,9 +63,9 @@ def test_the_words_of_a_design_are_read_once(monkeypatch: pytest.MonkeyPatch) ->
 
     def counting(text: str) -> Any:
         read.append(text)
-        return parse(text)
+        return parse_request(text)
 
-    monkeypatch.setattr(explanation, "parse", counting)
+    monkeypatch.setattr(explanation, "parse_request", counting)
     explainer = Explainer(cache_size=2)
     asked = phrases("almond nails")
     first = [explainer.explain(asked, (), row(title=title)) for title in ("almond", "coffin", "almond")]

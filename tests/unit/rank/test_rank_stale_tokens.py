@@ -11,8 +11,8 @@ import pytest
 from pymilvus import DataType
 
 from nails.aesthetic.tokens import Packing
-from services.kit.client import Backoff
 from services.kit.deadline import Deadline
+from services.kit.retry import Backoff
 from services.rank.catalogue.align import AlignSpace
 from services.rank.catalogue.milvus import Milvus
 from services.rank.catalogue.rows import DesignText, IndexedDesign

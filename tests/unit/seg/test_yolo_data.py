@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nails.perception.masks import iou
-from nails.perception.nail_decode import instance_of
+from nails.perception.nail_decode import instance_from_mask
 from training.seg.yolo_data import convert, label_lines, numbered_nails, outline
 
 SIDE = 160
@@ -45,13 +45,13 @@ def labelled_folder(folder: Path, count: int) -> Path:
 @pytest.mark.parametrize("axes", [(30, 50), (9, 14), (3, 5)])
 def test_an_outline_fills_to_the_nail(axes: tuple[int, int]) -> None:
     mask = ellipse((80, 70), axes)
-    assert iou(filled(outline(instance_of(mask))), mask) > 0.93
+    assert iou(filled(outline(instance_from_mask(mask))), mask) > 0.93
 
 
 def test_a_nail_in_two_parts_is_one_polygon_around_both() -> None:
     mask = ellipse((80, 70), (30, 50))
     mask[60:75] = False  # a strand of hair over it
-    found = filled(outline(instance_of(mask)))
+    found = filled(outline(instance_from_mask(mask)))
     assert iou(found, mask) > 0.93
     assert found[:60].any() and found[75:].any()
 
@@ -59,7 +59,7 @@ def test_a_nail_in_two_parts_is_one_polygon_around_both() -> None:
 def test_a_speck_has_an_outline_with_an_area() -> None:
     mask = np.zeros((SIDE, SIDE), bool)
     mask[10, 20:22] = True
-    points = outline(instance_of(mask))
+    points = outline(instance_from_mask(mask))
     assert len(points) >= 3
     assert cv2.contourArea(points.astype(np.float32)) > 0
 
@@ -67,7 +67,7 @@ def test_a_speck_has_an_outline_with_an_area() -> None:
 def test_lines_give_the_class_and_shares_of_the_photos_size() -> None:
     mask = np.zeros((80, 160), bool)
     mask[20:60, 40:120] = True
-    (line,) = label_lines([instance_of(mask)], (160, 80)).splitlines()
+    (line,) = label_lines([instance_from_mask(mask)], (160, 80)).splitlines()
     numbers = [float(value) for value in line.split()]
     assert numbers[0] == 0
     shares = np.array(numbers[1:]).reshape(-1, 2)

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from nails.perception.crop_rules import Rule
+from nails.perception.crop_rules import CropRule
 from nails.vocabulary import ATTRIBUTES
 from training.synth import Sample, draw
 from training.synth.scene import KINDS
@@ -94,7 +94,7 @@ def test_records_are_json_and_speak_the_vocabulary(samples: list[Sample]) -> Non
                 values = [values] if isinstance(values, str) else values
                 assert set(values) <= {term.name for term in ATTRIBUTES[kind]}
         assert sum(entry["weight"] for entry in record["palette"]) <= 1.001
-        assert record["crop"]["rule"] in set(Rule)
+        assert record["crop"]["rule"] in set(CropRule)
 
 
 def test_left_and_right_hands_both_appear_as_do_two_hands_and_none() -> None:

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from nails.language.phrases import parse
+from nails.language.phrases import parse_request
 from nails.vocabulary import ATTRIBUTES, COLOUR_BY_NAME
 from training.synth.designs import (
     PARTS,
@@ -111,7 +111,7 @@ def test_both_languages_and_all_levels_are_written() -> None:
 def test_phrases_are_those_of_the_reader_that_serves() -> None:
     for seed in range(10):
         for text in texts_of(seed, "train")[0]["texts"]:
-            reading = parse(text["text"])
+            reading = parse_request(text["text"])
             assert (text["mdd"], text["nnp"]) == (reading.mdd, reading.nnp)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nails.fusion import Map, Saturating, Term
-from nails.language.words import words
+from nails.language.words import split_words
 from services.rank.catalogue.filters import id_expression
 from services.rank.catalogue.view import Found
 from services.rank.search.channels.base import ChannelUnavailable, Input, Pool, Preparation, Scope
@@ -46,7 +46,7 @@ class DescriptionChannel:
     async def prepare(self, preparation: Preparation) -> DescriptionRetriever | None:
         """Raises ChannelUnavailable."""
         text = preparation.request.text
-        if not words(text):
+        if not split_words(text):
             return None
         can = await preparation.view.capabilities()
         if not can.bm25:

@@ -1,0 +1,1 @@
+"""Few-shot artists, added from a few works without training: their files, their gallery, their listing."""

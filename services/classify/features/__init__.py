@@ -1,0 +1,1 @@
+"""What the models make of one work, its photo and its text, and the reference vectors of artists."""
