@@ -11,9 +11,10 @@ To add a channel: a file beside this one, a line in `channels/__init__.py`, its 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar
 
 import numpy as np
 
@@ -94,67 +95,47 @@ class Pool:
         return self.rows | await self.view.read(missing, ("design_id", *LIGHT_FIELDS))
 
 
-class Retriever(Protocol):
-    """A channel with its input of one request."""
+@dataclass(frozen=True, kw_only=True)
+class Retriever(ABC):
+    """A channel with its input of one request.
 
-    @property
-    def expression(self) -> str:
-        """What every hit must meet because of this input; "" for nothing."""
-        ...
-
-    @property
-    def fields(self) -> Sequence[str]:
-        """Of the designs' rows that `score` reads: other channels' candidates bring them along."""
-        ...
-
-    @property
-    def models(self) -> tuple[ModelVersion, ...]:
-        """That took part in preparing the input."""
-        ...
-
-    async def candidates(self, scope: Scope) -> list[Found]:
-        """The best designs, best first; empty for a channel that only scores."""
-        ...
-
-    async def score(self, pool: Pool) -> Mapping[str, float]:
-        """Raw measures by id. Designs that cannot be measured are left out."""
-        ...
-
-
-class Channel(Protocol):
-    """One way to match."""
-
-    @property
-    def name(self) -> str:
-        """In messages, settings and terms."""
-        ...
-
-    @property
-    def default_weight(self) -> float:
-        """Where neither request nor setting says."""
-        ...
-
-    @property
-    def map(self) -> Map:
-        """Brings its raw measure to [0, 1]."""
-        ...
-
-    async def prepare(self, preparation: Preparation) -> Retriever | None:
-        """None where the request has no input for it. Raises ChannelUnavailable, LunulaError."""
-        ...
-
-    def explain(self, term: Term) -> str:
-        """What the term says of a hit, for people; "" for nothing worth saying."""
-        ...
-
-
-@dataclass(frozen=True)
-class Input:
-    """What most retrievers have in common: no filter, no fields, no models of their own."""
+    expression: what every hit must meet because of this input; "" for nothing. fields: of the designs' rows
+    that `score` reads: other channels' candidates bring them along. models: that took part in preparing.
+    """
 
     expression: str = ""
     fields: tuple[str, ...] = ()
     models: tuple[ModelVersion, ...] = ()
+
+    async def candidates(self, scope: Scope) -> list[Found]:
+        """The best designs, best first; none for a channel that only scores."""
+        del scope
+        return []
+
+    @abstractmethod
+    async def score(self, pool: Pool) -> Mapping[str, float]:
+        """Raw measures by id. Designs that cannot be measured are left out."""
+
+
+class Channel(ABC):
+    """One way to match.
+
+    name: in messages, settings and terms. default_weight: where neither request nor setting gives one. map:
+    brings its raw measure to [0, 1].
+    """
+
+    name: ClassVar[str]
+    default_weight: ClassVar[float]
+    map: ClassVar[Map]
+
+    @abstractmethod
+    async def prepare(self, preparation: Preparation) -> Retriever | None:
+        """None where the request has no input for it. Raises ChannelUnavailable, LunulaError."""
+
+    def explain(self, term: Term) -> str:
+        """What the term means for a hit, for people; "" for nothing worth saying."""
+        del term
+        return ""
 
 
 async def exact_cosines(

@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nails.fusion import Map, Saturating, Term
+from nails.fusion import Saturating
 from nails.language.words import split_words
 from services.rank.catalogue.filters import id_expression
 from services.rank.catalogue.view import Found
-from services.rank.search.channels.base import ChannelUnavailable, Input, Pool, Preparation, Scope
+from services.rank.search.channels.base import (
+    Channel,
+    ChannelUnavailable,
+    Pool,
+    Preparation,
+    Retriever,
+    Scope,
+)
 
 NAME = "description"
 
 
-@dataclass(frozen=True)
-class DescriptionRetriever(Input):
+@dataclass(frozen=True, kw_only=True)
+class DescriptionRetriever(Retriever):
     """text: with at least one word."""
 
-    text: str = ""
+    text: str
 
     async def candidates(self, scope: Scope) -> list[Found]:
         """The designs whose words match best."""
@@ -36,12 +43,12 @@ class DescriptionRetriever(Input):
         return {design_id: scores.get(design_id, 0.0) for design_id in pool.ids}
 
 
-class DescriptionChannel:
+class DescriptionChannel(Channel):
     """Needs a text with words, and a Milvus with full-text search."""
 
     name = NAME
     default_weight = 0.05
-    map: Map = Saturating(half=24.0)
+    map = Saturating(half=24.0)
 
     async def prepare(self, preparation: Preparation) -> DescriptionRetriever | None:
         """Raises ChannelUnavailable."""
@@ -52,8 +59,3 @@ class DescriptionChannel:
         if not can.bm25:
             raise ChannelUnavailable(f"{can.product} {can.version} has no full-text search")
         return DescriptionRetriever(text=text)
-
-    def explain(self, term: Term) -> str:
-        """Nothing: the phrases that are met say it better."""
-        del term
-        return ""

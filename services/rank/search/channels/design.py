@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nails.fusion import Logistic, Map, Term
+from nails.fusion import Logistic
 from services.rank.catalogue.view import Found
-from services.rank.search.channels.base import Input, Pool, Preparation, Scope, exact_cosines
+from services.rank.search.channels.base import Channel, Pool, Preparation, Retriever, Scope, exact_cosines
 from services.rank.upstream import check_fingerprint
 
 NAME = "design"
 
 
-@dataclass(frozen=True)
-class DesignRetriever(Input):
+@dataclass(frozen=True, kw_only=True)
+class DesignRetriever(Retriever):
     """vector: of the request, in the space "design"."""
 
-    vector: Sequence[float] = ()
+    vector: Sequence[float]
     fields: tuple[str, ...] = ("vector",)
 
     async def candidates(self, scope: Scope) -> list[Found]:
@@ -29,7 +29,7 @@ class DesignRetriever(Input):
         return await exact_cosines(pool, NAME, self.vector)
 
 
-class DesignChannel:
+class DesignChannel(Channel):
     """Needs words or colours, which EmbedService makes a vector of."""
 
     name = NAME
@@ -39,7 +39,7 @@ class DesignChannel:
     # bootstraps +0.2 to +2.0), with the models trained on that folder. The same holds for the weights and
     # maps of `description` and `palette`. To be chosen again with every new set of models.
     default_weight = 0.7
-    map: Map = Logistic(middle=0.75, width=0.15)
+    map = Logistic(middle=0.75, width=0.15)
 
     async def prepare(self, preparation: Preparation) -> DesignRetriever | None:
         """Raises FailedPrecondition FINGERPRINT_MISMATCH."""
@@ -48,8 +48,3 @@ class DesignChannel:
             return None
         check_fingerprint(query.design.fingerprint, preparation.view.version.space.fingerprint)
         return DesignRetriever(vector=query.design.values)
-
-    def explain(self, term: Term) -> str:
-        """Nothing: phrases and colours say it better."""
-        del term
-        return ""

@@ -10,24 +10,18 @@ from dataclasses import dataclass
 
 from nails.colour.palette import PaletteColour
 from nails.colour.palette_match import palette_differences
-from nails.fusion import Falling, Map, Term
+from nails.fusion import Falling
 from services.rank.catalogue.rows import read_colours
-from services.rank.catalogue.view import Found
-from services.rank.search.channels.base import Input, Pool, Preparation, Scope
+from services.rank.search.channels.base import Channel, Pool, Preparation, Retriever
 
 NAME = "palette"
 
 
-@dataclass(frozen=True)
-class PaletteRetriever(Input):
+@dataclass(frozen=True, kw_only=True)
+class PaletteRetriever(Retriever):
     """palette: the caller's, else the colours that the text names."""
 
-    palette: tuple[PaletteColour, ...] = ()
-
-    async def candidates(self, scope: Scope) -> list[Found]:
-        """None."""
-        del scope
-        return []
+    palette: tuple[PaletteColour, ...]
 
     async def score(self, pool: Pool) -> Mapping[str, float]:
         """Colour differences, huge where a design shows no nails."""
@@ -39,12 +33,12 @@ class PaletteRetriever(Input):
         return dict(zip(ids, differences.tolist(), strict=True))
 
 
-class PaletteChannel:
+class PaletteChannel(Channel):
     """Needs colours."""
 
     name = NAME
     default_weight = 0.25
-    map: Map = Falling(half=20.0)
+    map = Falling(half=20.0)
 
     async def prepare(self, preparation: Preparation) -> PaletteRetriever | None:
         """Waits for the text to be read where the caller gives no colours."""
@@ -53,8 +47,3 @@ class PaletteChannel:
             query = await preparation.query
             palette = () if query is None else query.palette
         return PaletteRetriever(palette=palette) if palette else None
-
-    def explain(self, term: Term) -> str:
-        """Nothing: the explanation names the colours that are near."""
-        del term
-        return ""

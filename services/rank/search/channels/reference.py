@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nails.fusion import Logistic, Map, Term
+from nails.fusion import Logistic, Term
 from services.kit.concurrency.together import together
 from services.kit.errors import FailedPrecondition, NotFound
 from services.rank.catalogue.align import ALIGN
 from services.rank.catalogue.filters import literal
 from services.rank.catalogue.view import Found
 from services.rank.request import ArtistScope
-from services.rank.search.channels.base import Input, Pool, Preparation, Scope, exact_cosines
+from services.rank.search.channels.base import Channel, Pool, Preparation, Retriever, Scope, exact_cosines
 from services.rank.upstream import check_fingerprint
 
 NAME = "reference"
 
 
-@dataclass(frozen=True)
-class ReferenceRetriever(Input):
+@dataclass(frozen=True, kw_only=True)
+class ReferenceRetriever(Retriever):
     """vector: of the reference's crop, in the space "align". expression: what its artist demands of hits."""
 
-    vector: Sequence[float] = ()
+    vector: Sequence[float]
 
     async def candidates(self, scope: Scope) -> list[Found]:
         """The designs whose crops are most alike."""
@@ -33,13 +33,13 @@ class ReferenceRetriever(Input):
         return await exact_cosines(pool, NAME, self.vector, companion=ALIGN.name)
 
 
-class ReferenceChannel:
+class ReferenceChannel(Channel):
     """Needs a reference photo or design."""
 
     name = NAME
     default_weight = 0.3
     # By hand: crops of any two nail photos are much alike, hence the high middle.
-    map: Map = Logistic(middle=0.75, width=0.15)
+    map = Logistic(middle=0.75, width=0.15)
 
     async def prepare(self, preparation: Preparation) -> ReferenceRetriever | None:
         """The vector of the reference's crop, stored or made now.
