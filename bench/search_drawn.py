@@ -85,8 +85,8 @@ class Written:
 @lru_cache(maxsize=4)
 def written(count: int, seed: int) -> tuple[Written, ...]:
     """Words and colours of drawn designs, in both languages."""
-    from training.synth.designs import sample_design
-    from training.synth.texts import write_texts
+    from training.synth.design.designs import sample_design
+    from training.synth.text.texts import write_texts
 
     rng = np.random.default_rng(seed)
     return tuple(_written(write_texts(rng, sample_design(rng), "val")) for _ in range(count))

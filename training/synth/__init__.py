@@ -3,7 +3,7 @@
 `draw` makes one photo from a seed; `write` fills a folder; `python -m training.synth` is the command.
 """
 
-from training.synth.scene import Sample, draw
-from training.synth.writer import write
+from training.synth.image import Sample, draw
+from training.synth.run.writer import write
 
 __all__ = ["Sample", "draw", "write"]

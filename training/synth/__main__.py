@@ -10,13 +10,13 @@ from pathlib import Path
 
 import cv2
 
-from training.synth.artists import ARTISTS, MOST_ARTISTS, total_works
-from training.synth.catalogue import write_catalogue
 from training.synth.holdout import listing
 from training.synth.ingredients import INGREDIENTS
-from training.synth.sheet import contact_sheet
-from training.synth.subjects import GROUPS, KINDS
-from training.synth.writer import MOST, SIZES, write
+from training.synth.kinds.artists import ARTISTS, MOST_ARTISTS, total_works
+from training.synth.kinds.subjects import GROUPS, KINDS
+from training.synth.run.sample import write_catalogue
+from training.synth.run.sheet import contact_sheet
+from training.synth.run.writer import MOST, SIZES, write
 
 _KINDS_HELP = """kinds:
   designs       requests at four levels in two languages, palette, families that bind colours (paper N)

@@ -6,7 +6,7 @@ photographed with more and more care.
 DIR/1 … DIR/STEPS hold the steps, each n photos; what has one name in all of them is one set. Step 1 is the
 worst: paint beside the nail and gaps in it, blur, wrong exposure, colour cast, haze; the last one is without
 fault and exposed as the tag wants. DIR/degraded.jsonl says of every photo what was done to it, and the
-score that training.synth.taste has for it, which never falls from step to step.
+score that training.synth.kinds.aesthetics has for it, which never falls from step to step.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from typing import Any, Final
 import numpy as np
 import simplejpeg
 
-from training.synth.craft import Craft
-from training.synth.designs import Design
-from training.synth.record import shows
-from training.synth.scene import Sample, compose
-from training.synth.subjects import Subject
-from training.synth.taste import TAGS, Tag, judge, judged
-from training.synth.writer import SIZES, photo_seed
+from training.synth.design.designs import Design
+from training.synth.image import Sample, compose
+from training.synth.kinds.aesthetics import TAGS, Tag, judge, judged
+from training.synth.kinds.subjects import Subject
+from training.synth.nail.craft import Craft
+from training.synth.run.writer import SIZES, photo_seed
+from training.synth.scene.record import shows
 
 KIND: Final = "aesthetics"
 LISTING: Final = "degraded.jsonl"

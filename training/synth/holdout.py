@@ -30,7 +30,7 @@ HELD_OUT_WORDS: Final[frozenset[str]] = frozenset(
 
 # Themes that no training story wants; photos of the kind "contexts" show them in test stories alone.
 HELD_OUT_THEMES: Final[frozenset[str]] = frozenset({"cherry_blossom", "galaxy", "retro"})
-# People and frames of training.synth.moments in test stories, and in no other.
+# People and frames of training.synth.text.moments in test stories, and in no other.
 HELD_OUT_PEOPLE: Final[frozenset[str]] = frozenset({"Ines", "Kaede", "Sae"})
 HELD_OUT_FRAMES: Final[frozenset[str]] = frozenset({"What {p} packs", "{p} starts over"})
 
@@ -69,11 +69,11 @@ def has_held_out_word(text: str) -> bool:
 
 @cache
 def templates(module: str) -> tuple[tuple[str, ...], ...]:
-    """The groups of templates from which a module of this folder chooses, read from its source.
+    """The groups of templates from which a module of `training.synth.text` chooses, read from its source.
 
     A group is the arguments of one call of `Words.template`.
     """
-    source = (Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8")
+    source = (Path(__file__).parent / "text" / f"{module}.py").read_text(encoding="utf-8")
     groups = []
     for node in ast.walk(ast.parse(source)):
         if (

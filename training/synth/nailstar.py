@@ -25,10 +25,10 @@ from typing import Any, Final
 import numpy as np
 
 from nails.colour.cielab import lab_to_srgb, srgb_to_lab
-from training.synth.brief import brief_requests
 from training.synth.facts import accepted
-from training.synth.index import numbered_records
 from training.synth.picking import pick_paints
+from training.synth.run.index import numbered_records
+from training.synth.text.brief import brief_requests
 
 Record = Mapping[str, Any]
 

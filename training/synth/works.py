@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from evaluation.artist.works import LISTING, write
-from training.synth.artist_words import written
-from training.synth.artists import ARTISTS, MOST_ARTISTS
-from training.synth.index import numbered_records
-from training.synth.subjects import subject_of
-from training.synth.writer import MOST, photo_seed
+from training.synth.kinds.artists import ARTISTS, MOST_ARTISTS
+from training.synth.kinds.subjects import subject_of
+from training.synth.run.index import numbered_records
+from training.synth.run.writer import MOST, photo_seed
+from training.synth.text.artist_words import written
 
 _NEEDED = ("id", "image", "mask", "hands_mask", "artist", "title", "description")
 

@@ -9,13 +9,9 @@ import numpy as np
 import pytest
 
 from training.synth import draw
-from training.synth.canvas import Canvas
-from training.synth.craft import Craft, photograph, scuff
-from training.synth.designs import Design, Look
-from training.synth.nail_shape import Outline
-from training.synth.scene import compose
-from training.synth.subjects import Subject
-from training.synth.taste import (
+from training.synth.design.designs import Design, Look
+from training.synth.image import compose
+from training.synth.kinds.aesthetics import (
     RATERS,
     TAGS,
     Judged,
@@ -29,6 +25,10 @@ from training.synth.taste import (
     lists,
     vote,
 )
+from training.synth.kinds.subjects import Subject
+from training.synth.nail.canvas import Canvas
+from training.synth.nail.craft import Craft, photograph, scuff
+from training.synth.nail.shape import Outline
 
 
 def one(colour: str, accent: str = "", pattern: str = "dots") -> Design:

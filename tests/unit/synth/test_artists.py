@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from nails.vocabulary import ATTRIBUTES
-from training.synth.artist_words import farewell
-from training.synth.artists import (
+from training.synth.kinds.artists import (
     ARTISTS,
     SCHOOLS,
     WORKS,
@@ -18,6 +17,7 @@ from training.synth.artists import (
     lists,
     total_works,
 )
+from training.synth.text.artist_words import farewell
 
 TERMS = [term for terms in ATTRIBUTES.values() for term in terms]
 

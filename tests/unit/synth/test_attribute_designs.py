@@ -10,9 +10,9 @@ import pytest
 
 from nails.vocabulary import ATTRIBUTES
 from training.synth import draw
-from training.synth.attributes import VALUES, Asked, asked, facts, lists
-from training.synth.binding import difference
-from training.synth.designs import Design
+from training.synth.design.binding import difference
+from training.synth.design.designs import Design
+from training.synth.kinds.attributes import VALUES, Asked, asked, facts, lists
 
 FIRSTS = range(0, 2000, 2)  # the first photos of pairs
 FULL = {"size": [100, 100], "nails": [{"finger": f, "area": 900} for f in ("index", "middle", "ring")]}

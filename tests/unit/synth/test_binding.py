@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.synth.binding import CASES, FAMILY, Bound, bound
-from training.synth.designs import Look, holds_out
+from training.synth.design.binding import CASES, FAMILY, Bound, bound
+from training.synth.design.designs import Look, holds_out
 from training.synth.facts import satisfies
-from training.synth.record import design_attributes
-from training.synth.subjects import subject_of
-from training.synth.texts import write_texts
+from training.synth.kinds.subjects import subject_of
+from training.synth.scene.record import design_attributes
+from training.synth.text.texts import write_texts
 
 
 def families(count: int) -> list[list[Bound]]:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from cli.__main__ import app
 from training.synth.degradation import LISTING, main, photos_of, series_of, write
-from training.synth.taste import TAGS, judge
+from training.synth.kinds.aesthetics import TAGS, judge
 
 
 def sharpness(image: np.ndarray) -> float:

@@ -10,7 +10,7 @@ import pytest
 from nails.perception.crop_rules import Rule
 from nails.vocabulary import ATTRIBUTES
 from training.synth import Sample, draw
-from training.synth.scene import KINDS
+from training.synth.image import KINDS
 
 SIZE = 320
 

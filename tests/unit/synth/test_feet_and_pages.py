@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from training.synth import Sample, draw
-from training.synth.anatomy import Build
-from training.synth.designs import natural_design
-from training.synth.feet import pose_foot
-from training.synth.pages import page
+from training.synth.design.designs import natural_design
+from training.synth.hand.anatomy import Build
+from training.synth.hand.feet import pose_foot
+from training.synth.scene.pages import page
 
 
 def found(wanted: str, count: int) -> list[Sample]:

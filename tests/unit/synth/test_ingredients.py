@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from training.synth import draw, scene, write
+from training.synth import draw, write
+from training.synth import image as scene
 from training.synth.ingredients import INGREDIENTS, checked
-from training.synth.sheet import contact_sheet
+from training.synth.run.sheet import contact_sheet
 
 SIZE = 128
 

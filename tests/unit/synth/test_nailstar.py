@@ -12,14 +12,14 @@ import pytest
 
 from evaluation.retrieval.nailstar import read
 from nails.vocabulary import COLOUR_BY_NAME
-from training.synth.brief import brief_requests, design_of
-from training.synth.designs import sample_design
+from training.synth.design.designs import sample_design
 from training.synth.facts import satisfies
 from training.synth.holdout import has_held_out_word, sentence_held_out
+from training.synth.kinds.subjects import subject_of
 from training.synth.nailstar import main, palette_of, requests_of, write
-from training.synth.record import design_attributes
-from training.synth.subjects import subject_of
-from training.synth.texts import write_texts
+from training.synth.scene.record import design_attributes
+from training.synth.text.brief import brief_requests, design_of
+from training.synth.text.texts import write_texts
 
 SIZES = {"train": 150, "val": 60, "test": 400}
 

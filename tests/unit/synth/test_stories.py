@@ -8,8 +8,9 @@ import re
 import pytest
 
 from nails.vocabulary import COLOUR_BY_NAME
+from training.synth.design.fit import affinity
+from training.synth.design.themes import THEMES
 from training.synth.facts import satisfies
-from training.synth.fit import affinity
 from training.synth.holdout import (
     HELD_OUT_FRAMES,
     HELD_OUT_PEOPLE,
@@ -18,10 +19,9 @@ from training.synth.holdout import (
     template_held_out,
     templates,
 )
-from training.synth.moments import FRAMES, MOMENTS, PEOPLE
-from training.synth.record import design_attributes
-from training.synth.stories import GROUP, LEVELS, Wanted, facts, lists, wanted
-from training.synth.themes import THEMES
+from training.synth.scene.record import design_attributes
+from training.synth.text.moments import FRAMES, MOMENTS, PEOPLE
+from training.synth.text.stories import GROUP, LEVELS, Wanted, facts, lists, wanted
 
 Record = dict  # type: ignore[type-arg]  # records are plain JSON
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from training.synth import draw
-from training.synth.record import shows
-from training.synth.subjects import GROUPS, KINDS, subject_of
-from training.synth.writer import photo_seed
+from training.synth.kinds.subjects import GROUPS, KINDS, subject_of
+from training.synth.run.writer import photo_seed
+from training.synth.scene.record import shows
 
 OWN = {
     "designs": set(),

@@ -9,7 +9,7 @@ import pytest
 
 from nails.language.phrases import parse
 from nails.vocabulary import ATTRIBUTES, COLOUR_BY_NAME
-from training.synth.designs import (
+from training.synth.design.designs import (
     PARTS,
     PATTERNS,
     PLAIN_COLOURS,
@@ -18,8 +18,8 @@ from training.synth.designs import (
     holds_out,
     sample_design,
 )
+from training.synth.design.themes import THEMES
 from training.synth.facts import accepted, satisfies
-from training.synth.grammar_en import articles, occasion
 from training.synth.holdout import (
     HELD_OUT_WORDS,
     has_held_out_word,
@@ -29,10 +29,10 @@ from training.synth.holdout import (
     template_held_out,
     templates,
 )
-from training.synth.record import design_attributes
-from training.synth.run_facts import complete
-from training.synth.texts import palette, write_texts
-from training.synth.themes import THEMES
+from training.synth.run.lists import complete
+from training.synth.scene.record import design_attributes
+from training.synth.text.grammar_en import articles, occasion
+from training.synth.text.texts import palette, write_texts
 
 SEEDS = range(100)
 

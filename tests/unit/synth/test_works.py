@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from evaluation.artist.works import read
-from training.synth.scene import draw
+from training.synth.image import draw
+from training.synth.run.writer import photo_seed, write
 from training.synth.works import main, words_alone
-from training.synth.writer import photo_seed, write
 
 
 def test_a_drawn_run_becomes_works_with_photo_and_masks(tmp_path: Path) -> None:

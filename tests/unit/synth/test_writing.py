@@ -11,12 +11,13 @@ import pytest
 import simplejpeg
 
 from training.synth import write
-from training.synth import writer as writer_module
-from training.synth.backgrounds import collect, crop, photos
-from training.synth.catalogue import catalogue_designs
-from training.synth.scene import Sample
-from training.synth.subjects import design_split
-from training.synth.writer import numbers_of_splits, photo_seed
+from training.synth.background.photos import crop, photos
+from training.synth.backgrounds import collect
+from training.synth.image import Sample
+from training.synth.kinds.subjects import design_split
+from training.synth.run import writer as writer_module
+from training.synth.run.sample import catalogue_designs
+from training.synth.run.writer import numbers_of_splits, photo_seed
 
 
 def digest(folder: Path) -> dict[str, str]:
