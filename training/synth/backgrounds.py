@@ -7,12 +7,15 @@ those where Debian's wallpaper packages (see NOTICE) put theirs, scaled to 1,280
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+from tyro.conf import Positional
 
 from training.synth.background.photos import SUFFIXES
+from training.synth.command import read_options, reported_errors
 
 # Where gnome-backgrounds, mate-backgrounds, ukui-wallpapers, plasma-workspace-wallpapers and
 # lomiri-wallpapers
@@ -38,13 +41,21 @@ def collect(out: Path, folders: tuple[Path, ...] = FOLDERS) -> int:
     return count
 
 
-def main() -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.synth.backgrounds", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("folders", type=Path, nargs="*", default=FOLDERS)
-    args = parser.parse_args()
-    print(f"{collect(args.out, tuple(args.folders))} photos in {args.out}")
+@dataclass(frozen=True)
+class Options:
+    """What the command takes."""
+
+    out: Path
+    """where the copies go"""
+    folders: Positional[tuple[Path, ...]] = FOLDERS
+    """where the photos are"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run `python -m training.synth.backgrounds`."""
+    given = read_options(Options, "python -m training.synth.backgrounds", __doc__, argv)
+    with reported_errors(given.out):
+        print(f"{collect(given.out, given.folders)} photos in {given.out}")
 
 
 if __name__ == "__main__":

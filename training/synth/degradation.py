@@ -11,21 +11,21 @@ score that training.synth.kinds.aesthetics has for it, which never falls from st
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import os
-import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 import simplejpeg
+from tyro.conf import arg
 
+from training.synth.command import read_options, reported_errors
 from training.synth.design.designs import Design
 from training.synth.image import Sample, compose
 from training.synth.kinds.aesthetics import TAGS, Tag, judge, judged
@@ -194,28 +194,29 @@ def write(
     return listing
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="lunula data degraded", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--n", type=int, default=40, help=f"sets, 1 to {MOST:,} (default 40)")
-    parser.add_argument("--steps", type=int, default=5, help=f"steps, 2 to {MOST_STEPS} (default 5)")
-    parser.add_argument("--seed", type=int, default=3, help="the same seed gives the same photos (default 3)")
-    parser.add_argument(
-        "--size", type=int, default=640, help=f"longer side in pixels, {SIZES[0]} to {SIZES[1]} (default 640)"
-    )
-    parser.add_argument("--tag", default="", help="only sets with this tag, such as natural (default: any)")
-    parser.add_argument("--workers", type=int, help="processes (default: all cores)")
-    parser.add_argument("--out", type=Path, required=True, help="a folder that is new or empty")
-    args = parser.parse_args(argv)
-    try:
-        listing = write(args.out, args.n, args.steps, args.seed, args.size, args.tag, args.workers)
-    except ValueError as error:  # what was asked for cannot be done
-        parser.exit(2, f"error: {error}\n")
-    except OSError as error:
-        sys.exit(f"error: {error.filename or args.out}: {error.strerror or error}")
-    print(f"wrote {args.n} sets in {args.steps} steps, and {listing}")
+@dataclass(frozen=True)
+class Options:
+    """What `lunula data degraded` takes."""
+
+    out: Path
+    """a folder that is new or empty"""
+    n: Annotated[int, arg(help=f"sets, 1 to {MOST:,}")] = 40
+    steps: Annotated[int, arg(help=f"steps, 2 to {MOST_STEPS}")] = 5
+    seed: int = 3
+    """the same seed gives the same images"""
+    size: Annotated[int, arg(help=f"longer side in pixels, {SIZES[0]} to {SIZES[1]}")] = 640
+    tag: str = ""
+    """only sets with this tag, such as natural; any where it is empty"""
+    workers: int | None = None
+    """processes; all cores where it is not given"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run `lunula data degraded`."""
+    given = read_options(Options, "lunula data degraded", __doc__, argv)
+    with reported_errors(given.out):
+        listing = write(given.out, given.n, given.steps, given.seed, given.size, given.tag, given.workers)
+    print(f"wrote {given.n} sets in {given.steps} steps, and {listing}")
 
 
 if __name__ == "__main__":

@@ -11,20 +11,20 @@ What the form's fields are, and the check of what is written here: `evaluation.r
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
+from tyro.conf import Positional, arg
 
 from nails.colour.cielab import lab_to_srgb, srgb_to_lab
+from training.synth.command import read_options, reported_errors
 from training.synth.facts import accepted
 from training.synth.picking import pick_paints
 from training.synth.run.index import numbered_records
@@ -262,21 +262,21 @@ def write(folder: Path, name: str = "nailstar.jsonl") -> list[dict[str, Any]]:
     return entries
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(prog="lunula data nailstar from-synth", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument(
-        "folder", type=Path, metavar="DIR", help="a run of `lunula data synth --kind designs`"
-    )
-    parser.add_argument("--out", default="nailstar.jsonl", metavar="NAME", help="file name in DIR")
-    args = parser.parse_args(argv)
-    try:
-        entries = write(args.folder, args.out)
-    except ValueError as error:
-        parser.exit(2, f"error: {error}\n")
-    except OSError as error:
-        sys.exit(f"error: {error.filename or args.folder}: {error.strerror or error}")
+@dataclass(frozen=True)
+class Options:
+    """What `lunula data nailstar from-synth` takes."""
+
+    folder: Positional[Annotated[Path, arg(metavar="DIR")]]
+    """a run of `lunula data synth --kind designs`"""
+    out: Annotated[str, arg(metavar="NAME")] = "nailstar.jsonl"
+    """file name in DIR"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run `lunula data nailstar from-synth`."""
+    given = read_options(Options, "lunula data nailstar from-synth", __doc__, argv)
+    with reported_errors(given.folder):
+        entries = write(given.folder, given.out)
     print("\n".join(statistics(entries)))
 
 

@@ -9,16 +9,17 @@ photos: DIR/works.jsonl gets the texts of a run of N photos that is never drawn,
 
 from __future__ import annotations
 
-import argparse
-import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from tyro.conf import Positional, arg
 
 from evaluation.artist.works import LISTING, write
+from training.synth.command import read_options, reported_errors
 from training.synth.kinds.artists import ARTISTS, MOST_ARTISTS
 from training.synth.kinds.subjects import subject_of
 from training.synth.run.index import numbered_records
@@ -59,34 +60,32 @@ def words_alone(n: int, seed: int, artists: int = ARTISTS) -> Iterator[dict[str,
         }
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="lunula data artists from-synth",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "folder", type=Path, metavar="DIR", help="a run of `lunula data synth --kind artists`"
-    )
-    parser.add_argument("--words", type=int, metavar="N", help="only the texts of N works, without photos")
-    parser.add_argument("--seed", type=int, default=7, help="with --words: of the run (default 7)")
-    parser.add_argument(
-        "--artists", type=int, default=ARTISTS, help=f"with --words: artists of the run (default {ARTISTS})"
-    )
-    args = parser.parse_args(argv)
-    try:
-        if args.words is None:
-            count = write(args.folder, (work_of(record) for record in read_index(args.folder)))
+@dataclass(frozen=True)
+class Options:
+    """What `lunula data artists from-synth` takes."""
+
+    folder: Positional[Annotated[Path, arg(metavar="DIR")]]
+    """a run of `lunula data synth --kind artists`"""
+    words: Annotated[int | None, arg(metavar="N")] = None
+    """only the texts of N works, without images"""
+    seed: int = 7
+    """with --words: of the run"""
+    artists: int = ARTISTS
+    """with --words: artists of the run"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run `lunula data artists from-synth`."""
+    given = read_options(Options, "lunula data artists from-synth", __doc__, argv)
+    with reported_errors(given.folder):
+        if given.words is None:
+            works = map(work_of, read_index(given.folder))
+        elif 1 <= given.words <= MOST and 1 <= given.artists <= MOST_ARTISTS:
+            works = words_alone(given.words, given.seed, given.artists)
         else:
-            if not (1 <= args.words <= MOST and 1 <= args.artists <= MOST_ARTISTS):
-                raise ValueError(f"--words 1 to {MOST:,}, --artists 1 to {MOST_ARTISTS:,}")
-            count = write(args.folder, words_alone(args.words, args.seed, args.artists))
-    except ValueError as error:
-        parser.exit(2, f"error: {error}\n")
-    except OSError as error:
-        sys.exit(f"error: {error.filename or args.folder}: {error.strerror or error}")
-    print(f"{args.folder / LISTING}: {count:,} works")
+            raise ValueError(f"--words 1 to {MOST:,}, --artists 1 to {MOST_ARTISTS:,}")
+        count = write(given.folder, works)
+    print(f"{given.folder / LISTING}: {count:,} works")
 
 
 if __name__ == "__main__":

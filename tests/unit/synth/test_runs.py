@@ -158,7 +158,7 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
         (["--n", "0", "--out", "x"], "n is 0"),
         (["--all-works", "--out", "x"], "--all-works goes with --kind artists"),
         (["sheet", "--out", "sheet.tiff"], "a contact sheet is a .png or .jpg file"),
-        (["--kind", "toes", "--out", "x"], "invalid choice: 'toes'"),
+        (["--kind", "toes", "--out", "x"], "invalid choice 'toes'"),
     ],
 )
 def test_a_wrong_command_ends_with_two_and_a_reason(

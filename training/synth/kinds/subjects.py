@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from training.synth.kinds.artists import ARTISTS, Artist, artist_design, artist_
 from training.synth.nail.craft import Craft
 from training.synth.text import stories
 
-KINDS = ("designs", "segmentation", "artists", "attributes", "contexts", "aesthetics")
+Kind = Literal["designs", "segmentation", "artists", "attributes", "contexts", "aesthetics"]
+KINDS: tuple[str, ...] = get_args(Kind)
 # Photos of some kinds belong together: a run must have a multiple of this many.
 GROUPS = {"attributes": attributes.PAIR, "contexts": stories.GROUP}
 
