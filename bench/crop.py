@@ -96,13 +96,13 @@ class Report:
 
 def photo_12mp() -> bytes:
     """A drawn hand of 4000 x 3000 pixels with a sensor's grain, as JPEG."""
-    from training.synth import draw
+    from training.synth import generate
 
     for seed in range(1, 500):  # small first: which seed shows one hand with its nails in a wide photo
-        record = draw(seed, "designs", 160).record
+        record = generate(seed, "designs", 160).record
         if record["size"] == [160, 120] and len(record["nails"]) >= 4 and len(record["hands"]) == 1:
             break
-    drawn = draw(seed, "designs", 1600).image
+    drawn = generate(seed, "designs", 1600).image
     rng = np.random.default_rng(seed)
     large = cv2.resize(drawn, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
     grain = rng.standard_normal((HEIGHT // 4, WIDTH // 4, 3), np.float32) * 3.0

@@ -1,4 +1,4 @@
-"""One synthetic photo: draw(seed) -> image, masks and everything that is known about them."""
+"""One synthetic image: generate(seed) -> image, masks and everything that is known about them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from training.synth.background.photos import crop as real_crop
 from training.synth.design.designs import Design, natural_design
 from training.synth.graphics.light import Light
 from training.synth.graphics.photo_effects import capture, expose, plain_photo
-from training.synth.ingredients import checked
+from training.synth.ingredients import validate_ingredients
 from training.synth.kinds.artists import ARTISTS, Artist
-from training.synth.kinds.subjects import GROUPS, KINDS, Subject, subject_of
+from training.synth.kinds.subjects import GROUPS, KINDS, Subject, choose_subject
 from training.synth.nail.craft import photograph
 from training.synth.scene.layout import Layout, sample_layout
 from training.synth.scene.pages import GRIDS, page
-from training.synth.scene.record import make_record, shows
+from training.synth.scene.record import is_visible, make_record
 from training.synth.scene.render import Rendered, render
-from training.synth.text.artist_words import written
+from training.synth.text.artist_words import describe_work
 from training.synth.text.texts import write_texts
 
 # Share of sets without paint. Segmentation learns most from them.
@@ -51,7 +51,7 @@ class Sample:
     record: dict[str, Any]
 
 
-def draw(
+def generate(
     seed: int,
     kind: str = "designs",
     size: int = 640,
@@ -59,14 +59,14 @@ def draw(
     artists: int = ARTISTS,
     without: Iterable[str] = (),
 ) -> Sample:
-    """Draw the photo of a seed; the same arguments give the same pixels.
+    """Render the image of a seed; the same arguments give the same pixels.
 
     `kind`: one of KINDS. `size`: the longer side in pixels. `backgrounds`: a folder of photos of which parts
     stand behind most hands. `artists`: how many artists share the works of kind "artists". `without`: names
     of training.synth.ingredients that the photo must do without. Raises ValueError for an unknown kind or
     ingredient.
     """
-    left_out = checked(without)
+    left_out = validate_ingredients(without)
     if kind == "segmentation":
         share = np.random.default_rng([seed, zlib.crc32(b"page")])
         if share.random() < _PAGE_SHARE and "clutter" not in left_out:
@@ -77,7 +77,7 @@ def draw(
 def _page(
     rng: np.random.Generator, seed: int, size: int, backgrounds: Path | None, without: frozenset[str]
 ) -> Sample:
-    """A screenshot or a collage of drawn photos."""
+    """A screenshot or a collage of synthetic images."""
     grid = GRIDS[int(rng.integers(0, len(GRIDS)))]
     parts = []
     for place in range(grid[0] * grid[1]):
@@ -95,7 +95,7 @@ def _single(
         raise ValueError(f"unknown kind {kind!r}: one of {', '.join(KINDS)}")
     rng = np.random.default_rng([seed, zlib.crc32(kind.encode())])
     bare = 0.0 if "bare_nails" in left_out else _BARE_SHARE.get(kind, 0.0)
-    subject = subject_of(rng, seed, kind, artists, bare)
+    subject = choose_subject(rng, seed, kind, artists, bare)
     design = subject.design
     if kind == "segmentation":
         if rng.random() < _NATURAL_SHARE:
@@ -109,7 +109,7 @@ def _single(
     split, who = subject.split, subject.who
     sample = compose(rng, design, seed, kind, size, split, backgrounds, who, left_out, subject)
     for _ in range(4):  # a design that hardly shows is photographed again; pairs keep their hand
-        if kind == "segmentation" or subject.scene is not None or shows(sample.record):
+        if kind == "segmentation" or subject.scene is not None or is_visible(sample.record):
             break
         rng = rng.spawn(1)[0]
         sample = compose(rng, design, seed, kind, size, split, backgrounds, who, left_out, subject)
@@ -177,7 +177,7 @@ def compose(
         )
     if who is not None:
         record["artist"] = who.id
-        record.update(written(seed, design, split, who.wording))
+        record.update(describe_work(seed, design, split, who.wording))
     if subject is not None:
         record.update(subject.facts(record))
     return Sample(image, rendered.mask, (rendered.hand + 1).astype(np.uint8), record)
@@ -188,7 +188,7 @@ def _lit_by(
 ) -> None:
     """Lays an artist's own light on hands and nails of `exposed` [h,w,3], in place.
 
-    What stands behind has the light of the room: her lamp would otherwise be known by any background. `lamp`:
+    What stands behind has the light of the room: any background would otherwise give her lamp away. `lamp`:
     the state of its random numbers, None for a photo in other light.
     """
     near = (rendered.hand >= 0) | (rendered.mask > 0)

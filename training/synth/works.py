@@ -3,8 +3,8 @@
     lunula data artists from-synth DIR
 
 Writes DIR/works.jsonl for a run of `lunula data synth --kind artists`: photo, title, description, artist, and
-the masks of nails and hands, with which the background alone can be judged. With --words N the run needs no
-photos: DIR/works.jsonl gets the texts of a run of N photos that is never drawn, for models of words.
+the masks of nails and hands, with which the background alone can be tested. With --words N the run needs no
+photos: DIR/works.jsonl gets the texts of a run of N images that is never rendered, for models of words.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from tyro.conf import Positional, arg
 from evaluation.artist.works import LISTING, write
 from training.synth.command import read_options, reported_errors
 from training.synth.kinds.artists import ARTISTS, MOST_ARTISTS
-from training.synth.kinds.subjects import subject_of
+from training.synth.kinds.subjects import choose_subject
 from training.synth.run.index import numbered_records
 from training.synth.run.writer import MOST, photo_seed
-from training.synth.text.artist_words import written
+from training.synth.text.artist_words import describe_work
 
 _NEEDED = ("id", "image", "mask", "hands_mask", "artist", "title", "description")
 
 
-def work_of(record: dict[str, Any]) -> dict[str, Any]:
+def make_work(record: dict[str, Any]) -> dict[str, Any]:
     """A line of works.jsonl from a record of the run."""
     return {name: record[name] for name in _NEEDED} | {"lang": record["language"]}
 
@@ -44,19 +44,20 @@ def read_index(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def words_alone(n: int, seed: int, artists: int = ARTISTS) -> Iterator[dict[str, Any]]:
-    """The works of a run of `n` photos that is not drawn: what its texts say, in a hundredth of the time."""
+    """The works of a run of `n` photos that is not rendered: its texts alone, in a hundredth of the time."""
     for number in range(n):
         own = photo_seed(seed, number)
-        subject = subject_of(np.random.default_rng([own, zlib.crc32(b"artists")]), own, "artists", artists)
+        rng = np.random.default_rng([own, zlib.crc32(b"artists")])
+        subject = choose_subject(rng, own, "artists", artists)
         assert subject.who is not None  # of this kind, every photo is someone's
-        said = written(own, subject.design, subject.split, subject.who.wording)
+        texts = describe_work(own, subject.design, subject.split, subject.who.wording)
         yield {
             "id": f"{number:06d}",
             "image": "",
-            "title": said["title"],
-            "description": said["description"],
+            "title": texts["title"],
+            "description": texts["description"],
             "artist": subject.who.id,
-            "lang": said["language"],
+            "lang": texts["language"],
         }
 
 
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = read_options(Options, "lunula data artists from-synth", __doc__, argv)
     with reported_errors(given.folder):
         if given.words is None:
-            works = map(work_of, read_index(given.folder))
+            works = map(make_work, read_index(given.folder))
         elif 1 <= given.words <= MOST and 1 <= given.artists <= MOST_ARTISTS:
             works = words_alone(given.words, given.seed, given.artists)
         else:

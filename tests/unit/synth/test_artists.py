@@ -13,7 +13,7 @@ from training.synth.kinds.artists import (
     Artist,
     artist,
     artist_design,
-    artist_of,
+    assign_artist,
     lists,
     total_works,
 )
@@ -115,7 +115,7 @@ def test_artists_of_a_school_share_more_words_than_others_but_not_all() -> None:
 
 @pytest.mark.parametrize("artists", [1, 10])
 def test_photos_of_a_run_are_shared_among_artists_by_their_works(artists: int) -> None:
-    found = [artist_of(i, artists).id for i in range(3000)]
+    found = [assign_artist(i, artists).id for i in range(3000)]
     total = total_works(artists)
     for who in map(artist, range(artists)):
         assert found.count(who.id) / 3000 == pytest.approx(who.works / total, abs=0.03)

@@ -47,7 +47,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch
     write(whole, 5, seed=2, workers=1, size=200, progress=False)
     broken = tmp_path / "broken"
     drawn: list[int] = []
-    real = writer_module.draw
+    real = writer_module.generate
 
     def counting(seed: int, *rest: object, **options: object) -> Sample:
         if len(drawn) == 3:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from training.synth.background.like_nails import LIKE_NAILS
 from training.synth.background.photos import crop
 from training.synth.background.surfaces import noise
-from training.synth.design.colours import named, random_colour
+from training.synth.design.colours import named_colour, random_colour
 from training.synth.design.designs import PLAIN_COLOURS
 from training.synth.hand.skin import tone_colour
 
@@ -135,7 +135,7 @@ def _sweets(rng: np.random.Generator, image: F32) -> None:
     """Glossy ovals in nail colours and nail sizes, without a finger: the hardest distractor."""
     centre, size, angle = _place(rng, image, 0.015, 0.06)
     for _ in range(int(rng.integers(1, 7))):
-        c = np.array(named(str(rng.choice(PLAIN_COLOURS))), np.float32)
+        c = np.array(named_colour(str(rng.choice(PLAIN_COLOURS))), np.float32)
         dims = (size * float(rng.uniform(0.8, 1.2)), size * float(rng.uniform(1.0, 2.0)))
         _shadow(image, centre, dims, angle)
         cv2.ellipse(image, (centre, dims, angle), _rgb(c * 0.9), -1, cv2.LINE_AA)
@@ -239,7 +239,7 @@ def _face(rng: np.random.Generator, image: F32) -> None:
 
 
 def _figure(rng: np.random.Generator, image: F32) -> None:
-    """A sticker or a drawn character: coloured blobs with an outline, eyes, a white border."""
+    """A sticker or a cartoon character: coloured blobs with an outline, eyes, a white border."""
     centre, size, angle = _place(rng, image, 0.03, 0.2)
     line, x, y = (0.05, 0.05, 0.05), centre[0], centre[1]
     parts = []

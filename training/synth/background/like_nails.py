@@ -7,14 +7,16 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from training.synth.design.colours import named
+from training.synth.design.colours import named_colour
 from training.synth.design.designs import PLAIN_COLOURS
 
 F32 = NDArray[np.float32]
 
 
 def _paint(rng: np.random.Generator) -> F32:
-    return np.array(named(str(rng.choice(PLAIN_COLOURS))), np.float32) * np.float32(rng.uniform(0.7, 1.05))
+    return np.array(named_colour(str(rng.choice(PLAIN_COLOURS))), np.float32) * np.float32(
+        rng.uniform(0.7, 1.05)
+    )
 
 
 def _place(

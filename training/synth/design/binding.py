@@ -15,7 +15,7 @@ import numpy as np
 from nails.perception.hands import FINGERS
 from nails.vocabulary import COLOUR_BY_NAME
 from training.synth.design.designs import LENGTHS, PLAIN_COLOURS, SHAPES, Design, Look, pick
-from training.synth.holdout import pair_held_out, split_of
+from training.synth.holdout import assign_split, pair_held_out
 
 FAMILY = 4
 CASES = ("pattern", "finish", "part", "finger")
@@ -27,7 +27,7 @@ _PARTS = ("rhinestone", "bow", "stud", "flower_3d", "chain")
 
 
 @dataclass(frozen=True)
-class Bound:
+class FamilyMember:
     """One member (0-3) of a family."""
 
     design: Design
@@ -37,7 +37,7 @@ class Bound:
     split: str
 
 
-def bound(seed: int) -> Bound | None:
+def find_family_member(seed: int) -> FamilyMember | None:
     """The design of a photo that belongs to a family, None for the others (seven in eight)."""
     group, member = divmod(seed, FAMILY)
     # By the high bits. CRC is linear: the low ones would tell something of the split, which is chosen by
@@ -45,7 +45,7 @@ def bound(seed: int) -> Bound | None:
     if zlib.crc32(f"binding:{group}".encode()) >> (32 - _SHARE_BITS):
         return None
     rng = np.random.default_rng([group, 4])
-    split = split_of(group)
+    split = assign_split(group)
     case = str(rng.choice(CASES))
     pool = _PART_COLOURS if case == "part" else PLAIN_COLOURS
     first, second = distinct_colours(rng, pool, split)
@@ -55,7 +55,7 @@ def bound(seed: int) -> Bound | None:
     family = _members(rng, case, first, second)
     looks, fingers, arrangement = family[member]
     design = Design(shape, length, looks, fingers, "", arrangement)
-    return Bound(design, f"family-{group}", case, member, split)
+    return FamilyMember(design, f"family-{group}", case, member, split)
 
 
 def distinct_colours(

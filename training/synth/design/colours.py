@@ -33,7 +33,7 @@ def lab_to_srgb(lab: tuple[float, float, float]) -> NDArray[np.float64]:
 
 
 @cache
-def named(name: str) -> tuple[float, float, float]:
+def named_colour(name: str) -> tuple[float, float, float]:
     """sRGB in 0-1 of a colour of nails.vocabulary."""
     red, green, blue = lab_to_srgb(COLOUR_BY_NAME[name].lab)
     return float(red), float(green), float(blue)

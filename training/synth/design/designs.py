@@ -1,4 +1,4 @@
-"""Nail designs as data: what is painted on each of five nails, before anything is drawn."""
+"""Nail designs as data: what is painted on each of five nails, before anything is rendered."""
 
 from __future__ import annotations
 
@@ -266,7 +266,7 @@ def _draw_design(rng: np.random.Generator, bare_share: float) -> Design:
     if shape == "stiletto" and length == "short":
         length = "medium"
     theme = str(rng.choice(list(THEMES))) if rng.random() < 0.35 else ""
-    if theme and rng.random() < 0.1:  # the same thing said and not said: colour binding
+    if theme and rng.random() < 0.1:  # the same thing named and not named: colour binding
         theme = ""
     main = themed_look(rng, theme) if theme else random_look(rng)
     arrangement = pick(rng, {"same": 0.46, "accent": 0.38, "alternating": 0.08, "every": 0.08})

@@ -22,7 +22,7 @@ def affinity(design: Design, theme: str) -> float:
     return value
 
 
-def mood_of(design: Design) -> str:
+def infer_mood(design: Design) -> str:
     """The mood that a design without a theme gives, or ""."""
     main = design.main
     if main.bare or (main.colour in NUDES and main.pattern == "plain" and not main.part):

@@ -11,7 +11,7 @@ from training.synth.hand.anatomy import Array, Pose
 
 Range = tuple[float, float]
 
-# How often each manner is drawn. `hidden` manners show few nails: they teach what is not a nail.
+# How often each manner occurs. `hidden` manners show few nails: they teach what is not a nail.
 MANNERS = {
     "flat": 0.24,  # back of the hand, fingers straight, spread or together
     "relaxed": 0.21,  # back of the hand, fingers slightly bent

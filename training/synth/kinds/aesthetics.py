@@ -19,7 +19,7 @@ from training.synth.nail.craft import Craft
 
 @dataclass(frozen=True)
 class Tag:
-    """What a tag stands for and how its photos are judged.
+    """What a tag stands for and how its images are scored.
 
     `kind`, `name`: a term of nails.vocabulary. `stops`: the exposure that suits it. `lively`: 0 where calm
     colours please, 1 where contrasts do. `weights` of harmony, neatness, light and sharpness; their sum is 1.
@@ -117,7 +117,7 @@ def light(craft: Craft, stops: float) -> float:
 
 
 @dataclass(frozen=True)
-class Judged:
+class RatedDesign:
     """A design with tags and the care it was given; `parts` are the qualities that people see, each 0-1."""
 
     design: Design
@@ -128,20 +128,20 @@ class Judged:
     votes: tuple[int, ...]
 
 
-def judged(rng: np.random.Generator, allow_held_out: bool) -> Judged:
-    """Draw a design for tags or despite them, paint and photograph it well or badly, and let people vote."""
+def sample_rated_design(rng: np.random.Generator, allow_held_out: bool) -> RatedDesign:
+    """Sample a design for tags or despite them, how well it is painted and photographed, and its votes."""
     count = int(rng.choice(3, p=_COUNTS))
     wanted = TAGS[str(rng.choice(list(TAGS)))]
     design = _design(rng, wanted if count and rng.random() < 0.72 else None, allow_held_out)
     tags = _tags(rng, design, wanted, count)
     craft = _craft(rng, float(np.mean([tag.stops for tag in tags])) if tags else 0.0)
-    parts, score = judge(design, craft, tags)
+    parts, score = score_design(design, craft, tags)
     names = tuple(tag.name for tag in tags)
-    return Judged(design, craft, names, parts, score, vote(rng, score))
+    return RatedDesign(design, craft, names, parts, score, vote(rng, score))
 
 
-def judge(design: Design, craft: Craft, tags: tuple[Tag, ...]) -> tuple[dict[str, Any], float]:
-    """The qualities of a photo and its latent score in 1-10; several tags are averaged, none is judged as
+def score_design(design: Design, craft: Craft, tags: tuple[Tag, ...]) -> tuple[dict[str, Any], float]:
+    """The qualities of a photo and its latent score in 1-10; several tags are averaged, none is scored as
     usual, without fit."""
     values = []
     seen = []
@@ -176,7 +176,7 @@ def vote(rng: np.random.Generator, score: float) -> tuple[int, ...]:
     return tuple(int(v) for v in np.bincount(votes, minlength=11)[1:])
 
 
-def facts(found: Judged) -> dict[str, Any]:
+def facts(found: RatedDesign) -> dict[str, Any]:
     """The record's part: `aesthetics` with tags, votes, mean opinion score and the latent qualities."""
     raters = sum(found.votes)
     mean = sum(value * count for value, count in enumerate(found.votes, 1)) / raters
@@ -207,7 +207,7 @@ def _word(name: str, lang: str) -> str:
 
 
 def _design(rng: np.random.Generator, tag: Tag | None, allow_held_out: bool) -> Design:
-    """Of several designs the one whose harmony is nearest to a number drawn evenly, so that all of it
+    """Of several designs the one whose harmony is nearest to a number sampled evenly, so that all of it
     occurs."""
     lively = tag.lively if tag else 0.3
     target = rng.uniform(0.05, 1.0)

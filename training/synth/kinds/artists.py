@@ -35,7 +35,7 @@ from training.synth.design.designs import (
     random_part,
 )
 from training.synth.scene.layout import ARRANGEMENTS, CLOSE_FRAMINGS, Habit
-from training.synth.text.artist_words import Wording, draw_wording
+from training.synth.text.artist_words import Wording, sample_wording
 
 ARTISTS = 200
 MOST_ARTISTS = 10_000
@@ -45,7 +45,7 @@ _TAIL = 1.76  # exponent of the power law: a mean of 116 works
 _FIRST = 0.148  # where in the power law artist 0 stands
 _TABLES = 12  # on which everybody photographs
 _OWN_TABLES = 3
-_ALPHABET = 1_000_033  # artists are drawn from their number and this constant, whatever the run
+_ALPHABET = 1_000_033  # artists are sampled from their number and this constant, whatever the run
 
 
 @dataclass(frozen=True)
@@ -183,11 +183,11 @@ def artist(number: int) -> Artist:
         own_lamp_share=float(rng.uniform(0.7, 1.0)),
         warmth=float(rng.normal(0, 0.04)),
         brightness=float(rng.normal(0, 0.1)),
-        wording=draw_wording(rng, _ALPHABET, number_of_school),
+        wording=sample_wording(rng, _ALPHABET, number_of_school),
     )
 
 
-def artist_of(number: int, artists: int = ARTISTS) -> Artist:
+def assign_artist(number: int, artists: int = ARTISTS) -> Artist:
     """Whose work the photo `number` of a run is: artists appear as often as they have works."""
     turn = np.random.default_rng([_ALPHABET, 7, number]).random()
     return artist(int(np.searchsorted(_shares(artists), turn)))

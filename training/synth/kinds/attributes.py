@@ -1,5 +1,5 @@
-"""Designs for attribute-specific retrieval (paper R): each attribute drawn evenly and by itself, and pairs on
-the same hand that differ in one attribute alone.
+"""Designs for attribute-specific retrieval (paper R): each attribute sampled evenly and by itself, and pairs
+on the same hand that differ in one attribute alone.
 
 Photos 2k and 2k+1 of a run show one hand in one place; the second differs from the first in exactly one
 attribute. Both belong to one split and one role, so that no query meets its own twin among the candidates.
@@ -20,7 +20,7 @@ from nails.perception.hands import FINGERS
 from nails.vocabulary import ATTRIBUTES
 from training.synth.design.binding import difference
 from training.synth.design.designs import FINISHES, PARTS, PLAIN_COLOURS, Design, Look
-from training.synth.holdout import pair_held_out, split_of
+from training.synth.holdout import assign_split, pair_held_out
 
 PAIR = 2
 # The values of each attribute, in the order of the vocabulary. "none": a set without parts.
@@ -37,11 +37,11 @@ _PART_COLOURS = ("gold", "silver", "white", "black", "pink", "red", "blue")
 _OWN_COLOUR = {"gold_foil": "gold", "silver_foil": "silver", "pearl": "ivory", "lace": "white"}
 _COUNTS = {"floral": 3, "splatter": 3, "fruit": 2, "flame": 2, "leopard": 2}
 _SMALLEST = 0.0012  # of the picture: a nail of about 20 by 20 pixels in a photo of 640
-_APART = 30.0  # CIELAB distance of colours that must be told apart on one nail
+_APART = 30.0  # CIELAB distance of colours that must differ visibly on one nail
 
 
 @dataclass(frozen=True)
-class Asked:
+class PairMember:
     """A design with its `values` by attribute. `like`: the design of the pair's first photo; `changed`: the
     attribute in which this one differs from it ("" for the first)."""
 
@@ -54,10 +54,10 @@ class Asked:
     role: str
 
 
-def asked(seed: int) -> Asked:
-    """What the photo of a seed shows."""
+def make_pair_member(seed: int) -> PairMember:
+    """The pair member that the image of a seed shows."""
     group, member = divmod(seed, PAIR)
-    split = split_of(group)
+    split = assign_split(group)
     rng = np.random.default_rng([group, 5])
     values = {name: str(rng.choice(options)) for name, options in VALUES.items()}
     extras = _Extras(rng, split)
@@ -66,17 +66,17 @@ def asked(seed: int) -> Asked:
     if split != "train":
         role = "query" if zlib.crc32(f"role:{group}".encode()) % 5 == 0 else "candidate"
     if member == 0:
-        return Asked(like, values, like, "", group, split, role)
+        return PairMember(like, values, like, "", group, split, role)
     changed = str(rng.choice([n for n in VALUES if (n, values["arrangement"]) != ("colour", "every")]))
     others = [value for value in VALUES[changed] if value != values[changed]]
     values = {**values, changed: str(rng.choice(others))}
-    return Asked(extras.design(values), values, like, changed, group, split, role)
+    return PairMember(extras.design(values), values, like, changed, group, split, role)
 
 
 class _Extras:
     """What no attribute says: colours of pattern, part and accent fingers.
 
-    The same for both of a pair, as far as they can be told from the nail's own colour.
+    The same for both of a pair, as far as they can be distinguished from the nail's own colour.
     """
 
     def __init__(self, rng: np.random.Generator, split: str) -> None:
@@ -86,7 +86,7 @@ class _Extras:
         self._fingers = [("ring",), ("middle",), ("middle", "ring")][int(rng.integers(0, 3))]
 
     def _clear_of(self, colour: str, used: Sequence[str] = ()) -> str:
-        """The first colour that is easily told from others."""
+        """The first colour that is easily distinguished from others."""
         allowed = [
             name
             for name in self._colours
@@ -129,7 +129,7 @@ class _Extras:
         return replace(look, part=values["part"], part_colour=part_colour)
 
 
-def facts(subject: Asked, record: dict[str, Any]) -> dict[str, Any]:
+def facts(subject: PairMember, record: dict[str, Any]) -> dict[str, Any]:
     """The record's part: `values` that the photo can be asked for, `role`, and `pair` (group, attribute that
     differs).
 

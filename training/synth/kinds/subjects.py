@@ -1,4 +1,4 @@
-"""What a photo of each kind shows: design, split, artist, care, and the facts that only this kind knows."""
+"""What an image of each kind shows: design, split, artist, care, and what only this kind records."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from training.synth.design.binding import bound
+from training.synth.design.binding import find_family_member
 from training.synth.design.designs import Design, sample_design
-from training.synth.holdout import split_of
+from training.synth.holdout import assign_split
 from training.synth.kinds import aesthetics, attributes
-from training.synth.kinds.artists import ARTISTS, Artist, artist_design, artist_of
+from training.synth.kinds.artists import ARTISTS, Artist, artist_design, assign_artist
 from training.synth.nail.craft import Craft
 from training.synth.text import stories
 
@@ -33,42 +33,42 @@ class Subject:
     craft: Craft | None = None
     like: Design | None = None
     scene: int | None = None
-    asked: attributes.Asked | None = None
+    pair_member: attributes.PairMember | None = None
     more: dict[str, Any] | None = None
 
     def facts(self, record: dict[str, Any]) -> dict[str, Any]:
         """What only this kind knows, given the record as it is so far."""
         own = dict(self.more or {})
-        if self.asked is not None:
-            own |= attributes.facts(self.asked, record)
+        if self.pair_member is not None:
+            own |= attributes.facts(self.pair_member, record)
         return own
 
 
 def design_split(seed: int) -> str:
     """The split of the photo `seed` of kind designs: its own, or its family's."""
-    family = bound(seed)
-    return split_of(seed) if family is None else family.split
+    family = find_family_member(seed)
+    return assign_split(seed) if family is None else family.split
 
 
-def subject_of(
+def choose_subject(
     rng: np.random.Generator, seed: int, kind: str, artists: int = ARTISTS, bare_share: float = 0.0
 ) -> Subject:
     """The subject of the photo `seed` of a kind. `bare_share`: of sets without paint, where the kind draws
     designs freely."""
-    split = split_of(seed)
+    split = assign_split(seed)
     if kind == "artists":
-        who = artist_of(seed, artists)
+        who = assign_artist(seed, artists)
         return Subject(artist_design(rng, who), split, who=who, more={"school": who.school})
     if kind == "attributes":
-        asked = attributes.asked(seed)
-        return Subject(asked.design, asked.split, like=asked.like, scene=asked.group, asked=asked)
+        member = attributes.make_pair_member(seed)
+        return Subject(member.design, member.split, like=member.like, scene=member.group, pair_member=member)
     if kind == "contexts":
-        wanted = stories.wanted(seed)
+        wanted = stories.plan_story_photo(seed)
         return Subject(wanted.design, wanted.split, more=stories.facts(wanted))
     if kind == "aesthetics":
-        judged = aesthetics.judged(rng, allow_held_out=split == "test")
-        return Subject(judged.design, split, craft=judged.craft, more=aesthetics.facts(judged))
-    family = bound(seed) if kind == "designs" else None
+        rated = aesthetics.sample_rated_design(rng, allow_held_out=split == "test")
+        return Subject(rated.design, split, craft=rated.craft, more=aesthetics.facts(rated))
+    family = find_family_member(seed) if kind == "designs" else None
     if family is not None:
         binding = {"family": family.family, "case": family.case, "member": family.member}
         return Subject(family.design, family.split, more={"binding": binding})

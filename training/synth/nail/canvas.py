@@ -1,4 +1,4 @@
-"""The flat picture of one nail on which patterns and parts are drawn, cuticle at the top."""
+"""The flat picture of one nail on which patterns and parts are painted, cuticle at the top."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ F32 = NDArray[np.float32]
 
 @dataclass
 class NailView:
-    """A drawn nail: its window, what is seen, how much of each pixel it covers, and whose it is.
+    """A rendered nail: its window, what is seen, how much of each pixel it covers, and whose it is.
 
     `under` [h,w]: where the free edge is seen from below. `hand` is -1 for a loose nail.
     """

@@ -7,7 +7,7 @@ import numpy as np
 from training.synth.nail.canvas import RGB, Canvas
 
 
-def scattered(c: Canvas, rng: np.random.Generator, step: float) -> list[tuple[float, float]]:
+def scatter_points(c: Canvas, rng: np.random.Generator, step: float) -> list[tuple[float, float]]:
     """Jittered grid positions over the nail, `step` half widths apart."""
     points = []
     y = rng.uniform(0.2, 0.6) * step

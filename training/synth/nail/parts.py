@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from training.synth.nail.canvas import RGB, Canvas
-from training.synth.nail.motifs import blossom, heart, scattered, star
+from training.synth.nail.motifs import blossom, heart, scatter_points, star
 
 Placer = Callable[[Canvas, np.random.Generator, RGB], None]
 
@@ -77,7 +77,7 @@ def _places(c: Canvas, rng: np.random.Generator, r: float) -> list[tuple[float, 
         return [
             (float(x), float(v)) for v in np.linspace(0.35, 0.35 + 2.3 * r * n, n) if v < c.outline.length
         ]
-    points = scattered(c, rng, max(0.7, 3 * r))
+    points = scatter_points(c, rng, max(0.7, 3 * r))
     return [points[i] for i in rng.permutation(len(points))[: int(rng.integers(2, 9))]]
 
 

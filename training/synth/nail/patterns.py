@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synth.nail.canvas import RGB, Canvas
-from training.synth.nail.motifs import blossom, heart, scattered, star
+from training.synth.nail.motifs import blossom, heart, scatter_points, star
 
 F32 = NDArray[np.float32]
 # Painters that bring their own colours leave the given ones unused: one signature serves all.
@@ -111,7 +111,7 @@ def floral(c: Canvas, rng: np.random.Generator, colours: list[RGB], metal: list[
     r = rng.uniform(0.17, 0.27) if small else rng.uniform(0.35, 0.6)
     petals = int(rng.choice([5, 5, 6, 8]))
     leaf = (70, 120, 60)
-    for x, y in scattered(c, rng, r * rng.uniform(2.0, 3.2)):
+    for x, y in scatter_points(c, rng, r * rng.uniform(2.0, 3.2)):
         if rng.random() < 0.5:
             angle = rng.uniform(0, 2 * np.pi)
             tip = (x + 1.7 * r * np.cos(angle), y + 1.7 * r * np.sin(angle))
@@ -128,7 +128,7 @@ def floral(c: Canvas, rng: np.random.Generator, colours: list[RGB], metal: list[
 def leopard(c: Canvas, rng: np.random.Generator, colours: list[RGB], metal: list[int]) -> None:
     r = rng.uniform(0.13, 0.24)
     inner = colours[1] if len(colours) > 1 else tuple(int(v * 0.7) for v in c.rgb[c.h // 2, c.w // 2])
-    for x, y in scattered(c, rng, r * 2.3):
+    for x, y in scatter_points(c, rng, r * 2.3):
         c.disc(x, y, r * 0.62, (inner[0], inner[1], inner[2]))
         start = rng.uniform(0, 2 * np.pi)
         for _ in range(int(rng.integers(2, 4))):
@@ -139,7 +139,7 @@ def leopard(c: Canvas, rng: np.random.Generator, colours: list[RGB], metal: list
 
 def hearts(c: Canvas, rng: np.random.Generator, colours: list[RGB], metal: list[int]) -> None:
     r = rng.uniform(0.16, 0.55)
-    points = [(0.0, c.outline.length * 0.5)] if r > 0.42 else scattered(c, rng, r * 2.6)
+    points = [(0.0, c.outline.length * 0.5)] if r > 0.42 else scatter_points(c, rng, r * 2.6)
     for x, y in points:
         k = int(rng.integers(0, len(colours)))
         heart(c, x, y, r, rng.normal(0, 0.25), colours[k], metal[k])
@@ -148,7 +148,7 @@ def hearts(c: Canvas, rng: np.random.Generator, colours: list[RGB], metal: list[
 def stars(c: Canvas, rng: np.random.Generator, colours: list[RGB], metal: list[int]) -> None:
     r = rng.uniform(0.14, 0.4)
     points = int(rng.choice([5, 5, 4, 8]))
-    for x, y in scattered(c, rng, r * 2.6):
+    for x, y in scatter_points(c, rng, r * 2.6):
         k = int(rng.integers(0, len(colours)))
         star(c, x, y, r * rng.uniform(0.6, 1.1), points, rng.uniform(0, 6), colours[k], metal[k])
 
@@ -194,7 +194,7 @@ def line_art(c: Canvas, rng: np.random.Generator, colours: list[RGB], metal: lis
 
 def snow(c: Canvas, rng: np.random.Generator, colours: list[RGB], metal: list[int]) -> None:
     r = rng.uniform(0.25, 0.5)
-    for x, y in scattered(c, rng, r * 2.4):
+    for x, y in scatter_points(c, rng, r * 2.4):
         turn = rng.uniform(0, np.pi / 3)
         for k in range(6):
             a = turn + k * np.pi / 3
@@ -208,7 +208,7 @@ def snow(c: Canvas, rng: np.random.Generator, colours: list[RGB], metal: list[in
                     0.04,
                     metal[0],
                 )
-    for x, y in scattered(c, rng, 0.45):
+    for x, y in scatter_points(c, rng, 0.45):
         c.disc(x, y, 0.035, colours[0], metal[0])
 
 
@@ -270,13 +270,13 @@ def fruit(c: Canvas, rng: np.random.Generator, colours: list[RGB], metal: list[i
 
     draw = (cherry, lemon, strawberry)[int(rng.integers(0, 3))]
     r = rng.uniform(0.22, 0.36)
-    for x, y in scattered(c, rng, r * 2.7):
+    for x, y in scatter_points(c, rng, r * 2.7):
         draw(c, x, y, r)
 
 
 def butterfly(c: Canvas, rng: np.random.Generator, colours: list[RGB], metal: list[int]) -> None:
     r = rng.uniform(0.3, 0.55)
-    for x, y in scattered(c, rng, r * 2.8):
+    for x, y in scatter_points(c, rng, r * 2.8):
         tilt = rng.normal(0, 0.5)
         for sx in (-1, 1):
             for length, angle in ((1.0, -0.7), (0.75, 0.65)):

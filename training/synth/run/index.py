@@ -1,4 +1,4 @@
-"""Reading the index of a drawn run."""
+"""Reading the index of a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def numbered_records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Where it stands (file and line) and what it says, of every record of `folder`/index.jsonl.
+    """Every record and where it stands (file and line), in the order of `folder`/index.jsonl.
 
     Raises ValueError for a line that is no JSON object and for an index without any, OSError.
     """

@@ -1,23 +1,23 @@
-"""What is known only once all photos of a run are drawn: which of them satisfy which request, and the lists
-that the protocols of single kinds want."""
+"""What needs all images of a run: which of them satisfy which request, and the lists that the protocols of
+single kinds read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from training.synth.facts import accepted
+from training.synth.facts import find_accepted
 from training.synth.kinds import aesthetics, artists, attributes
 from training.synth.text import stories
 
 
-def complete(records: Sequence[dict[str, Any]]) -> None:
+def add_accepted(records: Sequence[dict[str, Any]]) -> None:
     """Add `accepts` and `accepts_total` to every text, and `accepts` of the dense English one to the record.
 
     `accepts`: ids of other photos of the same split that satisfy the text, at most 50, spread over the run;
     `accepts_total`: how many there are.
     """
-    for record, found in zip(records, accepted(records), strict=True):
+    for record, found in zip(records, find_accepted(records), strict=True):
         if "texts" not in record:
             continue
         record["accepts"] = []

@@ -1,4 +1,4 @@
-"""The sample catalogue: sixty drawn designs in the form that `lunula index` reads, small enough to commit."""
+"""The sample catalogue: sixty rendered designs as `lunula index` reads them, small enough to commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contact sheets: many samples on one page, to be judged by eye, also beside real photos."""
+"""Contact sheets: many samples on one page, to be inspected by eye, also beside real photos."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synth.background.photos import photos
-from training.synth.image import Sample, draw
+from training.synth.image import Sample, generate
 
 U8 = NDArray[np.uint8]
 
@@ -36,7 +36,7 @@ def contact_sheet(
     tall = 2 * rows if real else rows
     page = np.full((tall * cell, columns * cell, 3), 255, np.uint8)
     for i in range(count):
-        sample = draw(seed + i, kind, 640, backgrounds, without=without)
+        sample = generate(seed + i, kind, 640, backgrounds, without=without)
         row, column = divmod(i, columns)
         _paste(page, marks(sample) if marked else sample.image, (2 * row if real else row), column, cell)
         if real:

@@ -22,11 +22,11 @@ from typing import Any
 import cv2
 import simplejpeg
 
-from training.synth.image import draw
-from training.synth.ingredients import checked
+from training.synth.image import generate
+from training.synth.ingredients import validate_ingredients
 from training.synth.kinds.artists import ARTISTS, MOST_ARTISTS
 from training.synth.kinds.subjects import GROUPS, KINDS, design_split
-from training.synth.run.lists import complete, lists
+from training.synth.run.lists import add_accepted, lists
 
 MOST = 10_000_000  # photos of one run
 SIZES = (64, 4096)
@@ -103,7 +103,7 @@ def write(
     RuntimeError where a process died.
     """
     out = Path(out)
-    left_out = tuple(sorted(checked(without)))
+    left_out = tuple(sorted(validate_ingredients(without)))
     _in_range(n, seed, kind, workers, size, quality, artists)
     numbers = _numbers(n, seed, kind, splits)
     if backgrounds is not None and not backgrounds.is_dir():
@@ -147,14 +147,14 @@ def write(
                         bar.advance(task)
                 except BrokenProcessPool as error:
                     raise RuntimeError(
-                        "a drawing process was killed (is there too little memory?); "
+                        "a rendering process was killed (is there too little memory?); "
                         "the same command goes on where this run stopped"
                     ) from error
                 finally:
-                    pool.shutdown(cancel_futures=True)  # after an error, do not draw the rest first
+                    pool.shutdown(cancel_futures=True)  # after an error, do not render the rest first
     index = out / "index.jsonl"
     records = [json.loads(_record_path(job).read_text(encoding="utf-8")) for job in jobs]
-    complete(records)
+    add_accepted(records)
     for name, text in lists(kind, records).items():
         _write_whole(out / name, (text,))
     _write_whole(index, (json.dumps(r, ensure_ascii=False, separators=(",", ":")) + "\n" for r in records))
@@ -162,8 +162,8 @@ def write(
 
 
 def write_one(job: Job) -> None:
-    """Draw and write one photo; the record comes last and atomically, so that it vouches for the rest."""
-    sample = draw(job.seed, job.kind, job.size, job.backgrounds, job.artists, job.without)
+    """Render and write one image; its record comes last and atomically, so that it vouches for the rest."""
+    sample = generate(job.seed, job.kind, job.size, job.backgrounds, job.artists, job.without)
     name = f"{job.number:06d}"
     image_path, mask_path = f"images/{name}.jpg", f"masks/{name}.png"
     data = simplejpeg.encode_jpeg(sample.image, quality=job.quality, colorspace="RGB", colorsubsampling="420")
@@ -223,7 +223,7 @@ def _same_run(out: Path, settings: dict[str, Any]) -> None:
 
 
 def _prepare() -> None:
-    """Set a drawing process up: one thread, and no life after the process that wanted the photos."""
+    """Set a rendering process up: one thread, and no life after the process that wanted the photos."""
     cv2.setNumThreads(1)
     _keep_memory()
     parent = multiprocessing.parent_process()

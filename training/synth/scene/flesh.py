@@ -52,7 +52,7 @@ def shade_hands(
     patches = noise(rng, height, width, max(4.0, 0.12 * scale), 2)
     blood = noise(rng, height, width, max(6.0, float(rng.uniform(0.1, 0.4)) * scale), 2)
     relief += layout.hands[0].skin.bumps * 0.12 * scale * patches
-    grooves, vessels, hairs = _drawn_marks(rng, layout, owner, part, relief)
+    grooves, vessels, hairs = _render_marks(rng, layout, owner, part, relief)
     slope_x = cv2.Sobel(relief, cv2.CV_32F, 1, 0, scale=0.125).ravel()[where]
     slope_y = cv2.Sobel(relief, cv2.CV_32F, 0, 1, scale=0.125).ravel()[where]
     mottle = (0.7 * patches + 0.5 * fine).ravel()[where]
@@ -98,7 +98,7 @@ def shade_hands(
         flat[where[mine]] = np.sqrt(np.clip(colour, 0, 1.2, out=colour), out=colour)
 
 
-def _drawn_marks(
+def _render_marks(
     rng: np.random.Generator, layout: Layout, owner: NDArray[np.int8], part: NDArray[np.int8], relief: F32
 ) -> tuple[F32, F32, F32]:
     """Maps [h,w] in 0-1 of creases, of veins, and of hairs and moles; sinews and veins rise in `relief`."""

@@ -153,8 +153,8 @@ def sample_layout(
     frame = _frame(rng, free, framing, width, height)
     body = np.random.default_rng(habit.hand) if habit is not None and own_hand else rng
     build_nails = _NailSizes(body)
-    drawn = int(rng.choice(10, p=[0.15, 0.15, 0.14, 0.13, 0.13, 0.08, 0.07, 0.06, 0.05, 0.04]))
-    skin = SkinStyle(body, drawn if tone is None else tone, "skin_detail" not in without)
+    sampled_tone = int(rng.choice(10, p=[0.15, 0.15, 0.14, 0.13, 0.13, 0.08, 0.07, 0.06, 0.05, 0.04]))
+    skin = SkinStyle(body, sampled_tone if tone is None else tone, "skin_detail" not in without)
     hands = [_place(rng, hand, frame, skin, design, build_nails) for hand in free]
     return Layout(width, height, hands, arrangement, framing)
 

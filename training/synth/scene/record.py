@@ -9,7 +9,7 @@ import numpy as np
 from nails.perception.crop_rules import crop_nails
 from nails.perception.hands import FINGERS
 from training.synth.design.designs import Design, Look
-from training.synth.design.fit import mood_of
+from training.synth.design.fit import infer_mood
 from training.synth.scene.layout import Layout
 from training.synth.scene.render import Rendered
 
@@ -62,7 +62,7 @@ def _seen(nails: list[dict[str, Any]], design: Design) -> dict[str, int]:
     return {"main": len(nails) - accent, "accent": accent}
 
 
-def shows(record: dict[str, Any]) -> bool:
+def is_visible(record: dict[str, Any]) -> bool:
     """Whether a photo shows its design: two nails at least, and the accent beside the main look if there is
     one."""
     seen = record["seen"]
@@ -127,7 +127,7 @@ def design_attributes(design: Design) -> dict[str, Any]:
     }
     if design.theme:
         out["theme"] = design.theme
-    elif mood := mood_of(design):
+    elif mood := infer_mood(design):
         out["mood"] = mood
     if design.accent is not None:
         out["accent"] = look_attributes(design.accent)

@@ -80,7 +80,7 @@ def render(
     edges = _silhouettes(depth)
     mask = np.zeros((height, width), np.uint8)
     bottles = Bottles(rng, mess, own_bottles)
-    drawn: list[NailView] = []
+    views: list[NailView] = []
     for nail in nails:
         skin = layout.hands[nail.hand].skin if nail.hand >= 0 else None
         look = design.looks[nail.finger]
@@ -92,13 +92,13 @@ def render(
         if solid.sum() < 12:
             continue
         x0, y0, x1, y1 = nail.window
-        nail.instance = len(drawn) + 1
+        nail.instance = len(views) + 1
         mask[y0:y1, x0:x1][solid] = nail.instance
-        drawn.append(nail)
+        views.append(nail)
     softened = np.flatnonzero(edges)
     flat = image.reshape(-1, 3)
     flat[softened] = cv2.GaussianBlur(image, (3, 3), 0.8).reshape(-1, 3)[softened]
-    return Rendered(image, mask, drawn, depth, owner)
+    return Rendered(image, mask, views, depth, owner)
 
 
 def _plates(layout: Layout) -> Iterator[tuple[int, int, Plate]]:

@@ -33,18 +33,18 @@ def hand_lines(
         return
     palm = np.flatnonzero(hand.cones.part == 5)
     back = hand.cones.dorsal[palm[0], 2] > 0
-    drawn = np.zeros(where.shape, np.uint8)
+    strokes = np.zeros(where.shape, np.uint8)
     if not back:
         for line in _PALM:
-            _draw(rng, drawn, hand, np.array(line) + rng.normal(0, 0.035, (len(line), 2)), 0.009, 255)
+            _draw(rng, strokes, hand, np.array(line) + rng.normal(0, 0.035, (len(line), 2)), 0.009, 255)
         for _ in range(int(rng.integers(2, 14))):  # fine ones, anywhere
             start, run = rng.uniform(0, 1, 2), rng.normal(0, 0.2, 2)
             points = np.array([start, start + 0.5 * run + rng.normal(0, 0.03, 2), start + run])
-            _draw(rng, drawn, hand, points, 0.006, int(rng.uniform(60, 190)))
+            _draw(rng, strokes, hand, points, 0.006, int(rng.uniform(60, 190)))
         for along in (-0.02, -0.08):  # the wrist
             points = np.array([[0.2, along], [0.5, along + 0.02], [0.8, along]]) + rng.normal(0, 0.01, (3, 2))
-            _draw(rng, drawn, hand, points, 0.01, int(rng.uniform(60, 220)))
-        soft = cv2.GaussianBlur(drawn, (0, 0), max(0.005 * scale, 0.5)).astype(np.float32) / 255
+            _draw(rng, strokes, hand, points, 0.01, int(rng.uniform(60, 220)))
+        soft = cv2.GaussianBlur(strokes, (0, 0), max(0.005 * scale, 0.5)).astype(np.float32) / 255
         strength = np.float32(0.35 + 0.6 * skin.lines)
         np.copyto(grooves, np.maximum(grooves, strength * soft), where=where)
         return
@@ -54,19 +54,19 @@ def hand_lines(
             points = np.array(
                 [[top, 0.97], [0.5 + 0.75 * (top - 0.5), 0.55], [0.5 + 0.4 * (top - 0.5), 0.12]]
             )
-            _draw(rng, drawn, hand, points + rng.normal(0, 0.015, (3, 2)), 0.07, int(rng.uniform(120, 255)))
-        soft = cv2.blur(cv2.blur(drawn, (k := _odd(0.05 * scale), k)), (k, k)).astype(np.float32)
+            _draw(rng, strokes, hand, points + rng.normal(0, 0.015, (3, 2)), 0.07, int(rng.uniform(120, 255)))
+        soft = cv2.blur(cv2.blur(strokes, (k := _odd(0.05 * scale), k)), (k, k)).astype(np.float32)
         relief += where * soft * np.float32(0.05 * skin.sinews * scale / 255)
     if skin.veins > 0.1:
-        drawn[:] = 0
+        strokes[:] = 0
         for _ in range(int(rng.integers(2, 6))):
             at = np.array([rng.uniform(0.05, 0.95), rng.uniform(0.75, 1.0)])
             path = [at]
             for _ in range(5):
                 at = at + np.array([rng.normal(0, 0.11), -rng.uniform(0.1, 0.22)])
                 path.append(at)
-            _draw(rng, drawn, hand, np.array(path), 0.028, int(rng.uniform(90, 255)))
-        soft = cv2.blur(drawn, (k := _odd(0.035 * scale), k)).astype(np.float32) / 255
+            _draw(rng, strokes, hand, np.array(path), 0.028, int(rng.uniform(90, 255)))
+        soft = cv2.blur(strokes, (k := _odd(0.035 * scale), k)).astype(np.float32) / 255
         np.copyto(vessels, np.float32(skin.veins) * soft, where=where)
         relief += where * soft * np.float32(0.02 * skin.veins * scale)
 
@@ -74,9 +74,9 @@ def hand_lines(
 def marks(
     rng: np.random.Generator, hand: PlacedHand, hairy: NDArray[np.bool_], skin: NDArray[np.bool_], dark: F32
 ) -> None:
-    """Draw hairs inside `hairy` [h,w] and moles inside `skin` [h,w] into `dark` (0-1)."""
+    """Add hairs inside `hairy` [h,w] and moles inside `skin` [h,w] into `dark` (0-1)."""
     style, scale = hand.skin, hand.scale
-    drawn = np.zeros(dark.shape, np.uint8)
+    strokes = np.zeros(dark.shape, np.uint8)
     width = dark.shape[1]
     if style.hair > 0:
         roots = np.flatnonzero(hairy[::2, ::2])
@@ -93,13 +93,13 @@ def marks(
             end = middle + 0.5 * length[:, None] * np.stack([np.cos(bent), np.sin(bent)], axis=1)
             lines = np.rint(np.stack([start, middle, end], axis=1) * 8).astype(np.int32)
             thick = 1 if scale < 400 else 2
-            cv2.polylines(drawn, list(lines), False, int(30 + 90 * style.hair), thick, cv2.LINE_AA, 3)
+            cv2.polylines(strokes, list(lines), False, int(30 + 90 * style.hair), thick, cv2.LINE_AA, 3)
     spots = np.flatnonzero(skin[::2, ::2])
     if style.moles and len(spots):
         for y, x in zip(*np.divmod(rng.choice(spots, style.moles), -(-width // 2)), strict=True):
             radius = max(1, round(float(rng.uniform(0.003, 0.009)) * scale))
-            cv2.circle(drawn, (int(x) * 2, int(y) * 2), radius, int(rng.uniform(60, 200)), -1, cv2.LINE_AA)
-    dark += skin * (drawn.astype(np.float32) / 255)
+            cv2.circle(strokes, (int(x) * 2, int(y) * 2), radius, int(rng.uniform(60, 200)), -1, cv2.LINE_AA)
+    dark += skin * (strokes.astype(np.float32) / 255)
 
 
 def _odd(value: float) -> int:

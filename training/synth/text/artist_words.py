@@ -30,15 +30,15 @@ _WRITING = zlib.crc32(b"writing")
 @dataclass(frozen=True)
 class Wording:
     """`words` the favourite words by language and "kind:name"; `dense` how often a description is a long one;
-    `signs` and `closes` how often the signature and the closing phrase are written."""
+    `signature_share` and `closing_share` how often the signature and the closing phrase are written."""
 
     language: str
     words: Mapping[str, dict[str, str]]
     dense: float
     signature: str
-    signs: float
+    signature_share: float
     closing: str
-    closes: float
+    closing_share: float
 
 
 _SIGNATURES = {
@@ -101,7 +101,7 @@ def _of_school(seed: int, school: int) -> dict[str, dict[str, str]]:
     return _favourites(np.random.default_rng([seed, 2, school]))
 
 
-def draw_wording(rng: np.random.Generator, seed: int, school: int) -> Wording:
+def sample_wording(rng: np.random.Generator, seed: int, school: int) -> Wording:
     """How an artist of a school writes. `seed`: the schools' own."""
     language = "ja" if rng.random() < 0.5 else "en"
     own, shared = _favourites(rng), _of_school(seed, school)
@@ -119,25 +119,25 @@ def draw_wording(rng: np.random.Generator, seed: int, school: int) -> Wording:
         words=words,
         dense=float(rng.uniform(0.25, 0.75)),
         signature=str(rng.choice(_SIGNATURES[language])).format(n=name),
-        signs=float(rng.beta(1.2, 3.6)),
+        signature_share=float(rng.beta(1.2, 3.6)),
         closing=str(rng.choice(_CLOSINGS[language])),
-        closes=float(rng.uniform(0.05, 0.35)),
+        closing_share=float(rng.uniform(0.05, 0.35)),
     )
 
 
 def farewell(rng: np.random.Generator, who: Wording) -> tuple[str, ...]:
     """What an artist adds to a description: signature, closing phrase, both or nothing."""
-    said = (
-        who.signature if rng.random() < who.signs else "",
-        who.closing if rng.random() < who.closes else "",
+    parts = (
+        who.signature if rng.random() < who.signature_share else "",
+        who.closing if rng.random() < who.closing_share else "",
     )
-    return tuple(text for text in said if text)
+    return tuple(text for text in parts if text)
 
 
-def written(seed: int, design: Design, split: str, who: Wording) -> dict[str, Any]:
+def describe_work(seed: int, design: Design, split: str, who: Wording) -> dict[str, Any]:
     """`language`, `title`, `description` and `tags` of the photo `seed`.
 
-    They depend on nothing that is drawn: the words of a run can be had without its photos.
+    They depend on nothing that is rendered: the texts of a run can be written without its images.
     """
     rng = np.random.default_rng([seed, _WRITING])
     words = Words(rng, who.language, split, who.words[who.language])

@@ -24,7 +24,7 @@ _KEPT = 0.5  # chance of each of finish, pattern, part and accent
 _THEME_KEPT = 0.3
 
 
-def design_of(attributes: Mapping[str, Any]) -> Design:
+def rebuild_design(attributes: Mapping[str, Any]) -> Design:
     """The design with the `attributes` of a record; one whose nails all differ has its colours in order."""
     accent_fingers = tuple(attributes.get("accent_fingers", ()))
     accent = attributes.get("accent")
@@ -51,7 +51,7 @@ def brief_requests(record: Mapping[str, Any], lang: str, count: int) -> list[dic
     Deterministic by the photo's seed. Designs whose nails all differ have none: leaving colours out would
     misname them.
     """
-    design = design_of(record["attributes"])
+    design = rebuild_design(record["attributes"])
     if design.arrangement == "every":
         return []
     rng = np.random.default_rng([int(record["seed"]), sorted(_GRAMMAR).index(lang), 5])
@@ -63,7 +63,7 @@ def brief_requests(record: Mapping[str, Any], lang: str, count: int) -> list[dic
     found: dict[str, dict[str, Any]] = {}
     for attempt in range(count):
         claims, words.novel = Claims(), False
-        part = _part_of(design, rng)
+        part = _thin_out(design, rng)
         level = ("dense", "plain")[attempt % 2]
         if level == "dense":
             text = grammar.dense(part, absent, words, claims)
@@ -89,20 +89,20 @@ def _look(attributes: Mapping[str, Any], colour: str = "") -> Look:
     )
 
 
-def _part_of(design: Design, rng: np.random.Generator) -> Design:
+def _thin_out(design: Design, rng: np.random.Generator) -> Design:
     """The design with some of it left out."""
-    main, accent = _part_of_look(design.main, rng), design.accent
+    main, accent = _thin_out_look(design.main, rng), design.accent
     fingers, arrangement = design.accent_fingers, design.arrangement
     if accent is None or rng.random() > _KEPT:
         looks, fingers, arrangement = (main,) * len(FINGERS), (), "same"
     else:
-        accent = _part_of_look(accent, rng)
+        accent = _thin_out_look(accent, rng)
         looks = tuple(accent if finger in fingers else main for finger in FINGERS)
     theme = design.theme if rng.random() < _THEME_KEPT else ""
     return replace(design, looks=looks, accent_fingers=fingers, arrangement=arrangement, theme=theme)
 
 
-def _part_of_look(look: Look, rng: np.random.Generator) -> Look:
+def _thin_out_look(look: Look, rng: np.random.Generator) -> Look:
     finish, pattern, part = rng.random(3) < _KEPT
     if not finish:
         look = replace(look, finish="gloss")

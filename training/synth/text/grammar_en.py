@@ -99,15 +99,15 @@ def _with_pattern(base: str, look: Look, words: Words, claims: Claims, scope: st
 
 
 def set_words(design: Design, words: Words, claims: Claims, share: float = 0.75) -> str:
-    """Length and shape before "nails", each said with probability `share`."""
-    said = []
+    """Length and shape before "nails", each named with probability `share`."""
+    parts = []
     if words.chance(share):
-        said.append(words.term("length", design.length))
+        parts.append(words.term("length", design.length))
         claims.add("set", "length", design.length)
     if words.chance(share):
-        said.append(words.term("shape", design.shape))
+        parts.append(words.term("shape", design.shape))
         claims.add("set", "shape", design.shape)
-    return " ".join(said)
+    return " ".join(parts)
 
 
 def fingers_phrase(design: Design, words: Words) -> str:
@@ -139,25 +139,25 @@ def accent_sentence(design: Design, words: Words, claims: Claims) -> str:
 
 def refusal(absent: list[tuple[str, str]], words: Words, claims: Claims) -> str:
     """A sentence that refuses one or two absent things."""
-    said = []
+    parts = []
     for kind, name in absent[: 1 + int(words.chance(0.3))]:
-        said.append(words.term(kind, name))
+        parts.append(words.term(kind, name))
         claims.add("not", kind, name)
-    if not said:
+    if not parts:
         return ""
     return words.template(
         "No {x}, please.", "Without {x}.", "Nothing with {x}.", "No {x}.", "But without any {x}."
-    ).format(x=" and no ".join(said))
+    ).format(x=" and no ".join(parts))
 
 
 def every_colour(design: Design, words: Words, claims: Claims) -> str:
     """The colours of nails that all differ, such as "red, navy, mint, white and pink", and their finish."""
     names = list(dict.fromkeys(look.colour for look in design.looks))
-    said = []
+    parts = []
     for name in names:
-        said.append(words.term("colour", name))
+        parts.append(words.term("colour", name))
         claims.add("main", "colour", name)
-    text = ", ".join(said[:-1]) + f" and {said[-1]}" if len(said) > 1 else said[0]
+    text = ", ".join(parts[:-1]) + f" and {parts[-1]}" if len(parts) > 1 else parts[0]
     if design.main.finish != "gloss":
         claims.add("main", "finish", design.main.finish)
         text += f", {words.term('finish', design.main.finish)}"

@@ -55,15 +55,15 @@ def _with_pattern(base: str, look: Look, words: Words, claims: Claims, scope: st
 
 
 def set_words(design: Design, words: Words, claims: Claims, share: float = 0.75) -> str:
-    """Length and shape, each said with probability `share`."""
-    said = []
+    """Length and shape, each named with probability `share`."""
+    parts = []
     if words.chance(share):
-        said.append(words.term("length", design.length))
+        parts.append(words.term("length", design.length))
         claims.add("set", "length", design.length)
     if words.chance(share):
-        said.append(words.term("shape", design.shape))
+        parts.append(words.term("shape", design.shape))
         claims.add("set", "shape", design.shape)
-    return "の".join(said)
+    return "の".join(parts)
 
 
 def fingers_phrase(design: Design, words: Words) -> str:
@@ -103,11 +103,11 @@ def refusal(absent: list[tuple[str, str]], words: Words, claims: Claims) -> str:
 
 def every_colour(design: Design, words: Words, claims: Claims) -> str:
     """The colours of nails that all differ, and their finish."""
-    said = []
+    parts = []
     for name in dict.fromkeys(look.colour for look in design.looks):
-        said.append(words.term("colour", name))
+        parts.append(words.term("colour", name))
         claims.add("main", "colour", name)
-    text = "と".join(said) if words.chance(0.3) else "・".join(said)
+    text = "と".join(parts) if words.chance(0.3) else "・".join(parts)
     if design.main.finish != "gloss":
         claims.add("main", "finish", design.main.finish)
         text += f"の{words.term('finish', design.main.finish)}"

@@ -21,7 +21,7 @@ from training.synth.design.designs import LENGTHS, SHAPES, Design, Look, pick, s
 from training.synth.design.fit import affinity
 from training.synth.design.themes import THEMES
 from training.synth.facts import Claims, satisfies
-from training.synth.holdout import HELD_OUT_FRAMES, HELD_OUT_PEOPLE, HELD_OUT_THEMES, split_of
+from training.synth.holdout import HELD_OUT_FRAMES, HELD_OUT_PEOPLE, HELD_OUT_THEMES, assign_split
 from training.synth.text import grammar_en, grammar_ja
 from training.synth.text.moments import DAYS, FRAMES, MOMENTS, PEOPLE
 from training.synth.text.wording import Words
@@ -32,7 +32,7 @@ _GRAMMAR = {"en": grammar_en, "ja": grammar_ja}
 
 
 @dataclass(frozen=True)
-class Wanted:
+class StoryPhoto:
     """One photo of a group of five, with the five designs and the themes that both worlds see in them."""
 
     group: int
@@ -47,10 +47,10 @@ class Wanted:
         return self.designs[self.member]
 
 
-def wanted(seed: int) -> Wanted:
+def plan_story_photo(seed: int) -> StoryPhoto:
     """The photo of a seed within its group."""
     group, member = divmod(seed, GROUP)
-    split = split_of(group)
+    split = assign_split(group)
     rng = np.random.default_rng([group, 6])
     kept = sorted(HELD_OUT_THEMES)
     free = [name for name in THEMES if name not in HELD_OUT_THEMES]
@@ -59,7 +59,9 @@ def wanted(seed: int) -> Wanted:
         own[int(rng.integers(0, GROUP))] = str(rng.choice(kept))
     designs = _designs(rng, own, split)
     allowed = list(THEMES) if split == "test" else free
-    return Wanted(group, member, split, designs, {"A": tuple(own), "B": _other_themes(designs, own, allowed)})
+    return StoryPhoto(
+        group, member, split, designs, {"A": tuple(own), "B": _other_themes(designs, own, allowed)}
+    )
 
 
 def _designs(rng: np.random.Generator, themes: Sequence[str], split: str) -> tuple[Design, ...]:
@@ -94,7 +96,7 @@ def _other_themes(designs: Sequence[Design], own: Sequence[str], allowed: Sequen
     return tuple(chosen)
 
 
-def facts(subject: Wanted) -> dict[str, Any]:
+def facts(subject: StoryPhoto) -> dict[str, Any]:
     """The record's part: `group`, `member` and `stories`, one for each world and language.
 
     A story: `world`, `lang`, `title`, `story`, `theme` and `moment` of this photo, `queries` L1 to L4, and
@@ -113,7 +115,7 @@ def facts(subject: Wanted) -> dict[str, Any]:
 def _story(
     telling: np.random.Generator,
     asking: np.random.Generator,
-    subject: Wanted,
+    subject: StoryPhoto,
     world: str,
     lang: str,
     themes: Sequence[str],

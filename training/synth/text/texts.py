@@ -10,7 +10,7 @@ import numpy as np
 from nails.language.phrases import parse
 from nails.vocabulary import COLOUR_BY_NAME
 from training.synth.design.designs import PARTS, Design
-from training.synth.design.fit import mood_of
+from training.synth.design.fit import infer_mood
 from training.synth.design.themes import THEMES
 from training.synth.facts import Claims
 from training.synth.holdout import has_held_out_word, sentence_held_out
@@ -33,7 +33,7 @@ def write_texts(
     `favourites`: an artist's words by language; `language`: that of title, description, tags and context.
     """
     favourites = favourites or {}
-    mood = design.theme or mood_of(design)
+    mood = design.theme or infer_mood(design)
     absent = _absent(rng, design)
     texts = []
     for lang in ("en", "ja"):
