@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from training.describe.models.question import Question
 from training.describe.photos import Photo
-from training.describe.question import Question
 
 MAX_REQUEST = 4_000
 
@@ -83,11 +83,11 @@ JUDGE_DIGIT = Prompt(
 )
 
 
-def plain(text: str) -> str:
+def clean_request(text: str) -> str:
     """A request as it may stand within a prompt: one line, without markup, at most 4,000 characters."""
     return " ".join(_MARKUP.sub(" ", text).split())[:MAX_REQUEST]
 
 
-def listed(phrases: Sequence[str]) -> str:
+def join_phrases(phrases: Sequence[str]) -> str:
     """Phrases as they may stand within a prompt; "-" for none."""
-    return plain("; ".join(phrases)) or "-"
+    return clean_request("; ".join(phrases)) or "-"

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from nails.language.phrases import MAX_MDD, MAX_NNP, parse
-from training.describe.question import ItemError, Kind
+from training.describe.models.question import ItemError, Kind
 
 MAX_DESCRIPTION = 4_000
 _MAX_PHRASE = 300
@@ -36,7 +36,7 @@ def restate_by_lexicon(request: str) -> Restated:
     return Restated(tuple(reading.mdd), tuple(reading.nnp))
 
 
-def json_object(answer: str) -> dict[str, Any]:
+def find_json_object(answer: str) -> dict[str, Any]:
     """The first JSON object in an answer; prose, code fences and thoughts around it are passed over.
 
     ItemError "refused" where there is none and the answer says no, else "malformed".
@@ -52,9 +52,9 @@ def json_object(answer: str) -> dict[str, Any]:
     raise ItemError(kind, f"no JSON object in {_shown(text)}")
 
 
-def description(answer: str) -> str:
+def read_description(answer: str) -> str:
     """The description that was asked for, on one line; "" where the model saw no nail."""
-    found = json_object(answer).get("description")
+    found = find_json_object(answer).get("description")
     if not isinstance(found, str):
         raise ItemError("malformed", f'"description": a string expected in {_shown(answer)}')
     text = " ".join(found.split())
@@ -65,15 +65,15 @@ def description(answer: str) -> str:
     return text
 
 
-def restated(answer: str) -> Restated:
+def read_restatement(answer: str) -> Restated:
     """The restatement asked for. Phrases beyond the limits of `nails.language.phrases` are left out."""
-    found = json_object(answer)
+    found = find_json_object(answer)
     return Restated(_phrases(found, "mdd", MAX_MDD), _phrases(found, "nnp", MAX_NNP))
 
 
-def score(answer: str) -> float:
+def read_score(answer: str) -> float:
     """The confidence in [0, 1] of a judge that was asked for a number from 0 to 100."""
-    found = json_object(answer).get("score")
+    found = find_json_object(answer).get("score")
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise ItemError("malformed", f'"score": a number expected in {_shown(answer)}')
     if not 0 <= found <= 100:  # false for NaN too

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nails.photo.codec import PhotoError
-from training.describe.question import ItemError, Question, RunError
+from training.describe.models.question import ItemError, Question, RunError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TYPES = ("qwen2_5_vl", "qwen3_vl", "qwen2_vl")

@@ -25,7 +25,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nails.photo.codec import PhotoError
-from training.describe.question import ItemError, Question, RunError
+from training.describe.models.question import ItemError, Question, RunError
 
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 _HOPELESS = frozenset({401, 402, 404, 405})
@@ -245,7 +245,7 @@ def _asked_pause(header: str | None, now: float) -> float | None:
 
 
 def _content(answer: Any) -> str:
-    """The text of a chat completion. ItemError where the model refused, was cut short or said nothing."""
+    """The text of a chat completion. ItemError where the model refused, was cut short or answered nothing."""
     try:
         choice = answer["choices"][0]
         message = choice["message"]
