@@ -170,7 +170,7 @@ def test_what_is_known_or_stands_there_twice_is_not_asked(tmp_path: Path) -> Non
         last(ask_all(items([1, 2]), counting.work, counting, store))
         tally = last(ask_all(items([1, 2, 3, 3, 4]), counting.work, counting, store))
     assert counting.seen == [1, 2, 3, 4]
-    assert tally == Tally(known=3, answered=2)
+    assert tally == Tally(stored=3, answered=2)
 
 
 class Failing(Counting):
