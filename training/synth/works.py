@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = read_options(Options, "lunula data artists from-synth", __doc__, argv)
     with reported_errors(given.folder):
         if given.words is None:
-            works = map(make_work, read_index(given.folder))
+            works: Iterator[dict[str, Any]] = map(make_work, read_index(given.folder))
         elif 1 <= given.words <= MOST and 1 <= given.artists <= MOST_ARTISTS:
             works = words_alone(given.words, given.seed, given.artists)
         else:

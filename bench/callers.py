@@ -1,28 +1,18 @@
-"""What bench.search measures with: callers in flight, exact search, services in processes of their own."""
+"""Callers in flight: what requests take, contender by contender in turns."""
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
-import grpc
 import numpy as np
 import psutil
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from numpy.typing import NDArray
-
-from cli.ports import free_addresses
 
 T = TypeVar("T")
-_START_S = 180.0
 _WARM_UP = 8
 _TURN = 20  # requests that one contender answers before the next has its turn
 Ask = Callable[[T], Awaitable[Any]]
@@ -120,57 +110,3 @@ def in_thread(work: Callable[[T], Any]) -> Ask[T]:
         return await asyncio.to_thread(work, item)
 
     return ask
-
-
-def exact_nearest(
-    vectors: NDArray[np.float32], query: NDArray[np.float32], kept: NDArray[np.bool_] | None, count: int
-) -> NDArray[np.intp]:
-    """The rows of unit `vectors` [n, D] nearest to `query` [D] by cosine, best first; `kept` [n] filters."""
-    cosines = vectors @ query
-    if kept is not None:
-        cosines = np.where(kept, cosines, -2.0)
-    count = min(count, len(cosines))
-    best = np.argpartition(-cosines, count - 1)[:count]
-    return best[np.argsort(-cosines[best], kind="stable")]
-
-
-@contextmanager
-def service(module: str, log: Path, *options: str) -> Iterator[tuple[str, int]]:
-    """The service `module` in a process of its own, as (address, process id); stopped at the end."""
-    address = free_addresses().rank
-    command = [
-        sys.executable,
-        "-m",
-        "cli.stack.child",
-        module,
-        f"--port={address.rsplit(':', 1)[1]}",
-        *options,
-    ]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
-        try:
-            _until_serving(address, process, log)
-            yield address, process.pid
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _until_serving(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + _START_S
-    with grpc.insecure_channel(address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        while True:
-            if process.poll() is not None or time.monotonic() > end:
-                sys.exit(f"the service at {address} does not serve; see {log}")
-            try:
-                answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=2.0)
-                if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                    return
-            except grpc.RpcError:
-                pass  # not listening yet
-            time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""The figures of bench.search as rows, and as tables for people."""
+"""Figures of requests as rows, and as tables for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bench.search_timing import Taken
+from bench.callers import Taken
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Row:
     recall_at_10: float | None = None
 
 
-def row(what: str, catalogue: str, taken: Taken, in_flight: int, **more: Any) -> Row:
+def make_row(what: str, catalogue: str, taken: Taken, in_flight: int, **more: Any) -> Row:
     """The figures of `taken`."""
     count = len(taken.milliseconds)
     return Row(

@@ -14,6 +14,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.report import Laps
 from nails.photo.codec import PhotoError, decode
 
 WIDTH, HEIGHT = 4000, 3000
@@ -72,19 +73,23 @@ def compare_decoders(data: bytes, rounds: int) -> list[Decoder]:
         for _ in range(3):
             damaged[int(rng.integers(body, len(data) - 2))] ^= 1 << int(rng.integers(0, 8))
         flipped.append(bytes(damaged))
-    taken: dict[str, list[float]] = {name: [] for name in readers}
+    laps = Laps(time.thread_time)
     for _ in range(max(3, rounds // 3)):
         for name, read in readers.items():
-            start = time.thread_time()
-            read(data)
-            taken[name].append((time.thread_time() - start) * 1e3)
+            with laps.lap(name):
+                read(data)
     return [
-        Decoder(name, float(np.median(taken[name])), _refused(read, cut_off), _refused(read, flipped))
+        Decoder(
+            name,
+            float(np.median(laps.cpu[name])),
+            _count_refused(read, cut_off),
+            _count_refused(read, flipped),
+        )
         for name, read in readers.items()
     ]
 
 
-def _refused(read: Callable[[bytes], Any], files: Sequence[bytes]) -> str:
+def _count_refused(read: Callable[[bytes], Any], files: Sequence[bytes]) -> str:
     refused = 0
     for data in files:
         try:

@@ -10,9 +10,10 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bench.search_drawn import ARTISTS, Cloud, Matrix, artist, designs
-from bench.search_timing import Taken, exact_nearest, in_thread, take_turns
+from bench.callers import Taken, in_thread, take_turns
+from bench.search.synthetic import ARTISTS, Cloud, Matrix, make_designs, name_artist
 from services.kit.deadline import Deadline
 from services.rank.catalogue.milvus import Milvus
 from services.rank.catalogue.store import Store
@@ -33,7 +34,7 @@ class Filled:
 
 
 @dataclass(frozen=True)
-class Found:
+class IndexFigures:
     """Of the index alone. recall: share of the exact first ten that are among its first ten."""
 
     filtered: bool
@@ -42,9 +43,9 @@ class Found:
     exact: Taken
 
 
-def expression(number: int) -> str:
+def filter_expression(number: int) -> str:
     """A filter that keeps one artist of a hundred."""
-    return f'artist_id in ["{artist(number)}"]'
+    return f'artist_id in ["{name_artist(number)}"]'
 
 
 async def fill(
@@ -58,23 +59,23 @@ async def fill(
     """The catalogue `name` with so many designs; goes on where an earlier run stopped."""
     store = Store(milvus)
 
-    async def known() -> Space:
+    async def read_space() -> Space:
         return space
 
-    version = await Catalogue(milvus, store, name).live_or_first(known, _NEVER)
-    vectors, aligns = clouds[0].draw(count, _SEED), clouds[1].draw(count, _SEED + 1)
+    version = await Catalogue(milvus, store, name).live_or_first(read_space, _NEVER)
+    vectors, aligns = clouds[0].sample(count, _SEED), clouds[1].sample(count, _SEED + 1)
     there = await store.count(version.names.design, "", _NEVER) // _WRITE_ROWS * _WRITE_ROWS
     on_written(there)
-    rows = designs(vectors, aligns, space, seed=_SEED, start=there)
+    rows = make_designs(vectors, aligns, space, seed=_SEED, start=there)
     while batch := list(islice(rows, _WRITE_ROWS)):
         await store.upsert(version.names, batch, _NEVER)
         on_written(len(batch))
     await store.flush(version.names, _NEVER, least_rows=0)
-    await _until_indexed(milvus, version)
+    await _wait_until_indexed(milvus, version)
     return Filled(version, vectors)
 
 
-async def _until_indexed(milvus: Milvus, version: Version) -> None:
+async def _wait_until_indexed(milvus: Milvus, version: Version) -> None:
     """A server indexes what was flushed in its own time."""
     if milvus.embedded:
         return
@@ -88,7 +89,7 @@ async def _until_indexed(milvus: Milvus, version: Version) -> None:
         await asyncio.sleep(0.5)
 
 
-async def index_alone(
+async def measure_index(
     milvus: Milvus,
     filled: Filled,
     queries: Matrix,
@@ -97,12 +98,12 @@ async def index_alone(
     filtered: bool,
     in_flight: int,
     processes: Sequence[int],
-) -> Found:
+) -> IndexFigures:
     """pymilvus and NumPy in turns, each asked for the `limit` nearest of every query [q, D]."""
     names = filled.version.names
     store, can = Store(milvus), await milvus.capabilities(_NEVER)
     artists = np.arange(len(filled.vectors)) % ARTISTS
-    parameters = {"metric_type": "COSINE", "params": {**can.search_params}}
+    parameters: dict[str, Any] = {"metric_type": "COSINE", "params": {**can.search_params}}
     if "ef" in can.search_params:
         parameters["params"]["ef"] = max(can.search_params["ef"], limit)
     client = await milvus.call(lambda client, _: client, deadline=_NEVER)
@@ -112,7 +113,7 @@ async def index_alone(
             names.design,
             data=[queries[number].tolist()],
             anns_field="vector",
-            filter=expression(number) if filtered else "",
+            filter=filter_expression(number) if filtered else "",
             limit=limit,
             search_params=parameters,
             output_fields=["design_id"],
@@ -132,14 +133,14 @@ async def index_alone(
     )
     right = 0
     for number, query in enumerate(queries):
-        condition = expression(number) if filtered else ""
+        condition = filter_expression(number) if filtered else ""
         found = await store.nearest(names.design, query.tolist(), condition, limit, _NEVER)
         wanted = {f"d{row:07}" for row in exact(number)[:DEPTH]}
         right += len(wanted & {one.design_id for one in found[:DEPTH]})
-    return Found(filtered, right / (DEPTH * len(queries)), taken["search"], taken["exact"])
+    return IndexFigures(filtered, right / (DEPTH * len(queries)), taken["search"], taken["exact"])
 
 
-async def until_settled(milvus: Milvus, filled: Filled, queries: Matrix, *, patience_s: float) -> None:
+async def wait_until_settled(milvus: Milvus, filled: Filled, queries: Matrix, *, patience_s: float) -> None:
     """Waits until the index finds nearly all that there is: a server serves new segments when it has them."""
     store = Store(milvus)
     end = time.monotonic() + patience_s
@@ -154,7 +155,21 @@ async def until_settled(milvus: Milvus, filled: Filled, queries: Matrix, *, pati
         await asyncio.sleep(1.0)
 
 
-def first_queries(vectors: Sequence[Sequence[float]]) -> Matrix:
+def unit_rows(vectors: Sequence[Sequence[float]]) -> Matrix:
     """Query vectors as a matrix of unit rows."""
     matrix: Matrix = np.asarray(vectors, np.float32)
-    return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+    unit: Matrix = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+    return unit
+
+
+def exact_nearest(
+    vectors: NDArray[np.float32], query: NDArray[np.float32], kept: NDArray[np.bool_] | None, count: int
+) -> NDArray[np.intp]:
+    """The rows of unit `vectors` [n, D] nearest to `query` [D] by cosine, best first; `kept` [n] filters."""
+    cosines = vectors @ query
+    if kept is not None:
+        cosines = np.where(kept, cosines, -2.0)
+    count = min(count, len(cosines))
+    best = np.argpartition(-cosines, count - 1)[:count]
+    nearest: NDArray[np.intp] = best[np.argsort(-cosines[best], kind="stable")]
+    return nearest

@@ -12,7 +12,6 @@ which of them notice damage.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -28,11 +27,12 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 import simplejpeg
-from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
+from tyro.conf import Suppress
 
-from bench.decoders import HEIGHT, WIDTH, Decoder, compare_decoders
+from bench.crop.decoders import HEIGHT, WIDTH, Decoder, compare_decoders
+from bench.recorder import ModelCalls, Recorder
+from bench.report import REPOSITORY, Laps, print_table, read_options, refuse, write_figures
 from lunula.crop.v1 import crop_service_pb2 as pb
 from lunula.crop.v1 import crop_service_pb2_grpc as pb_grpc
 from lunula.type.v1 import photo_pb2
@@ -49,9 +49,7 @@ from services.kit.inference.config import read_config
 from services.kit.inference.local import LocalBackend, load_session
 from services.kit.server import running_server
 
-REPOSITORY = Path(__file__).resolve().parents[1] / "triton_models"
 LIMIT = 0.25
-Tensors = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -94,17 +92,17 @@ class Report:
     flows: list[Flow] = field(default_factory=list)
 
 
-def photo_12mp() -> bytes:
-    """A drawn hand of 4000 x 3000 pixels with a sensor's grain, as JPEG."""
+def make_12mp_photo() -> bytes:
+    """A synthetic hand of 4000 x 3000 pixels with a sensor's grain, as JPEG."""
     from training.synth import generate
 
     for seed in range(1, 500):  # small first: which seed shows one hand with its nails in a wide photo
         record = generate(seed, "designs", 160).record
         if record["size"] == [160, 120] and len(record["nails"]) >= 4 and len(record["hands"]) == 1:
             break
-    drawn = generate(seed, "designs", 1600).image
+    hand = generate(seed, "designs", 1600).image
     rng = np.random.default_rng(seed)
-    large = cv2.resize(drawn, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    large = cv2.resize(hand, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
     grain = rng.standard_normal((HEIGHT // 4, WIDTH // 4, 3), np.float32) * 3.0
     grain = np.tile(grain, (4, 4, 1)).astype(np.int16)
     noisy = cv2.add(large, np.ascontiguousarray(grain), dtype=cv2.CV_8U)
@@ -112,23 +110,7 @@ def photo_12mp() -> bytes:
     return encoded
 
 
-class Recorder:
-    """Stands before a backend and keeps what the models were asked, so that it can be run bare."""
-
-    def __init__(self, backend: LocalBackend) -> None:
-        self._backend = backend
-        self.asked: list[tuple[str, Tensors]] = []
-
-    async def infer(self, model: str, inputs: Tensors, *, deadline: Deadline) -> dict[str, NDArray[Any]]:
-        """As the backend, and remembered."""
-        self.asked.append((model, {name: tensor.copy() for name, tensor in inputs.items()}))
-        return await self._backend.infer(model, inputs, deadline=deadline)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-
-async def pipeline_on(backend: Any, settings: CropSettings, intake: PhotoIntake) -> CropPipeline:
+async def make_pipeline(backend: Any, settings: CropSettings, intake: PhotoIntake) -> CropPipeline:
     """The path that CropService takes, without the service."""
     return CropPipeline(
         intake=intake,
@@ -150,20 +132,20 @@ async def measure(data: bytes, cores: int, rounds: int) -> Report:
     intake = PhotoIntake.from_settings(settings)
     source, options = PhotoSource(data, "", "photo"), CropOptions()
     recorder = Recorder(backend)
-    found = await (await pipeline_on(recorder, settings, intake)).crop(source, options, Deadline.never())
-    path = await pipeline_on(backend, settings, intake)
+    found = await (await make_pipeline(recorder, settings, intake)).crop(source, options, Deadline.never())
+    path = await make_pipeline(backend, settings, intake)
     sessions = {model: load_session(read_config(REPOSITORY / model), 1) for model in MODELS}
-    asked = recorder.asked
-    runs = ", ".join(f"{model} x{sum(name == model for name, _ in asked)}" for model in MODELS)
+    calls = recorder.calls
+    runs = ", ".join(f"{model} x{sum(name == model for name, _ in calls)}" for model in MODELS)
     header = read_header(data)
     report = Report(
         f"{header.width} x {header.height} JPEG of {len(data) / 1e6:.1f} MB: {len(found.nails)} nails, "
         f"{len(found.hands)} hands; models: {runs}"
     )
-    first = next(inputs for model, inputs in asked if model == "nail_seg")
+    first = next(inputs for model, inputs in calls if model == "nail_seg")
 
     async def bare() -> None:
-        for model, inputs in asked:
+        for model, inputs in calls:
             sessions[model].run(None, dict(inputs))
 
     async def nail_seg() -> None:
@@ -190,8 +172,8 @@ async def measure(data: bytes, cores: int, rounds: int) -> Report:
                 "whole path through gRPC, client included": served,
             }
             report.rows += await take_turns(contenders, cores, rounds)
-    report.stages += await stages_of(data, path, rounds)
-    report.flows.append(await two_in_flight(whole, asked, sessions, cores, rounds))
+    report.stages += await measure_stages(data, path, rounds)
+    report.flows.append(await two_in_flight(whole, calls, sessions, cores, rounds))
     intake.close()
     await backend.close()
     return report
@@ -201,29 +183,25 @@ async def take_turns(
     contenders: Mapping[str, Callable[[], Awaitable[None]]], cores: int, rounds: int
 ) -> list[Row]:
     """One row a contender; the first is the reference."""
-    wall: dict[str, list[float]] = {name: [] for name in contenders}
-    cpu: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(rounds + 1):  # the first one warms up
+    laps = Laps()
+    for turn in range(rounds + 1):
         for name, run in contenders.items():
-            start, processor = time.perf_counter(), time.process_time()
-            await run()
-            if turn:
-                cpu[name].append((time.process_time() - processor) * 1e3)
-                wall[name].append((time.perf_counter() - start) * 1e3)
+            if turn == 0:
+                await run()  # warms up
+                continue
+            with laps.lap(name):
+                await run()
     reference = next(iter(contenders))
     rows = []
     for name in contenders:
-        overheads: list[float | None] = [None, None]
-        if name != reference and "alone" not in name:
-            overheads = [
-                float(np.median(np.array(taken[name]) / np.array(taken[reference]))) - 1
-                for taken in (cpu, wall)
-            ]
-        rows.append(Row(name, cores, float(np.median(wall[name])), float(np.median(cpu[name])), *overheads))
+        compared = name != reference and "alone" not in name
+        overheads = laps.overhead(name, reference) if compared else (None, None)
+        wall, cpu = float(np.median(laps.wall[name])), float(np.median(laps.cpu[name]))
+        rows.append(Row(name, cores, wall, cpu, *overheads))
     return rows
 
 
-async def stages_of(data: bytes, path: CropPipeline, rounds: int) -> list[Stage]:
+async def measure_stages(data: bytes, path: CropPipeline, rounds: int) -> list[Stage]:
     """Processor time of the path's own parts, called one by one as the path calls them."""
     from nails.colour.palette import palette_of_nails
     from nails.perception.crop_rules import crop_nails, cut, expand_square
@@ -264,19 +242,18 @@ async def stages_of(data: bytes, path: CropPipeline, rounds: int) -> list[Stage]
         "cut": lambda: cut(image, square),
         "crop to PNG": lambda: encode_png(crop),
     }
-    taken: dict[str, list[float]] = {name: [] for name in parts}
+    laps = Laps(time.thread_time)
     for _ in range(rounds):
         for name, part in parts.items():
             part()
-            start = time.thread_time()
-            part()
-            taken[name].append((time.thread_time() - start) * 1e3)
-    return [Stage(name, float(np.median(times))) for name, times in taken.items()]
+            with laps.lap(name):
+                part()
+    return [Stage(name, float(np.median(times))) for name, times in laps.cpu.items()]
 
 
 async def two_in_flight(
     whole: Callable[[], Awaitable[None]],
-    asked: Sequence[tuple[str, Tensors]],
+    calls: ModelCalls,
     sessions: Mapping[str, ort.InferenceSession],
     cores: int,
     rounds: int,
@@ -284,7 +261,7 @@ async def two_in_flight(
     """Two callers, each with a photo at a time; and the bare sessions in two threads."""
 
     def bare() -> None:
-        for model, inputs in asked:
+        for model, inputs in calls:
             sessions[model].run(None, dict(inputs))
 
     photos = max(2, rounds // 2)
@@ -304,43 +281,60 @@ def show(reports: Sequence[Report], decoders: Sequence[Decoder]) -> None:
     """Print the tables."""
     console = Console(width=112)
     console.print(reports[0].photo)
-    table = Table("what", "cores", "wall ms", "CPU ms", "over the sum, CPU", "wall")
-    for report in reports:
-        for row in report.rows:
-            overheads = [
-                "" if value is None else f"{value:+.0%}" for value in (row.overhead_cpu, row.overhead_wall)
-            ]
-            table.add_row(row.what, str(row.cores), f"{row.wall_ms:.1f}", f"{row.cpu_ms:.1f}", *overheads)
-    console.print(table)
-    parts = Table("part of the path, one core", "CPU ms")
-    for stage in reports[0].stages:
-        parts.add_row(stage.what, f"{stage.cpu_ms:.2f}")
-    console.print(parts)
-    flows = Table("two photos in flight, cores", "photos/s", "CPU ms a photo", "bare models, photos/s")
-    for report in reports:
-        for flow in report.flows:
-            flows.add_row(
-                str(flow.cores), f"{flow.photos_per_s:.1f}", f"{flow.cpu_ms:.1f}", f"{flow.bare_per_s:.1f}"
+    rows = [row for report in reports for row in report.rows]
+    print_table(
+        ("what", "cores", "wall ms", "CPU ms", "over the sum, CPU", "wall"),
+        (
+            (
+                row.what,
+                str(row.cores),
+                f"{row.wall_ms:.1f}",
+                f"{row.cpu_ms:.1f}",
+                *("" if x is None else f"{x:+.0%}" for x in (row.overhead_cpu, row.overhead_wall)),
             )
-    console.print(flows)
-    readers = Table("decoder", "CPU ms", "refuses truncated", "refuses flipped bits")
-    for item in decoders:
-        readers.add_row(item.what, f"{item.cpu_ms:.1f}", item.truncated, item.flipped)
-    console.print(readers)
+            for row in rows
+        ),
+        console=console,
+    )
+    stages = ((stage.what, f"{stage.cpu_ms:.2f}") for stage in reports[0].stages)
+    print_table(("part of the path, one core", "CPU ms"), stages, console=console)
+    print_table(
+        ("two photos in flight, cores", "photos/s", "CPU ms a photo", "bare models, photos/s"),
+        (
+            (str(flow.cores), f"{flow.photos_per_s:.1f}", f"{flow.cpu_ms:.1f}", f"{flow.bare_per_s:.1f}")
+            for report in reports
+            for flow in report.flows
+        ),
+        console=console,
+    )
+    print_table(
+        ("decoder", "CPU ms", "refuses truncated", "refuses flipped bits"),
+        ((item.what, f"{item.cpu_ms:.1f}", item.truncated, item.flipped) for item in decoders),
+        console=console,
+    )
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `python -m bench crop` takes."""
+
+    rounds: int = 15
+    """how often each is measured"""
+    photo: Path | None = None
+    """a JPEG to measure with; a synthetic one where none is given"""
+    json: Path | None = None
+    """file for the figures"""
+    cores: Suppress[int] = 0
+    """measure in this process, bound to so many cores, and print the report as JSON"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.crop", description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=15, help="how often each is measured")
-    parser.add_argument("--photo", type=Path, help="a JPEG to measure with; drawn where none is given")
-    parser.add_argument("--json", type=Path, help="file for the figures")
-    parser.add_argument("--cores", type=int, default=0, help=argparse.SUPPRESS)
-    options = parser.parse_args(arguments)
+    """Run the benchmark and print its tables."""
+    options = read_options(Options, "python -m bench crop", __doc__, arguments)
     if options.rounds < 1:
-        parser.error("--rounds must be at least 1")
+        refuse("--rounds must be at least 1")
     cv2.setNumThreads(1)
-    data = options.photo.read_bytes() if options.photo else photo_12mp()
+    data = options.photo.read_bytes() if options.photo else make_12mp_photo()
     if options.cores:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
         print(json.dumps(asdict(asyncio.run(measure(data, options.cores, options.rounds)))))
@@ -349,13 +343,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reports = [_in_a_process(data, cores, options.rounds) for cores in (1, 2) if cores <= available]
     decoders = compare_decoders(data, options.rounds)
     show(reports, decoders)
-    if options.json is not None:
-        figures = {
-            "runs": [asdict(report) for report in reports],
-            "decoders": [asdict(item) for item in decoders],
-        }
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    figures = {"runs": [asdict(one) for one in reports], "decoders": [asdict(one) for one in decoders]}
+    write_figures(options.json, figures)
     return 0
 
 

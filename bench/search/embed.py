@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from numpy.typing import NDArray
-
-from bench.search_timing import Ask, in_thread
+from bench.callers import Ask, in_thread
+from bench.recorder import ModelCalls, Recorder
+from bench.report import REPOSITORY
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
-from lunula.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
+from lunula.embed.v1 import embed_service_pb2_grpc as embed_grpc
 from lunula.rank.v1 import rank_service_pb2 as pb
 from nails.encoders import QUERY_FUSE, TEXT_ENCODE
 from nails.language.word_pieces import SentenceTokenizer
@@ -24,30 +23,10 @@ from services.kit.deadline import Deadline
 from services.kit.inference.config import read_config
 from services.kit.inference.local import LocalBackend, load_session
 
-REPOSITORY = Path(__file__).resolve().parents[1] / "triton_models"
 _MODELS = (TEXT_ENCODE, QUERY_FUSE)
-Asked = list[tuple[str, Mapping[str, NDArray[Any]]]]
 
 
-class Recorder:
-    """Stands before a backend and keeps what the models were asked."""
-
-    def __init__(self, backend: LocalBackend) -> None:
-        self._backend = backend
-        self.asked: Asked = []
-
-    async def infer(
-        self, model: str, inputs: Mapping[str, NDArray[Any]], *, deadline: Deadline
-    ) -> dict[str, NDArray[Any]]:
-        """As the backend, and remembered."""
-        self.asked.append((model, dict(inputs)))
-        return await self._backend.infer(model, inputs, deadline=deadline)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-
-async def asked_of_models(requests: Sequence[pb.SearchDesignsRequest]) -> list[Asked]:
+async def record_model_calls(requests: Sequence[pb.SearchDesignsRequest]) -> list[ModelCalls]:
     """For every request what EmbedService asks its models when the requests come in this order."""
     settings = EmbedSettings(port=0)
     backend = LocalBackend(REPOSITORY, _MODELS)
@@ -62,30 +41,30 @@ async def asked_of_models(requests: Sequence[pb.SearchDesignsRequest]) -> list[A
             remembered=settings.remembered_texts,
         )
         path = QueryPipeline(backend=recorder, encoder=encoder, threads=threads, max_queries=1)
-        found: list[Asked] = []
+        found: list[ModelCalls] = []
         for request in requests:
-            recorder.asked = []
+            recorder.calls = []
             palette = read_palette(request.palette, "palette")
             await path.embed(Request(request.text, palette, ""), Deadline.never())
-            found.append(recorder.asked)
+            found.append(recorder.calls)
         return found
     finally:
         threads.close()
         await backend.close()
 
 
-def bare_models() -> Ask[Asked]:
+def bare_models() -> Ask[ModelCalls]:
     """Runs what the models were asked, in ONNX Runtime with the threads that the services give it."""
     sessions = {model: load_session(read_config(REPOSITORY / model), 1) for model in _MODELS}
 
-    def run(asked: Asked) -> None:
-        for model, inputs in asked:
+    def run(calls: ModelCalls) -> None:
+        for model, inputs in calls:
             sessions[model].run(None, dict(inputs))
 
     return in_thread(run)
 
 
-def embedding(stub: EmbedServiceStub) -> Ask[pb.SearchDesignsRequest]:
+def embed_query(stub: embed_grpc.EmbedServiceAsyncStub) -> Ask[pb.SearchDesignsRequest]:
     """Asks EmbedQueries what RankService would ask for such a request."""
 
     async def ask(request: pb.SearchDesignsRequest) -> embed_pb.EmbedQueriesResponse:

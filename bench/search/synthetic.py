@@ -1,9 +1,9 @@
-"""Catalogues and requests of any size for bench.search: drawn, not photographed.
+"""Synthetic catalogues and requests of any size.
 
 Vectors: a mixture of Gaussians around the real vectors of the sample's designs, so that they lie where
 EmbedService's requests look for them and come in clusters of near designs, as styles do; isotropic vectors
 would all be equally far from every request, which no catalogue is. Words, tags and palettes are those of
-drawn designs, mixed at random.
+synthetic designs, mixed at random.
 """
 
 from __future__ import annotations
@@ -11,27 +11,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.report import SAMPLE
 from cli.client.records import find
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
-from lunula.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
+from lunula.embed.v1 import embed_service_pb2_grpc as embed_grpc
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import palette_pb2, photo_pb2
 from services.kit.client import call
 from services.rank.catalogue.rows import DesignText, IndexedDesign
 from services.rank.catalogue.versions import Space
 
-SAMPLE = Path(__file__).resolve().parents[1] / "sample"
 ARTISTS = 100  # of equal size, so that a filter on one of them keeps a hundredth
 CLUSTER = 40  # designs of one style, on average
 _WITHIN = 0.3  # share of the variance that lies within a cluster
 _ELSEWHERE = 0.1  # variance outside of what the sample spans, for full rank
-_TEXTS = 200  # drawn designs whose words and palettes are mixed
+_TEXTS = 200  # synthetic designs whose words and palettes are mixed
 
 Matrix = NDArray[np.float32]
 
@@ -47,21 +46,21 @@ class Cloud:
     spread: NDArray[np.float64]
 
     @classmethod
-    def of(cls, vectors: NDArray[np.float64]) -> Cloud:
-        """The cloud that vectors [n, D] were drawn from, n > 1."""
+    def fit(cls, vectors: NDArray[np.float64]) -> Cloud:
+        """The cloud that vectors [n, D] are samples of, n > 1."""
         mean = vectors.mean(axis=0)
         return cls(mean, (vectors - mean) / np.sqrt(len(vectors) - 1))
 
-    def draw(self, count: int, seed: int) -> Matrix:
+    def sample(self, count: int, seed: int) -> Matrix:
         """Unit vectors [count, D] in clusters; the same for the same seed and count."""
         rng = np.random.default_rng(seed)
         rows, width = self.spread.shape
         alone = np.sqrt(_ELSEWHERE * np.square(self.spread).sum() / width)
 
         def normal(some: int) -> NDArray[np.float64]:
-            return rng.standard_normal((some, rows)) @ self.spread + alone * rng.standard_normal(
-                (some, width)
-            )
+            spanned: NDArray[np.float64] = rng.standard_normal((some, rows)) @ self.spread
+            beyond: NDArray[np.float64] = alone * rng.standard_normal((some, width))
+            return spanned + beyond
 
         centres = normal(max(1, count // CLUSTER)) * np.sqrt(1 - _WITHIN)
         popular = rng.lognormal(0.0, 1.0, len(centres))
@@ -72,8 +71,8 @@ class Cloud:
 
 
 @dataclass(frozen=True)
-class Written:
-    """A drawn design's words and colours."""
+class DesignWords:
+    """A synthetic design's words and colours."""
 
     title: str
     description: str
@@ -83,16 +82,16 @@ class Written:
 
 
 @lru_cache(maxsize=4)
-def written(count: int, seed: int) -> tuple[Written, ...]:
-    """Words and colours of drawn designs, in both languages."""
+def make_words(count: int, seed: int) -> tuple[DesignWords, ...]:
+    """Words and colours of synthetic designs, in both languages."""
     from training.synth.design.designs import sample_design
     from training.synth.text.texts import write_texts
 
     rng = np.random.default_rng(seed)
-    return tuple(_written(write_texts(rng, sample_design(rng), "val")) for _ in range(count))
+    return tuple(_read_words(write_texts(rng, sample_design(rng), "val")) for _ in range(count))
 
 
-def _written(texts: dict[str, Any]) -> Written:
+def _read_words(texts: dict[str, Any]) -> DesignWords:
     palette = palette_pb2.Palette(
         colours=[
             palette_pb2.PaletteColour(
@@ -103,7 +102,7 @@ def _written(texts: dict[str, Any]) -> Written:
             for item in texts["palette"]
         ]
     )
-    return Written(
+    return DesignWords(
         title=texts["title"],
         description=texts["description"],
         tags=tuple(texts["tags"]),
@@ -112,13 +111,13 @@ def _written(texts: dict[str, Any]) -> Written:
     )
 
 
-def requests(count: int, seed: int) -> list[pb.SearchDesignsRequest]:
+def make_requests(count: int, seed: int) -> list[pb.SearchDesignsRequest]:
     """Requests that differ from each other, of all kinds and both languages; every second with a palette."""
     found: dict[str, palette_pb2.Palette] = {}
-    drawn = 0
+    size = 0
     while len(found) < count:
-        drawn += count // 6 + 10
-        for design in written(drawn, seed):
+        size += count // 6 + 10
+        for design in make_words(size, seed):
             found |= dict.fromkeys(design.requests, design.palette)
     order = np.random.default_rng(seed).permutation(len(found))[:count]
     texts = list(found)
@@ -128,16 +127,16 @@ def requests(count: int, seed: int) -> list[pb.SearchDesignsRequest]:
     ]
 
 
-def artist(number: int) -> str:
+def name_artist(number: int) -> str:
     """Id of the artist of design `number`."""
     return f"artist-{number % ARTISTS:03}"
 
 
-def designs(
+def make_designs(
     vectors: Matrix, aligns: Matrix, space: Space, *, seed: int, start: int = 0
 ) -> Iterator[IndexedDesign]:
     """The designs from number `start` on, one a row of `vectors` [n, D] and `aligns` [n, D_a]."""
-    pool = written(_TEXTS, seed)
+    pool = make_words(_TEXTS, seed)
     for number in range(start, len(vectors)):
         # Seeded by the number, so that filling can go on anywhere.
         words, tags, colours = np.random.default_rng((seed, number)).integers(len(pool), size=3)
@@ -146,7 +145,7 @@ def designs(
                 design_id=f"d{number:07}",
                 title=pool[words].title,
                 description=pool[words].description,
-                artist_id=artist(number),
+                artist_id=name_artist(number),
                 tags=pool[tags].tags,
                 attributes=(),
                 context="",
@@ -162,7 +161,7 @@ def designs(
         )
 
 
-async def sample_clouds(embed: EmbedServiceStub) -> tuple[Cloud, Cloud]:
+async def fit_clouds(embed: embed_grpc.EmbedServiceAsyncStub) -> tuple[Cloud, Cloud]:
     """Where the sample's designs lie in the spaces "design" and "align", as EmbedService sees them."""
     made: list[tuple[Sequence[float], Sequence[float]]] = []
     for record in find(SAMPLE):
@@ -173,4 +172,4 @@ async def sample_clouds(embed: EmbedServiceStub) -> tuple[Cloud, Cloud]:
         )
         vectors = response.items[0].embedding
         made.append((vectors.design.values, vectors.align.values))
-    return Cloud.of(np.array([one for one, _ in made])), Cloud.of(np.array([one for _, one in made]))
+    return Cloud.fit(np.array([one for one, _ in made])), Cloud.fit(np.array([one for _, one in made]))

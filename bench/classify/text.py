@@ -1,6 +1,6 @@
 """What fastText costs in memory, loading and asking: the served files, and one model quantised and not.
 
-python -m bench.classify_text FILE ...     # prints JSON: what loading and asking these files costs
+python -m bench.classify.text FILE ...     # prints JSON: what loading and asking these files costs
 """
 
 from __future__ import annotations
@@ -18,12 +18,10 @@ from typing import Any
 import fasttext
 import numpy as np
 import psutil
-from rich.console import Console
-from rich.table import Table
 
+from bench.report import Laps, print_table, read_requests
 from nails.language.words import words
 
-REQUESTS = Path(__file__).with_name("data") / "nail_requests.tsv"
 ARTISTS, WORKS = 200, 10_000
 # As the served models are trained, with fewer epochs: sizes do not depend on them.
 SETTINGS: dict[str, Any] = {
@@ -52,21 +50,20 @@ class TextRow:
     ask_ms: float
 
 
-def texts() -> list[str]:
+def read_words() -> list[str]:
     """Requests in several languages, divided into words."""
-    lines = REQUESTS.read_text("utf-8").splitlines()
-    return [" ".join(words(line.split("\t", 1)[1])) for line in lines]
+    return [" ".join(words(request)) for request in read_requests()]
 
 
 def train(folder: Path) -> tuple[Path, Path]:
     """(model.bin, model.ftz) of WORKS made-up works of ARTISTS artists with a vocabulary of their own."""
     rng = np.random.default_rng(0)
-    said = texts()
+    requests = read_words()
     lines = []
     for work in range(WORKS):
         artist = work % ARTISTS
         own = [f"a{artist}w{word}" for word in rng.integers(0, 60, 6)]
-        both = [said[index] for index in rng.integers(0, len(said), 2)]
+        both = [requests[index] for index in rng.integers(0, len(requests), 2)]
         lines.append(f"__label__artist-{artist:03} {' '.join([*both, *own])}\n")
     source = folder / "works.txt"
     source.write_text("".join(lines), "utf-8")
@@ -80,19 +77,19 @@ def train(folder: Path) -> tuple[Path, Path]:
 
 def compare_text(served: Path, full: Path | None) -> list[TextRow]:
     """The served files, then one model before and after quantisation."""
-    rows = [_apart("served", sorted(served.glob("model*.ftz")))]
+    rows = [_measure_in_a_process("served", sorted(served.glob("model*.ftz")))]
     with tempfile.TemporaryDirectory() as folder:
         if full is not None:
-            return [*rows, _apart("not quantised", [full])]
+            return [*rows, _measure_in_a_process("not quantised", [full])]
         big, small = train(Path(folder))
         for what, path in (("not quantised", big), ("quantised", small)):
-            rows.append(_apart(f"{what}: {ARTISTS} artists, {WORKS:,} works made up", [path]))
+            rows.append(_measure_in_a_process(f"{what}: {ARTISTS} artists, {WORKS:,} works made up", [path]))
     return rows
 
 
-def _apart(what: str, files: Sequence[Path]) -> TextRow:
+def _measure_in_a_process(what: str, files: Sequence[Path]) -> TextRow:
     """Measured in a process of its own, which has loaded nothing else."""
-    command = [sys.executable, "-m", "bench.classify_text", *map(str, files)]
+    command = [sys.executable, "-m", "bench.classify.text", *map(str, files)]
     found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
     size = sum(file.stat().st_size for file in files) / 2**20
     return TextRow(what, len(files), size, found["memory_mb"], found["load_s"], found["ask_ms"])
@@ -100,34 +97,36 @@ def _apart(what: str, files: Sequence[Path]) -> TextRow:
 
 def measure(files: Sequence[str]) -> dict[str, float]:
     """Loads the files and asks each for every text."""
-    asked = texts()
+    asked = read_words()
     process = psutil.Process()
     before, began = process.memory_info().rss, time.perf_counter()
     models = [fasttext.load_model(file) for file in files]
     load_s = time.perf_counter() - began
-    took = []
+    laps = Laps()
     for text in asked:
-        began = time.perf_counter()
-        for model in models:
-            model.predict(text, k=-1)
-        took.append(time.perf_counter() - began)
+        with laps.lap("ask"):
+            for model in models:
+                model.predict(text, k=-1)
     memory = process.memory_info().rss - before
-    return {"memory_mb": memory / 2**20, "load_s": load_s, "ask_ms": 1000 * float(np.median(took))}
+    return {"memory_mb": memory / 2**20, "load_s": load_s, "ask_ms": float(np.median(laps.wall["ask"]))}
 
 
 def show_text(rows: Sequence[TextRow]) -> None:
     """Print the table."""
-    table = Table("fastText", "files", "on disk", "in memory", "loading", "a text")
-    for row in rows:
-        table.add_row(
-            row.what,
-            str(row.files),
-            f"{row.file_mb:.1f} MiB",
-            f"{row.memory_mb:.1f} MiB",
-            f"{1000 * row.load_s:.0f} ms",
-            f"{row.ask_ms:.2f} ms",
-        )
-    Console(width=120).print(table)
+    print_table(
+        ("fastText", "files", "on disk", "in memory", "loading", "a text"),
+        (
+            (
+                row.what,
+                str(row.files),
+                f"{row.file_mb:.1f} MiB",
+                f"{row.memory_mb:.1f} MiB",
+                f"{1000 * row.load_s:.0f} ms",
+                f"{row.ask_ms:.2f} ms",
+            )
+            for row in rows
+        ),
+    )
 
 
 if __name__ == "__main__":

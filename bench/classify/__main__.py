@@ -6,29 +6,27 @@ The sample catalogue's photos and words, one work a request. The bare models (de
 Runtime session; words, fastText) and the real gRPC service in this process take turns work by work, so that
 whatever else the machine does falls on both. Then eight requests at a time, for works a second. With artists
 enrolled from words the same again: what comparing with them adds. At last the memory and the loading time of
-fastText, quantised and not, each in a process of its own (bench.classify_text).
+fastText, quantised and not, each in a process of its own (bench.classify.text).
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import itertools
 import json
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
-from bench.classify_text import TextRow, compare_text, show_text
+from bench.callers import drive
+from bench.classify.text import TextRow, compare_text, show_text
+from bench.report import REPOSITORY, SAMPLE, Laps, print_table, read_options, refuse, write_figures
 from lunula.classify.v1 import classify_service_pb2 as pb
 from lunula.classify.v1 import classify_service_pb2_grpc as pb_grpc
 from lunula.type.v1 import photo_pb2
@@ -44,7 +42,6 @@ from services.kit.inference.config import read_config
 from services.kit.inference.local import load_session
 from services.kit.server import running_server
 
-ROOT = Path(__file__).resolve().parents[1]
 CASES = ("photo", "words", "both")
 AT_ONCE = 8
 _WORKS = 12
@@ -63,12 +60,12 @@ class Row:
     service_per_s: float
 
 
-def works() -> list[pb.Work]:
+def read_works() -> list[pb.Work]:
     """Photos and words of the sample catalogue."""
     found = []
-    for line in (ROOT / "sample" / "catalogue.jsonl").read_text("utf-8").splitlines()[:_WORKS]:
+    for line in (SAMPLE / "catalogue.jsonl").read_text("utf-8").splitlines()[:_WORKS]:
         entry = json.loads(line)
-        photo = (ROOT / "sample" / entry["image"]).read_bytes()
+        photo = (SAMPLE / entry["image"]).read_bytes()
         found.append(
             pb.Work(
                 photo=photo_pb2.Photo(data=photo),
@@ -79,7 +76,7 @@ def works() -> list[pb.Work]:
     return found
 
 
-def case_of(work: pb.Work, case: str) -> pb.Work:
+def select_part(work: pb.Work, case: str) -> pb.Work:
     """The part of a work that a case sends."""
     part = pb.Work()
     if case != "words":
@@ -89,7 +86,7 @@ def case_of(work: pb.Work, case: str) -> pb.Work:
     return part
 
 
-def bare(repository: Path, text_model: FastTextModel) -> Callable[[pb.Work], None]:
+def load_bare_models(repository: Path, text_model: FastTextModel) -> Callable[[pb.Work], None]:
     """The models on a work, without a service around them."""
     config = read_config(repository / ARTIST_IMAGE)
     session = load_session(config, config.intra_op_threads)
@@ -107,7 +104,7 @@ def bare(repository: Path, text_model: FastTextModel) -> Callable[[pb.Work], Non
 
 async def measure(stub: Any, run: Callable[[pb.Work], None], case: str, rounds: int, enrolled: int) -> Row:
     """Bare and served in turn, then eight at a time."""
-    sent = [case_of(work, case) for work in works()]
+    sent = [select_part(work, case) for work in read_works()]
 
     async def ask(work: pb.Work) -> None:
         request = pb.IdentifyArtistsRequest(works=[work])
@@ -118,35 +115,23 @@ async def measure(stub: Any, run: Callable[[pb.Work], None], case: str, rounds: 
     async def directly(work: pb.Work) -> None:
         await asyncio.to_thread(run, work)
 
-    took: dict[str, list[float]] = {"bare": [], "service": []}
+    laps = Laps()
     for turn, work in zip(range(rounds + 2), itertools.cycle(sent), strict=False):
         for name, one in (("bare", directly), ("service", ask)):
-            began = time.perf_counter()
-            await one(work)
-            if turn >= 2:  # the first ones warm up
-                took[name].append(1000 * (time.perf_counter() - began))
-    flows = [await flow(one, sent, rounds) for one in (directly, ask)]
+            if turn < 2:
+                await one(work)  # warms up
+                continue
+            with laps.lap(name):
+                await one(work)
+    many = list(itertools.islice(itertools.cycle(sent), 2 * rounds))
+    per_s = [len(many) / (await drive(one, many, AT_ONCE)).wall_s for one in (directly, ask)]
     return Row(
         case,
         enrolled,
-        statistics.median(took["bare"]),
-        statistics.median(took["service"]),
-        flows[0],
-        flows[1],
+        statistics.median(laps.wall["bare"]),
+        statistics.median(laps.wall["service"]),
+        *per_s,
     )
-
-
-async def flow(one: Callable[[pb.Work], Awaitable[None]], sent: Sequence[pb.Work], rounds: int) -> float:
-    """Works a second with AT_ONCE under way."""
-    waiting = iter(list(itertools.islice(itertools.cycle(sent), 2 * rounds)))
-
-    async def worker() -> None:
-        for work in waiting:
-            await one(work)
-
-    began = time.perf_counter()
-    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
-    return 2 * rounds / (time.perf_counter() - began)
 
 
 async def enrol(stub: Any, artists: int) -> bool:
@@ -175,7 +160,7 @@ async def run_all(repository: Path, rounds: int, enrolled: int) -> list[Row]:
             max_enrolled=max(1, enrolled),
             log_level="ERROR",
         )
-        run = bare(repository, FastTextModel(settings.text_model_path()))
+        run = load_bare_models(repository, FastTextModel(settings.text_model_path()))
         async with running_server(settings, build) as server, connect(server.address) as channel:
             await server.until_serving()
             stub = pb_grpc.ClassifyServiceStub(channel)
@@ -187,47 +172,58 @@ async def run_all(repository: Path, rounds: int, enrolled: int) -> list[Row]:
 
 def show(rows: Sequence[Row]) -> None:
     """Print the table."""
-    table = Table(
-        "case",
-        "enrolled",
-        "bare p50",
-        "service p50",
-        "times",
-        "bare works/s",
-        f"service works/s, {AT_ONCE} at once",
+    print_table(
+        (
+            "case",
+            "enrolled",
+            "bare p50",
+            "service p50",
+            "times",
+            "bare works/s",
+            f"service works/s, {AT_ONCE} at once",
+        ),
+        (
+            (
+                row.case,
+                str(row.enrolled),
+                f"{row.bare_p50_ms:.1f} ms",
+                f"{row.service_p50_ms:.1f} ms",
+                f"{row.service_p50_ms / row.bare_p50_ms:.2f}",
+                f"{row.bare_per_s:.1f}",
+                f"{row.service_per_s:.1f}",
+            )
+            for row in rows
+        ),
     )
-    for row in rows:
-        table.add_row(
-            row.case,
-            str(row.enrolled),
-            f"{row.bare_p50_ms:.1f} ms",
-            f"{row.service_p50_ms:.1f} ms",
-            f"{row.service_p50_ms / row.bare_p50_ms:.2f}",
-            f"{row.bare_per_s:.1f}",
-            f"{row.service_per_s:.1f}",
-        )
-    Console(width=120).print(table)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `python -m bench classify` takes."""
+
+    rounds: int = 30
+    """requests of each case"""
+    enrolled: int = 200
+    """artists to enrol"""
+    models: Path = REPOSITORY
+    """the model repository"""
+    full: Path | None = None
+    """an unquantised fastText file; else one is trained here"""
+    json: Path | None = None
+    """file for the figures"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.classify", description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=30, help="requests of each case (default %(default)s)")
-    parser.add_argument("--enrolled", type=int, default=200, help="artists to enrol (default %(default)s)")
-    parser.add_argument("--models", type=Path, default=ROOT / "triton_models", help="the model repository")
-    parser.add_argument("--full", type=Path, help="an unquantised fastText file; else one is trained here")
-    parser.add_argument("--json", type=Path, help="file for the figures")
-    options = parser.parse_args(arguments)
+    """Run the benchmark and print its tables."""
+    options = read_options(Options, "python -m bench classify", __doc__, arguments)
     if options.rounds < 1 or options.enrolled < 0:
-        parser.error("--rounds must be at least 1, --enrolled at least 0")
+        refuse("--rounds must be at least 1, --enrolled at least 0")
     rows = asyncio.run(run_all(options.models, options.rounds, options.enrolled))
     show(rows)
     texts: list[TextRow] = compare_text(options.models / "artist_text", options.full)
     show_text(texts)
-    if options.json is not None:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        figures = {"service": [asdict(row) for row in rows], "fastText": [asdict(row) for row in texts]}
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    figures = {"service": [asdict(row) for row in rows], "fastText": [asdict(row) for row in texts]}
+    write_figures(options.json, figures)
     return 0
 
 

@@ -1,41 +1,40 @@
-"""What beauty costs a search, and what image tokens take of a disk.
+"""What the aesthetic score costs a search, and what image tokens take of a disk.
 
     python -m bench rerank [--designs 2000] [--milvus lite|server|both] [--requests 100] [--json FILE]
 
-Judging the head of a list, 200 designs with the tags of one request: reading their tokens from the catalogue,
+Scoring the head of a list, 200 designs with the tags of one request: reading their tokens from the catalogue,
 unpacking them, the model behind RankService's own queue, and all of it as a search does it, beside the bare
-model, ONNX Runtime with one thread on the same arrays, in turns. Then SearchDesigns itself with beauty off
-and on, over real services in processes of their own, one and four requests in flight; there only the
-designs of the head that fit are judged. Catalogues are drawn (bench.search_drawn) with the tokens of the
-sample's photos. Bytes of a design: packed, as a text, and on disk.
+model, ONNX Runtime with one thread on the same arrays, in turns. Then SearchDesigns itself with the aesthetic
+score off and on, over real services in processes of their own, one and four requests in flight; there only
+the designs of the head that fit are scored. Catalogues are synthetic (bench.search.synthetic) with the tokens
+of the sample's photos. Bytes of a design: packed, as a text, and on disk.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
-from bench.rerank_catalogue import bytes_on_disk, fill, sample_tokens
-from bench.search_drawn import requests, sample_clouds
-from bench.search_embed import REPOSITORY
-from bench.search_tables import Row, row, show
-from bench.search_timing import in_thread, service, take_turns, times_over
+from bench.callers import in_thread, take_turns, times_over
+from bench.report import REPOSITORY, print_table, read_options, refuse, wide_console, write_figures
+from bench.rerank.catalogue import bytes_on_disk, embed_sample_tokens, fill
+from bench.search.synthetic import fit_clouds, make_requests
+from bench.search.tables import Row, make_row, show
+from bench.services import running_service
 from cli.stack.memory import proportional_bytes
-from lunula.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
+from lunula.embed.v1 import embed_service_pb2_grpc as embed_grpc
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.rank.v1.rank_service_pb2_grpc import RankServiceStub
 from lunula.type.v1 import vector_pb2
@@ -63,13 +62,29 @@ _NEVER = Deadline.never()
 _SHARES = {"design": 1.0}
 
 
-def heads(count: int) -> list[list[str]]:
+@dataclass(frozen=True)
+class Options:
+    """What `python -m bench rerank` takes."""
+
+    designs: int = 2_000
+    """size of the catalogue"""
+    milvus: Literal["lite", "server", "both"] | None = None
+    """what is installed, where it is not given"""
+    requests: int = 100
+    """times that each is asked"""
+    json: Path | None = None
+    """file for the figures"""
+    state: Path = Path(".lunula/bench-rerank")
+    """where things are kept"""
+
+
+def sample_heads(count: int) -> list[list[str]]:
     """Ids of designs that might be the head of a list, 200 of `count` each."""
     rng = np.random.default_rng(5)
     return [[f"d{n:07}" for n in rng.choice(count, DEFAULT_HEAD, replace=False)] for _ in range(_HEADS)]
 
 
-async def digests_of(store: Store, version: Version, ids: Sequence[str]) -> dict[str, str]:
+async def read_digests(store: Store, version: Version, ids: Sequence[str]) -> dict[str, str]:
     """What the first step of a search brings along of these designs."""
     rows = await store.read(version.names.design, ids, ("design_id", "digest"), _NEVER)
     return {design_id: str(row["digest"]) for design_id, row in rows.items()}
@@ -78,7 +93,7 @@ async def digests_of(store: Store, version: Version, ids: Sequence[str]) -> dict
 async def parts_section(
     milvus: Milvus, version: Version, tags: Sequence[vector_pb2.Vector], count: int, times: int, name: str
 ) -> list[Row]:
-    """Every part of judging 200 designs, and the whole, beside the bare model."""
+    """Every part of scoring 200 designs, and the whole, beside the bare model."""
     store, threads = Store(milvus), WorkThreads(2)
     backend = LocalBackend(REPOSITORY, (AESTHETIC,))
     model = AestheticModel(backend)
@@ -86,10 +101,10 @@ async def parts_section(
     space = version.tokens
     assert space is not None
     try:
-        judge = await model.get()
-        matrix = tag_matrix(judge, tags)
+        scorer = await model.get()
+        matrix = tag_matrix(scorer, tags)
         session = load_session(read_config(REPOSITORY / AESTHETIC), 1)
-        lists = [await digests_of(store, version, ids) for ids in heads(count)]
+        lists = [await read_digests(store, version, ids) for ids in sample_heads(count)]
         rows = [await store.read_tokens(version.names, digests, _NEVER) for digests in lists]
         batches = [read_batch(one, space) for one in rows]
         assert all(len(batch.ids) == DEFAULT_HEAD for batch in batches)
@@ -108,15 +123,15 @@ async def parts_section(
             return await threads.run(read_batch, one, space)
 
         async def infer(batch: TokenBatch) -> Any:
-            return await model.score(judge, batch.tokens, batch.align, matrix, _NEVER)
+            return await model.score(scorer, batch.tokens, batch.align, matrix, _NEVER)
 
-        async def known(_: Deadline) -> Sequence[vector_pb2.Vector]:
+        async def embed_tags(_: Deadline) -> Sequence[vector_pb2.Vector]:
             return tags
 
         async def whole(digests: Mapping[str, str]) -> Any:
             measures = Measures({design_id: {"design": 0.8} for design_id in digests}, digests)
             ranking = await beauty.rank(
-                version, measures, _SHARES, Pinned(DEFAULT_WEIGHT, DEFAULT_HEAD), known, _NEVER
+                version, measures, _SHARES, Pinned(DEFAULT_WEIGHT, DEFAULT_HEAD), embed_tags, _NEVER
             )
             assert not ranking.unavailable, ranking.unavailable
             return None
@@ -130,7 +145,7 @@ async def parts_section(
                 "read": (read, again(lists)),
                 "unpack": (unpack, again(rows)),
                 "infer": (infer, again(batches)),
-                "judge and reorder, whole": (whole, again(lists)),
+                "score and reorder, whole": (whole, again(lists)),
             },
             1,
         )
@@ -138,7 +153,7 @@ async def parts_section(
         threads.close()
         await backend.close()
     return [
-        row(
+        make_row(
             what,
             name,
             one,
@@ -150,7 +165,7 @@ async def parts_section(
 
 
 async def search_section(address: str, pids: Sequence[int], times: int, name: str) -> list[Row]:
-    """SearchDesigns with beauty off and on; *over bare* is over itself with beauty off."""
+    """SearchDesigns with the aesthetic score off and on; *over bare* is over itself with it off."""
     rows = []
     async with connect(address) as channel:
         stub = RankServiceStub(channel)
@@ -167,47 +182,50 @@ async def search_section(address: str, pids: Sequence[int], times: int, name: st
             return one
 
         for number, in_flight in enumerate(IN_FLIGHT):
-            asked = requests(2 * times, seed=40 + number)
+            asked = make_requests(2 * times, seed=40 + number)
             taken = await take_turns(
                 {"off": (ask(0.0), asked[::2]), "on": (ask(0.1), asked[1::2])}, in_flight, processes=pids
             )
-            rows.append(row("SearchDesigns, beauty off", name, taken["off"], in_flight))
+            rows.append(make_row("SearchDesigns, aesthetic score off", name, taken["off"], in_flight))
             over = times_over(taken["on"], taken["off"])
-            rows.append(row("SearchDesigns, beauty on", name, taken["on"], in_flight, over_bare=over))
+            rows.append(
+                make_row("SearchDesigns, aesthetic score on", name, taken["on"], in_flight, over_bare=over)
+            )
     return rows
 
 
-async def measure(options: argparse.Namespace, progress: Progress) -> tuple[list[Row], dict[str, Any]]:
+async def measure(options: Options, progress: Progress) -> tuple[list[Row], dict[str, Any]]:
     """All sections."""
     rows: list[Row] = []
     facts: dict[str, Any] = {"designs": options.designs}
+    milvus_kind = options.milvus or ("both" if LAUNCHER.exists() else "lite")
     with ExitStack() as resources:
         log = options.state / "embed.log"
         embed = resources.enter_context(
-            service("services.embed", log, "--backend=local", f"--model-repository={REPOSITORY}")
+            running_service("services.embed", log, "--backend=local", f"--model-repository={REPOSITORY}")
         )
         backend = LocalBackend(REPOSITORY, (AESTHETIC,))
-        judge = await AestheticModel(backend).get()
+        scorer = await AestheticModel(backend).get()
         await backend.close()
         async with connect(embed[0]) as channel:
-            stub = EmbedServiceStub(channel)
+            stub = embed_grpc.EmbedServiceStub(channel)
             peers = Peers(channel, channel, timeout_s=60, fingerprint_ttl_s=0)
-            space = await peers.space(_NEVER, Backoff(), packing=judge.packing)
-            clouds, sample = await sample_clouds(stub), await sample_tokens(stub)
+            space = await peers.space(_NEVER, Backoff(), packing=scorer.packing)
+            clouds, sample = await fit_clouds(stub), await embed_sample_tokens(stub)
             tags = await peers.embed_texts(_TAGS, {}, _NEVER, Backoff())
         assert space.tokens is not None
         packed = space.tokens.packing.size(space.tokens.dims)
         facts |= {
-            "model": judge.version.fingerprint,
-            "grid": judge.packing.grid,
-            "bits": judge.packing.bits,
+            "model": scorer.version.fingerprint,
+            "grid": scorer.packing.grid,
+            "bits": scorer.packing.bits,
             "packed_bytes": packed,
             "with_vector_bytes": space.tokens.size,
             "text_bytes": 4 * -(-space.tokens.size // 3),
         }
         folder = options.state / space.tokens.fingerprint[:12]
         folder.mkdir(parents=True, exist_ok=True)
-        for kind in ("lite", "server") if options.milvus == "both" else (options.milvus,):
+        for kind in ("lite", "server") if milvus_kind == "both" else (milvus_kind,):
             name = f"{options.designs:,} on {'Milvus Lite' if kind == 'lite' else 'a Milvus server'}"
             with ExitStack() as stack:
                 uri = str(folder / f"lite-{options.designs}.db")
@@ -223,7 +241,7 @@ async def measure(options: argparse.Namespace, progress: Progress) -> tuple[list
                         clouds,
                         sample,
                         options.designs,
-                        lambda some, task=task: progress.advance(task, some),  # type: ignore[misc]  # bound now
+                        partial(progress.advance, task),
                     )
                     rows += await parts_section(
                         milvus, version, tags, options.designs, options.requests, name
@@ -238,7 +256,7 @@ async def measure(options: argparse.Namespace, progress: Progress) -> tuple[list
                         )
                     }
                 address, pid = stack.enter_context(
-                    service(
+                    running_service(
                         "services.rank",
                         options.state / "rank.log",
                         f"--embed-address={embed[0]}",
@@ -255,34 +273,24 @@ async def measure(options: argparse.Namespace, progress: Progress) -> tuple[list
 
 def show_bytes(facts: dict[str, Any], console: Console) -> None:
     """Print what a design takes."""
-    table = Table(title=f"bytes a design, grid {facts['grid']}, {facts['bits']} bits", title_justify="left")
-    for head in ("what", "bytes"):
-        table.add_column(head, justify="right" if head == "bytes" else "left")
-    table.add_row("tokens, packed", f"{facts['packed_bytes']:,}")
-    table.add_row("with the photo's vector", f"{facts['with_vector_bytes']:,}")
-    table.add_row("as a text", f"{facts['text_bytes']:,}")
+    sizes = {
+        "tokens, packed": f"{facts['packed_bytes']:,}",
+        "with the photo's vector": f"{facts['with_vector_bytes']:,}",
+        "as a text": f"{facts['text_bytes']:,}",
+    }
     for part, size in facts.get("disk_bytes", {}).items():
-        table.add_row(f"on disk in Milvus Lite: {part}", f"{size:,.0f}")
-    console.print(table)
+        sizes[f"on disk in Milvus Lite: {part}"] = f"{size:,.0f}"
+    title = f"bytes a design, grid {facts['grid']}, {facts['bits']} bits"
+    print_table(("what", "bytes"), sizes.items(), console=console, title=title, numbers_from=1)
     for kind, size in facts.get("rank_memory_bytes", {}).items():
         console.print(f"RankService on {kind}: {size / 2**20:.0f} MiB", highlight=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench rerank", description=__doc__.split("\n")[0])
-    parser.add_argument("--designs", type=int, default=2_000, help="size of the catalogue")
-    parser.add_argument("--milvus", choices=("lite", "server", "both"), help="default: what is installed")
-    parser.add_argument("--requests", type=int, default=100, help="times that each is asked")
-    parser.add_argument("--json", type=Path, help="file for the figures")
-    parser.add_argument(
-        "--state", type=Path, default=Path(".lunula/bench-rerank"), help="where things are kept"
-    )
-    options = parser.parse_args(arguments)
+    """Run the benchmark and print its tables."""
+    options = read_options(Options, "python -m bench rerank", __doc__, arguments)
     if options.requests < 20 or options.designs < 2 * DEFAULT_HEAD:
-        parser.error(f"at least 20 requests and {2 * DEFAULT_HEAD} designs")
-    if options.milvus is None:
-        options.milvus = "both" if LAUNCHER.exists() else "lite"
+        refuse(f"at least 20 requests and {2 * DEFAULT_HEAD} designs")
     if not (REPOSITORY / AESTHETIC / "config.pbtxt").is_file():
         sys.exit("there is no model `aesthetic` in triton_models")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -290,13 +298,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.state.mkdir(parents=True, exist_ok=True)
     with Progress(console=Console(stderr=True)) as progress:
         rows, facts = asyncio.run(measure(options, progress))
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    console = wide_console(150)
     show(rows, console)
     show_bytes(facts, console)
-    if options.json is not None:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        content = {**facts, "rows": [asdict(item) for item in rows]}
-        options.json.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    write_figures(options.json, {**facts, "rows": [asdict(item) for item in rows]})
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A drawn catalogue whose designs have image tokens, for bench.rerank."""
+"""A synthetic catalogue whose designs have image tokens, for bench.rerank."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.search_drawn import SAMPLE, Cloud, designs
+from bench.report import SAMPLE
+from bench.search.synthetic import Cloud, make_designs
 from cli.client.records import find
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
-from lunula.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
+from lunula.embed.v1 import embed_service_pb2_grpc as embed_grpc
 from lunula.type.v1 import photo_pb2
 from nails.aesthetic.tokens import Packing, pack, unpack
 from services.kit.client import call
@@ -30,7 +31,7 @@ _NEVER = Deadline.never()
 _WHOLE = Packing(7, 16)
 
 
-async def sample_tokens(embed: EmbedServiceStub) -> list[PhotoTokens]:
+async def embed_sample_tokens(embed: embed_grpc.EmbedServiceAsyncStub) -> list[PhotoTokens]:
     """The whole tokens of the sample's photos, as EmbedService makes them."""
     found = []
     for record in find(SAMPLE):
@@ -44,7 +45,7 @@ async def sample_tokens(embed: EmbedServiceStub) -> list[PhotoTokens]:
     return found
 
 
-def with_tokens(
+def add_tokens(
     rows: Iterator[IndexedDesign], sample: Sequence[PhotoTokens], space: TokenSpace, *, start: int
 ) -> Iterator[IndexedDesign]:
     """The designs with tokens of the sample's photos, each a little changed, so that none are equal."""
@@ -71,17 +72,17 @@ async def fill(
     """The catalogue `name` with so many designs; goes on where an earlier run stopped."""
     store = Store(milvus)
 
-    async def known() -> Space:
+    async def read_space() -> Space:
         return space
 
-    version = await Catalogue(milvus, store, name).live_or_first(known, _NEVER)
+    version = await Catalogue(milvus, store, name).live_or_first(read_space, _NEVER)
     if version.tokens is None:
         raise SystemExit(f"error: the catalogue {name} of an earlier run keeps no tokens: remove --state")
     there = await store.count(version.names.design, "", _NEVER) // _WRITE_ROWS * _WRITE_ROWS
     on_written(there)
-    vectors, aligns = clouds[0].draw(count, _SEED), clouds[1].draw(count, _SEED + 1)
-    drawn = designs(vectors, aligns, space, seed=_SEED, start=there)
-    rows = with_tokens(drawn, sample, version.tokens, start=there)
+    vectors, aligns = clouds[0].sample(count, _SEED), clouds[1].sample(count, _SEED + 1)
+    designs = make_designs(vectors, aligns, space, seed=_SEED, start=there)
+    rows = add_tokens(designs, sample, version.tokens, start=there)
     while batch := list(islice(rows, _WRITE_ROWS)):
         await store.upsert(version.names, batch, _NEVER)
         on_written(len(batch))
