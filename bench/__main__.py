@@ -25,7 +25,7 @@ def main() -> None:
         sys.argv = [name, *options]
         sys.stdout.write(f"\n== {name}\n")
         sys.stdout.flush()
-        runpy.run_module(f"bench.{name}", run_name="__main__")
+        runpy.run_module(f"bench.{name}", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

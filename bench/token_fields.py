@@ -3,27 +3,25 @@
     python -m bench.token_fields [--size 2312] [--rows 2000] [--milvus lite|server]
 
 Rows of random bytes in every kind of field that can hold them, 200 of them read by id at a time, before and
-after a flush. A kind that this Milvus does not take is told with its reason.
+after a flush. A kind that this Milvus does not take is listed with its reason.
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import logging
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pymilvus import DataType, MilvusClient, MilvusException
-from rich.console import Console
-from rich.table import Table
 
+from bench.report import Laps, print_table, read_options, wide_console
 from tools.milvus_server import running
 
 READ = 200
@@ -52,7 +50,7 @@ def kinds(size: int) -> dict[str, Kind]:
 
 
 @contextmanager
-def client_of(kind: str, folder: Path) -> Iterator[Any]:
+def open_client(kind: str, folder: Path) -> Iterator[Any]:
     """A client of Milvus Lite or of a server, with its data in the folder."""
     if kind == "server":
         with running(folder) as (uri, _):
@@ -98,36 +96,44 @@ def measure(client: Any, name: str, kind: Kind, payload: Sequence[bytes]) -> lis
 def _read_ms(client: Any, name: str, count: int, seed: int) -> float:
     chosen = np.random.default_rng(seed).choice(count, READ, replace=False)
     ids = ", ".join(f'"d{n:06}"' for n in chosen)
-    start = time.perf_counter()
-    found = client.query(name, filter=f"design_id in [{ids}]", output_fields=["tokens"], limit=READ)
-    spent = 1000 * (time.perf_counter() - start)
+    laps = Laps()
+    with laps.lap(name):
+        found = client.query(name, filter=f"design_id in [{ids}]", output_fields=["tokens"], limit=READ)
     if len(found) != READ:
         sys.exit(f"{name} gave {len(found)} of {READ} rows")
-    return spent
+    return laps.wall[name][0]
 
 
-def main() -> int:
-    """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.token_fields", description=__doc__.split("\n")[0])
-    parser.add_argument("--size", type=int, default=2312, help="bytes of a row")
-    parser.add_argument("--rows", type=int, default=2000, help="rows of a collection")
-    parser.add_argument("--milvus", choices=("lite", "server"), default="lite")
-    options = parser.parse_args()
+@dataclass(frozen=True)
+class Options:
+    """What `python -m bench.token_fields` takes."""
+
+    size: int = 2312
+    """bytes of a row"""
+    rows: int = 2000
+    """rows of a collection"""
+    milvus: Literal["lite", "server"] = "lite"
+    """which Milvus"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark and print its table."""
+    options = read_options(Options, "python -m bench.token_fields", __doc__, arguments)
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     rng = np.random.default_rng(0)
     payload = [rng.bytes(options.size) for _ in range(options.rows)]
-    table = Table(title=f"{READ} rows of {options.size:,} bytes, milliseconds, p50", title_justify="left")
-    for head in ("field", "fresh", "flushed", "why not"):
-        table.add_column(head)
-    with tempfile.TemporaryDirectory() as folder, client_of(options.milvus, Path(folder)) as client:
-        table.caption = str(client.get_server_version())
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, open_client(options.milvus, Path(folder)) as client:
+        version = str(client.get_server_version())
         for number, (name, kind) in enumerate(kinds(options.size).items()):
             try:
                 fresh, flushed = measure(client, f"fields{number}", kind, payload)
-                table.add_row(name, f"{fresh:.0f}", f"{flushed:.0f}", "")
+                rows.append((name, f"{fresh:.0f}", f"{flushed:.0f}", ""))
             except MilvusException as error:
-                table.add_row(name, "", "", error.message[:70])
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+                rows.append((name, "", "", error.message[:70]))
+    title = f"{READ} rows of {options.size:,} bytes, milliseconds, p50"
+    heads = ("field", "fresh", "flushed", "why not")
+    print_table(heads, rows, console=wide_console(120), title=title, caption=version)
     return 0
 
 

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.synth import background, layout
-from training.synth.designs import Design, Look
-from training.synth.light import Light
-from training.synth.loose import sample_set
-from training.synth.photo_effects import plain_photo
-from training.synth.render import render
-from training.synth.skin import SkinStyle
+from training.synth.background import surfaces
+from training.synth.design.designs import Design, Look
+from training.synth.graphics.light import Light
+from training.synth.graphics.photo_effects import plain_photo
+from training.synth.hand.skin import SkinStyle
+from training.synth.nail.press_on import sample_set
+from training.synth.scene import layout
+from training.synth.scene.render import render
 
 RED = Look("red")
 WIDTH, HEIGHT = 448, 336
@@ -79,7 +80,7 @@ def scene(
         frame = layout._frame(rng, free, framing, width, height)
         skin, sizes = SkinStyle(rng, tone - 1), layout._NailSizes(rng)
         placed.hands.extend(layout._place(rng, hand, frame, skin, design, sizes) for hand in free)
-    back = background.surface(rng, height, width)
+    back = surfaces.surface(rng, height, width)
     drawn = render(rng, placed, design, back, Light(rng))
     return Scene(plain_photo(drawn.image), drawn.mask, drawn.hand >= 0)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nails.photo.codec import encode_jpeg
-from training.synth.taste import TAGS, lists
+from training.synth.kinds.aesthetics import TAGS, lists
 
 COLOURS = ("red", "navy", "green", "gold")
 SHAPES = ("oval", "square")

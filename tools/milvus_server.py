@@ -67,7 +67,7 @@ def running(
             _stop(process)
 
 
-def version_of(uri: str) -> str:
+def read_version(uri: str) -> str:
     """The version that the server at `uri` reports."""
     client = MilvusClient(uri=uri, timeout=10)
     try:
@@ -82,7 +82,7 @@ def _until_ready(uri: str, process: subprocess.Popen[bytes], data: Path) -> None
         if process.poll() is not None:
             raise ServerFailed(f"the Milvus server ended with {process.returncode}; see {data}/launcher.log")
         try:
-            version_of(uri)
+            read_version(uri)
             return
         except (MilvusException, grpc.RpcError) as error:
             if time.monotonic() > end:
@@ -130,7 +130,7 @@ def main() -> int:
         with ExitStack() as stack:
             data = options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="milvus-")))
             uri, process = stack.enter_context(running(data, port=options.port))
-            sys.stdout.write(f"Milvus {version_of(uri)} at {uri}\n")
+            sys.stdout.write(f"Milvus {read_version(uri)} at {uri}\n")
             sys.stdout.flush()
             while not options.check and not stopping.wait(1.0):
                 if process.poll() is not None:

@@ -30,7 +30,7 @@ from tritonclient.grpc import model_config_pb2
 
 PROFILES = ("onnx", "python", "tensorrt")
 HEADER = "# Rendered from model.toml by `python -m tools.render`; edit that file, not this one.\n"
-MAX_QUEUE_ROWS = 256  # requests that may wait before a caller is told to come back
+MAX_QUEUE_ROWS = 256  # requests that may wait before callers get RESOURCE_EXHAUSTED
 _TYPES = {
     "f16": model_config_pb2.TYPE_FP16,
     "f32": model_config_pb2.TYPE_FP32,
@@ -45,7 +45,7 @@ class RenderError(RuntimeError):
     """A model.toml is incomplete or contradicts itself, or weights are absent or not the ones it names."""
 
 
-def fingerprint_of(weights_sha256: str, preprocess_version: str, precision: str) -> str:
+def compute_fingerprint(weights_sha256: str, preprocess_version: str, precision: str) -> str:
     """What makes two vectors comparable: sha256 hex over weights, preprocessing version and precision."""
     return hashlib.sha256(f"{weights_sha256}:{preprocess_version}:{precision}".encode()).hexdigest()
 
@@ -68,7 +68,7 @@ def _is_engine(description: Mapping[str, Any], profile: str) -> bool:
     return profile == "tensorrt" and bool(description.get("tensorrt", {}).get("engine", True))
 
 
-def config_of(folder: Path, profile: str) -> Any:
+def make_config(folder: Path, profile: str) -> Any:
     """The `inference.ModelConfig` message of the model in `folder` for `profile`. Raises RenderError."""
     if profile not in PROFILES:
         raise RenderError(f"profile {profile!r} is none of {', '.join(PROFILES)}")
@@ -84,7 +84,7 @@ def _config(folder: Path, description: dict[str, Any], profile: str) -> Any:
     if model["name"] != folder.name:
         raise RenderError(f"{folder.name}: model.toml names {model['name']!r}")
     sha256, version, precision = (model[key] for key in ("weights_sha256", "preprocess_version", "precision"))
-    if model["fingerprint"] != fingerprint_of(sha256, version, precision):
+    if model["fingerprint"] != compute_fingerprint(sha256, version, precision):
         raise RenderError(f"{folder.name}: the fingerprint is not that of the weights, version and precision")
     engine = _is_engine(description, profile)
     if engine:
@@ -111,7 +111,7 @@ def _config(folder: Path, description: dict[str, Any], profile: str) -> Any:
     _queue(config, description["batching"])
     parameters = {
         **description.get("parameters", {}),
-        "fingerprint": fingerprint_of(sha256, version, precision),
+        "fingerprint": compute_fingerprint(sha256, version, precision),
         "preprocess_version": version,
         "precision": precision,
     }
@@ -135,7 +135,7 @@ def _queue(config: Any, batching: Mapping[str, Any]) -> None:
 
 def render(model_dir: Path, profile: str) -> str:
     """The text of config.pbtxt for the model in `model_dir`. Raises RenderError."""
-    text: str = text_format.MessageToString(config_of(model_dir, profile))
+    text: str = text_format.MessageToString(make_config(model_dir, profile))
     return HEADER + text
 
 
@@ -150,12 +150,12 @@ def render_repository(repository: Path, out: Path, profile: str) -> list[str]:
     for folder in served_models(repository):
         target = out / folder.name
         config = render(folder, profile)
-        weights = _weights_of(folder, profile)
+        weights = _find_weights(folder, profile)
         shutil.rmtree(target, ignore_errors=True)
         (target / "1").mkdir(parents=True)
         (target / "config.pbtxt").write_text(config, "utf-8")
         place(weights, target / "1" / weights.name)
-        if weights.suffix == ".onnx" and (data := _data_of(folder)):
+        if weights.suffix == ".onnx" and (data := _find_external_data(folder)):
             place(data, target / "1" / data.name)
         if profile == "python":
             shutil.copy2(Path(__file__).with_name("onnx_backend.py"), target / "1" / "model.py")
@@ -165,7 +165,7 @@ def render_repository(repository: Path, out: Path, profile: str) -> list[str]:
     return names
 
 
-def _weights_of(folder: Path, profile: str) -> Path:
+def _find_weights(folder: Path, profile: str) -> Path:
     description = describe(folder)
     weights = folder / str(description["model"]["weights"])
     if _is_engine(description, profile):
@@ -175,18 +175,18 @@ def _weights_of(folder: Path, profile: str) -> Path:
         return weights
     if not weights.is_file():
         raise RenderError(f"{folder.name}: {weights} is absent (`lunula models build` makes text_encode)")
-    if sha256_of(weights) != description["model"]["weights_sha256"]:
+    if hash_file(weights) != description["model"]["weights_sha256"]:
         raise RenderError(f"{folder.name}: {weights} is not the file that model.toml names")
     return weights
 
 
-def _data_of(folder: Path) -> Path | None:
+def _find_external_data(folder: Path) -> Path | None:
     """The file with the weights of a graph that is too large to hold them; model.toml names it."""
     model = describe(folder)["model"]
     if "weights_data" not in model:
         return None
     data = folder / str(model["weights_data"])
-    if not data.is_file() or sha256_of(data) != model.get("weights_data_sha256"):
+    if not data.is_file() or hash_file(data) != model.get("weights_data_sha256"):
         raise RenderError(f"{folder.name}: {data} is not the file that model.toml names")
     return data
 
@@ -199,14 +199,14 @@ def place(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def sha256_of(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """Hex digest of the file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; 0 when everything asked for was written."""
+    """Run the command; 0 when every file was written."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.render",
         description="Write the model repository of a profile, or renew the committed configs.",

@@ -24,7 +24,7 @@ from tools.triton_install import DEFAULT_ROOT, Installation
 EXIT_S = 10  # what the server gives running inferences before it ends
 _SHARED_MEMORY = Path("/dev/shm")
 # Becomes the server after asking the kernel for SIGTERM when the process that started it dies (Linux's
-# prctl PR_SET_PDEATHSIG outlives exec): the server cannot be told to watch its parent.
+# prctl PR_SET_PDEATHSIG outlives exec): the server has no option to watch its parent.
 _TIED = (
     "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); "
     "os.getppid() == int(sys.argv[1]) or sys.exit(1); os.execv(sys.argv[2], sys.argv[2:])"

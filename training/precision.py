@@ -28,7 +28,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from tools.render import fingerprint_of, render
+from tools.render import compute_fingerprint, render
 from training.onnx_files import save_graph
 
 FP16, INT8, INT8_CPU = "fp16", "int8", "int8-cpu"
@@ -262,7 +262,7 @@ def write_variant(model: ModelProto, source: Path, target: Path, *, precision: s
     changed = {
         "weights_sha256": digest,
         "precision": precision,
-        "fingerprint": fingerprint_of(digest, version, precision),
+        "fingerprint": compute_fingerprint(digest, version, precision),
     }
     for name, value in changed.items():
         text = re.sub(rf'^{name} = ".*"$', f'{name} = "{value}"', text, count=1, flags=re.MULTILINE)

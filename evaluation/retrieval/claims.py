@@ -12,7 +12,7 @@ _COLOUR_KEYS = ("colour", "pattern_colours", "part_colour")
 
 
 def satisfies(attributes: Mapping[str, Any], claims: Sequence[Sequence[str]]) -> bool:
-    """Whether the `attributes` of a record (training.synth.record) fulfil claims of another record's text."""
+    """Whether the `attributes` of a record (training.synth.scene.record) fulfil the claims of a text."""
     return all(holds(attributes, scope, kind, value) for scope, kind, value in claims)
 
 

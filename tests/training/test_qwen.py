@@ -14,9 +14,9 @@ pytest.importorskip("transformers", reason="needs transformers in the training e
 
 from training.describe.describers import ModelDescriber
 from training.describe.judges import DigitJudge, Pair
+from training.describe.models.question import ItemError, Question, RunError
+from training.describe.models.qwen import QwenVL, load_qwen
 from training.describe.photos import Photo
-from training.describe.question import ItemError, Question, RunError
-from training.describe.qwen import QwenVL, load_qwen
 
 pytestmark = [
     pytest.mark.torch,

@@ -23,11 +23,11 @@ from tools.text_encode.quantise import (
     ZERO,
     IntegerKernel,
     Projected,
+    compute_shift,
     hidden_code,
     integer_kernel,
     project_all,
     reproducible_product,
-    shift_of,
 )
 from tools.text_encode.weights import BRANCH, CHUNKS, EMBEDDING, LEFT, ORDERS, PIECES, RIGHT, SourceWeights
 
@@ -169,7 +169,7 @@ def _features(graph: _Graph, source: SourceWeights, projected: Projected, senten
     windows = graph.add("Gather", codes, rows, axis=1)
     kernels = _kernels(source, "w2_", code.scale)
     zeros = np.split(code.zero, len(ORDERS))
-    shifts = [shift_of(*each) for each in zip(kernels, zeros, _SLOTS, strict=True)]
+    shifts = [compute_shift(*each) for each in zip(kernels, zeros, _SLOTS, strict=True)]
     bias = (source.branches("b2_") - np.concatenate(shifts)).astype(np.float32)
     branches = graph.add("Add", _convolve(graph, windows, kernels, bias), hidden)
 

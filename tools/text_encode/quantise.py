@@ -94,7 +94,7 @@ def windows(rows: NDArray[np.float64], order: int, left: int) -> NDArray[np.floa
 
 
 def calibration_pieces() -> NDArray[np.int64]:
-    """Pseudo-sentences i64 [2048, 14]: first token, pieces drawn evenly in log-rank, last token.
+    """Pseudo-sentences i64 [2048, 14]: first token, pieces sampled evenly in log-rank, last token.
 
     Pieces are stored by falling frequency, so even in log-rank is close to how often text uses them.
     """
@@ -130,7 +130,7 @@ def integer_kernel(
     return IntegerKernel(codes=np.rint(folded / scale).astype(np.int8), scale=scale.astype(np.float32))
 
 
-def shift_of(kernel: IntegerKernel, zero: NDArray[np.uint8], order: int) -> NDArray[np.float64]:
+def compute_shift(kernel: IntegerKernel, zero: NDArray[np.uint8], order: int) -> NDArray[np.float64]:
     """What the kernel adds f64 [256] because its inputs' zeros [256] are not the common ZERO.
 
     To be subtracted. Positions outside a sentence carry their channel's zero too, so it never varies.

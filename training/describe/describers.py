@@ -11,10 +11,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from training.describe import answers, prompts
-from training.describe.answers import Restated, restate_by_lexicon
+from training.describe.models import answers, prompts
+from training.describe.models.answers import Restated, restate_by_lexicon
+from training.describe.models.question import Asker, ItemError, Question
 from training.describe.photos import Photo
-from training.describe.question import Asker, ItemError, Question
 from training.describe.wording import Attributes, Palette, describe_attributes
 
 T = TypeVar("T")
@@ -58,11 +58,11 @@ class ModelDescriber:
         self.name, self.batch, self.parallel = asker.name, asker.batch, asker.parallel
 
     def describe(self, photos: Sequence[Photo]) -> list[str | ItemError]:
-        return self._read([prompts.DESCRIBE.question((photo,)) for photo in photos], answers.description)
+        return self._read([prompts.DESCRIBE.question((photo,)) for photo in photos], answers.read_description)
 
     def restate(self, requests: Sequence[str]) -> list[Restated | ItemError]:
-        questions = [prompts.RESTATE.question(request=prompts.plain(request)) for request in requests]
-        return self._read(questions, answers.restated)
+        questions = [prompts.RESTATE.question(request=prompts.clean_request(request)) for request in requests]
+        return self._read(questions, answers.read_restatement)
 
     def stop(self) -> None:
         self.asker.stop()
@@ -132,7 +132,7 @@ def read_perceived(path: Path) -> dict[str, tuple[Attributes, Palette]]:
                 found = json.loads(line)
                 sha256 = found.get("sha256") or Photo(path.parent / found["image"]).sha256
                 attributes, palette = _attributes(found), _palette(found)
-                describe_attributes(attributes, palette)  # says now what could not be said later
+                describe_attributes(attributes, palette)  # raises now what would be raised later
             except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
                 missing = "missing field " if isinstance(error, KeyError) else ""
                 raise ValueError(f"{path}:{number}: {missing}{error}") from error

@@ -16,10 +16,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from training.describe import answers, prompts
 from training.describe.describers import read_or_error
+from training.describe.models import answers, prompts
+from training.describe.models.question import Asker, ItemError, Question
 from training.describe.photos import Photo
-from training.describe.question import Asker, ItemError, Question
 from training.describe.store import Key, Store
 
 
@@ -42,14 +42,17 @@ class Pair:
         """The pair in the words of a prompt."""
         return prompt.question(
             (self.photo,),
-            request=prompts.plain(self.request),
-            request_nnp=prompts.listed(self.request_nnp),
-            photo_nnp=prompts.listed(self.photo_nnp),
+            request=prompts.clean_request(self.request),
+            request_nnp=prompts.join_phrases(self.request_nnp),
+            photo_nnp=prompts.join_phrases(self.photo_nnp),
         )
 
 
 class Judge(Protocol):
-    """Confidences. name and version are part of the key of every stored one; batch, parallel: see `Asker`."""
+    """Gives confidences; name and version are part of the key of every stored one.
+
+    batch, parallel: see `Asker`.
+    """
 
     name: str
     batch: int
@@ -78,13 +81,13 @@ class ModelJudge:
     def judge(self, pairs: Sequence[Pair]) -> list[float | ItemError]:
         questions = [pair.question(prompts.JUDGE_SCORE) for pair in pairs]
         asked = self.asker.ask(questions, max_tokens=self.max_tokens)
-        return [read_or_error(answer, answers.score) for answer in asked]
+        return [read_or_error(answer, answers.read_score) for answer in asked]
 
     def stop(self) -> None:
         self.asker.stop()
 
 
-class WeighsDigits(Protocol):
+class DigitModel(Protocol):
     """A model that can say how likely each digit is as its next token."""
 
     name: str
@@ -105,7 +108,7 @@ class DigitJudge:
 
     version = prompts.JUDGE_DIGIT.version
 
-    def __init__(self, model: WeighsDigits) -> None:
+    def __init__(self, model: DigitModel) -> None:
         self.model = model
         self.name, self.batch, self.parallel = model.name, model.batch, model.parallel
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from training.describe.answers import restate_by_lexicon
 from training.describe.judges import Pair
+from training.describe.models.answers import restate_by_lexicon
 from training.describe.photos import Photo
 from training.describe.store import read_descriptions
 from training.design.mining import Mined, read_records
 
 
-class PairsOf:
+class PairIndex:
     """The pairs of the records of folders, all or those of a split.
 
     described: a file of descriptions; a photo's noun phrases are the lexicon's reading of its description.
     """
 
-    def __init__(self, folders: list[Path], split: str = "", described: Path | None = None) -> None:
+    def __init__(self, folders: Sequence[Path], split: str = "", described: Path | None = None) -> None:
         self.texts: list[tuple[str, tuple[str, ...]]] = []
         self.photos: list[Photo] = []
         for folder in folders:

@@ -73,7 +73,7 @@ class Photo:
         raise PhotoError("PHOTO_TOO_MANY_BYTES", f"no JPEG of at most {max_bytes} bytes shows it")
 
 
-def photos_in(places: Sequence[Path]) -> list[Photo]:
+def find_photos(places: Sequence[Path]) -> list[Photo]:
     """The photos named, and those in the folders named, at any depth and sorted; FileNotFoundError."""
     found: list[Photo] = []
     for place in places:

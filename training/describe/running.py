@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Generic, Protocol, TypeVar
 
-from training.describe.question import ItemError, RunError
+from training.describe.models.question import ItemError, RunError
 from training.describe.store import Key, Store
 
 T = TypeVar("T")
@@ -35,9 +35,9 @@ class Item(Generic[T]):
 
 @dataclass
 class Tally:
-    """known: asked before, or twice. answered, failed: now."""
+    """stored: answered before, or asked about twice. answered, failed: now."""
 
-    known: int = 0
+    stored: int = 0
     answered: int = 0
     failed: int = 0
 
@@ -54,7 +54,7 @@ def ask_all(
     """Ask about all items that the store does not know, and keep the answers; a tally after each step.
 
     At most `worker.parallel` calls of `work` run at once, each in a thread, with `worker.batch` items at
-    most; items are drawn as they are needed. "unreachable" is not kept: the next run asks again. After
+    most; items are taken as they are needed. "unreachable" is not kept: the next run asks again. After
     `give_up` items on end that were unreachable or denied the run ends with RunError.
     """
     tally = Tally()
@@ -110,7 +110,7 @@ def _unknown(items: Iterable[Item[T]], store: Store, tally: Tally) -> Iterator[I
     begun: set[Key] = set()
     for item in items:
         if item.key in store or item.key in begun:
-            tally.known += 1
+            tally.stored += 1
         else:
             begun.add(item.key)
             yield item

@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from training.describe.answers import Restated
-from training.describe.question import ItemError
+from training.describe.models.answers import Restated
+from training.describe.models.question import ItemError
 
 
 class Key(NamedTuple):
@@ -103,9 +103,9 @@ class Store:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise RuntimeError(f"{path}: another run writes to it") from None
-            self.known = read_answers(path)
-            if self.known.size < os.fstat(self._file).st_size:
-                os.ftruncate(self._file, self.known.size)
+            self.contents = read_answers(path)
+            if self.contents.size < os.fstat(self._file).st_size:
+                os.ftruncate(self._file, self.contents.size)
         except BaseException:
             os.close(self._file)
             raise
@@ -120,11 +120,11 @@ class Store:
         os.close(self._file)
 
     def __contains__(self, key: Key) -> bool:
-        return key in self.known.answers or key in self.known.errors
+        return key in self.contents.answers or key in self.contents.errors
 
     def answer(self, key: Key, default: Any = None) -> Any:
         """The answer kept under a key."""
-        return self.known.answers.get(key, default)
+        return self.contents.answers.get(key, default)
 
     def add(self, key: Key, answer: Any, *, of: str = "") -> None:
         """Keep an answer (any JSON) or an ItemError; `of` is for the reader of the file."""
@@ -136,8 +136,8 @@ class Store:
         written = os.write(self._file, line)
         if written != len(line):
             raise OSError(f"{self.path}: only {written} of {len(line)} bytes were written")
-        self.known.take(key, None if failed else answer, str(answer) if failed else None)
+        self.contents.take(key, None if failed else answer, str(answer) if failed else None)
 
     def forget_errors(self) -> None:
         """Ask again about what had no answer."""
-        self.known.errors.clear()
+        self.contents.errors.clear()

@@ -16,8 +16,8 @@ Download = Callable[[Pin, str, Path], None]
 """Puts the file of a path under `Pin.repository` at Pin.revision to folder/path."""
 
 
-def fetch(pin: Pin, out: Path, download: Download, said: Callable[[str], None] = print) -> list[Path]:
-    """Brings every file of `pin` into `out`; the paths. `said` is told what happens.
+def fetch(pin: Pin, out: Path, download: Download, report: Callable[[str], None] = print) -> list[Path]:
+    """Brings every file of `pin` into `out`; the paths. `report` gets a line for each file.
 
     Raises PinError naming the file whose checksum is not the pinned one.
     """
@@ -25,15 +25,15 @@ def fetch(pin: Pin, out: Path, download: Download, said: Callable[[str], None] =
     for name, pinned in pin.files.items():
         path = out / name
         if pinned and path.is_file() and sha256_of(path) == pinned:
-            said(f"{path}: already there")
+            report(f"{path}: already there")
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
-            said(f"{path}: from {pin.repository}, {pin.revision}")
+            report(f"{path}: from {pin.repository}, {pin.revision}")
             download(pin, name, out)
             found = sha256_of(path)
             if pinned and found != pinned:
                 raise PinError(f"{path}: arrived with sha256 {found}, pinned is {pinned}; it is not used")
-            said(f"{path}: sha256 {found}" + ("" if pinned else ", which nothing pins yet"))
+            report(f"{path}: sha256 {found}" + ("" if pinned else ", which nothing pins yet"))
         paths.append(path)
     return paths
 

@@ -31,7 +31,7 @@ from training.seg.data import ViewConfig
 from training.seg.model import NailMaps
 from training.seg.train import SegConfig, build, train
 from training.synth.ingredients import INGREDIENTS
-from training.synth.writer import write
+from training.synth.run.writer import write
 
 FULL = "everything"
 # Not drawn: clutter pasted over views and shown alone (training.seg.data).

@@ -1,4 +1,4 @@
-"""A series of photos from bad to good: the same set on the same hand in the same light, painted and
+"""Series of images from bad to good: the same set on the same hand in the same light, painted and
 photographed with more and more care.
 
     lunula data degraded --n 40 --steps 5 --seed 3 --out DIR
@@ -6,40 +6,40 @@ photographed with more and more care.
 DIR/1 … DIR/STEPS hold the steps, each n photos; what has one name in all of them is one set. Step 1 is the
 worst: paint beside the nail and gaps in it, blur, wrong exposure, colour cast, haze; the last one is without
 fault and exposed as the tag wants. DIR/degraded.jsonl says of every photo what was done to it, and the
-score that training.synth.taste has for it, which never falls from step to step.
+score that training.synth.kinds.aesthetics has for it, which never falls from step to step.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import os
-import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 import simplejpeg
+from tyro.conf import arg
 
-from training.synth.craft import Craft
-from training.synth.designs import Design
-from training.synth.record import shows
-from training.synth.scene import Sample, compose
-from training.synth.subjects import Subject
-from training.synth.taste import TAGS, Tag, judge, judged
-from training.synth.writer import SIZES, photo_seed
+from training.synth.command import read_options, reported_errors
+from training.synth.design.designs import Design
+from training.synth.image import Sample, compose
+from training.synth.kinds.aesthetics import TAGS, Tag, sample_rated_design, score_design
+from training.synth.kinds.subjects import Subject
+from training.synth.nail.craft import Craft
+from training.synth.run.writer import SIZES, photo_seed
+from training.synth.scene.record import is_visible
 
 KIND: Final = "aesthetics"
 LISTING: Final = "degraded.jsonl"
 MOST: Final = 10_000
 MOST_STEPS: Final = 20
 _QUALITY = 90
-_TRIES = 400  # designs drawn to find one with a tag; one in about 20 has it
+_TRIES = 400  # designs sampled to find one with a tag; one in about 20 has it
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Job:
     tag: str
 
 
-def series_of(seed: int, steps: int, tag: str = "") -> Series:
+def make_series(seed: int, steps: int, tag: str = "") -> Series:
     """The series of a seed. tag: one that its design must have, "" for any.
 
     Raises ValueError for an unknown tag and fewer than two steps.
@@ -75,7 +75,7 @@ def series_of(seed: int, steps: int, tag: str = "") -> Series:
         raise ValueError(f"unknown tag {tag!r}: one of {', '.join(TAGS)}")
     rng = np.random.default_rng([seed, zlib.crc32(b"degraded")])
     for _ in range(_TRIES):
-        found = judged(rng, allow_held_out=True)
+        found = sample_rated_design(rng, allow_held_out=True)
         if not tag or tag in found.tags:
             break
     tags = tuple(TAGS[name] for name in found.tags)
@@ -103,12 +103,12 @@ def _between(worst: Craft, best: Craft, share: float) -> Craft:
     return Craft(**{name: float((1 - share) * ends[0][name] + share * ends[1][name]) for name in ends[0]})
 
 
-def photos_of(series: Series, size: int) -> Iterator[Sample]:
+def render_series(series: Series, size: int) -> Iterator[Sample]:
     """The photos of a series, worst first: they differ in nothing but care. size: of the longer side."""
     scene = series.scene
     for attempt in range(5):  # a set that hardly shows is placed again, for all steps alike
         best = _photo(series, len(series.steps) - 1, scene, size)
-        if shows(best.record):
+        if is_visible(best.record):
             break
         scene = series.scene + (attempt + 1) * 2**40
     for step in range(len(series.steps) - 1):
@@ -124,15 +124,15 @@ def _photo(series: Series, step: int, scene: int, size: int) -> Sample:
 
 def write_series(job: Job) -> list[dict[str, Any]]:
     """Writes the photos of a series and returns their lines of LISTING."""
-    series = series_of(photo_seed(job.seed, job.number), job.steps, job.tag)
+    series = make_series(photo_seed(job.seed, job.number), job.steps, job.tag)
     lines = []
-    for step, sample in enumerate(photos_of(series, job.size), start=1):
+    for step, sample in enumerate(render_series(series, job.size), start=1):
         name = f"{step}/{job.number:04d}.jpg"
         (job.out / name).write_bytes(
             simplejpeg.encode_jpeg(sample.image, quality=_QUALITY, colorspace="RGB", colorsubsampling="420")
         )
         craft = series.steps[step - 1]
-        parts, score = judge(series.design, craft, series.tags)
+        parts, score = score_design(series.design, craft, series.tags)
         lines.append(
             {
                 "id": f"{job.number:04d}",
@@ -163,7 +163,7 @@ def write(
     ):
         if not low <= value <= high:
             raise ValueError(f"{name} is {value}, not in {low:,} to {high:,}")
-    series_of(0, steps, tag)  # an unknown tag is said before anything is written
+    make_series(0, steps, tag)  # an unknown tag is refused before anything is written
     out.mkdir(parents=True, exist_ok=True)
     if any(out.iterdir()):
         raise ValueError(f"{out}: holds something; a series wants a folder of its own")
@@ -194,28 +194,29 @@ def write(
     return listing
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="lunula data degraded", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--n", type=int, default=40, help=f"sets, 1 to {MOST:,} (default 40)")
-    parser.add_argument("--steps", type=int, default=5, help=f"steps, 2 to {MOST_STEPS} (default 5)")
-    parser.add_argument("--seed", type=int, default=3, help="the same seed gives the same photos (default 3)")
-    parser.add_argument(
-        "--size", type=int, default=640, help=f"longer side in pixels, {SIZES[0]} to {SIZES[1]} (default 640)"
-    )
-    parser.add_argument("--tag", default="", help="only sets with this tag, such as natural (default: any)")
-    parser.add_argument("--workers", type=int, help="processes (default: all cores)")
-    parser.add_argument("--out", type=Path, required=True, help="a folder that is new or empty")
-    args = parser.parse_args(argv)
-    try:
-        listing = write(args.out, args.n, args.steps, args.seed, args.size, args.tag, args.workers)
-    except ValueError as error:  # what was asked for cannot be done
-        parser.exit(2, f"error: {error}\n")
-    except OSError as error:
-        sys.exit(f"error: {error.filename or args.out}: {error.strerror or error}")
-    print(f"wrote {args.n} sets in {args.steps} steps, and {listing}")
+@dataclass(frozen=True)
+class Options:
+    """What `lunula data degraded` takes."""
+
+    out: Path
+    """a folder that is new or empty"""
+    n: Annotated[int, arg(help=f"sets, 1 to {MOST:,}")] = 40
+    steps: Annotated[int, arg(help=f"steps, 2 to {MOST_STEPS}")] = 5
+    seed: int = 3
+    """the same seed gives the same images"""
+    size: Annotated[int, arg(help=f"longer side in pixels, {SIZES[0]} to {SIZES[1]}")] = 640
+    tag: str = ""
+    """only sets with this tag, such as natural; any where it is empty"""
+    workers: int | None = None
+    """processes; all cores where it is not given"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run `lunula data degraded`."""
+    given = read_options(Options, "lunula data degraded", __doc__, argv)
+    with reported_errors(given.out):
+        listing = write(given.out, given.n, given.steps, given.seed, given.size, given.tag, given.workers)
+    print(f"wrote {given.n} sets in {given.steps} steps, and {listing}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evaluation.retrieval.claims import Claim, holds, satisfies
 
-__all__ = ["Claim", "Claims", "accepted", "holds", "satisfies"]
+__all__ = ["Claim", "Claims", "find_accepted", "holds", "satisfies"]
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Claims:
             self.items.append((scope, kind, value))
 
 
-def accepted(records: Sequence[dict[str, Any]], most: int = 50) -> list[list[tuple[list[str], int]]]:
+def find_accepted(records: Sequence[dict[str, Any]], most: int = 50) -> list[list[tuple[list[str], int]]]:
     """For each text of each record: the ids of other records of the same split that fulfil it, and how many
     there are.
 

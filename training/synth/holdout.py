@@ -2,8 +2,9 @@
 for testing.
 
 A photo belongs to a split by a hash of its seed, or of its group's where photos belong together. Train and
-val photos draw no held-out pair and say no held-out word, template or sentence; every sentence of a test
-photo says at least one of them, so no test sentence occurs in training. `listing` says which.
+val images show no held-out pair and their texts contain no held-out word, template or sentence; every
+sentence of a test image contains at least one of them, so no test sentence occurs in training. `listing` says
+which.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ HELD_OUT_WORDS: Final[frozenset[str]] = frozenset(
 
 # Themes that no training story wants; photos of the kind "contexts" show them in test stories alone.
 HELD_OUT_THEMES: Final[frozenset[str]] = frozenset({"cherry_blossom", "galaxy", "retro"})
-# People and frames of training.synth.moments in test stories, and in no other.
+# People and frames of training.synth.text.moments in test stories, and in no other.
 HELD_OUT_PEOPLE: Final[frozenset[str]] = frozenset({"Ines", "Kaede", "Sae"})
 HELD_OUT_FRAMES: Final[frozenset[str]] = frozenset({"What {p} packs", "{p} starts over"})
 
@@ -38,7 +39,7 @@ _PAIR_SHARE: Final = 24  # one pair of colours in 24
 _SENTENCE_SHARE: Final = 4  # one sentence in 4
 
 
-def split_of(seed: int) -> str:
+def assign_split(seed: int) -> str:
     """ "train" (80 %), "val" (10 %) or "test" (10 %) by a hash of a photo's seed."""
     bucket = zlib.crc32(f"split:{seed}".encode()) % 10
     return "val" if bucket == 8 else "test" if bucket == 9 else "train"
@@ -62,18 +63,18 @@ def sentence_held_out(text: str) -> bool:
 
 
 def has_held_out_word(text: str) -> bool:
-    """Whether a text says a held-out word."""
+    """Whether a text contains a held-out word."""
     lowered = text.lower()
     return any(word in lowered for word in HELD_OUT_WORDS)
 
 
 @cache
 def templates(module: str) -> tuple[tuple[str, ...], ...]:
-    """The groups of templates from which a module of this folder chooses, read from its source.
+    """The groups of templates from which a module of `training.synth.text` chooses, read from its source.
 
     A group is the arguments of one call of `Words.template`.
     """
-    source = (Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8")
+    source = (Path(__file__).parent / "text" / f"{module}.py").read_text(encoding="utf-8")
     groups = []
     for node in ast.walk(ast.parse(source)):
         if (

@@ -1,10 +1,10 @@
-"""What a photo can be drawn without, so that the worth of each ingredient can be measured."""
+"""What can be left out of an image, so that the worth of each ingredient can be measured."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-# Name: what is missing when a photo is drawn without it.
+# Name: what is missing when an image is rendered without it.
 INGREDIENTS = {
     "real_backgrounds": "real photos behind the hands: surfaces are procedural",
     "clutter": "things that lie about",
@@ -18,7 +18,7 @@ INGREDIENTS = {
 }
 
 
-def checked(without: Iterable[str]) -> frozenset[str]:
+def validate_ingredients(without: Iterable[str]) -> frozenset[str]:
     """The names as a set. Raises ValueError for a name that is not in INGREDIENTS."""
     names = frozenset(without)
     unknown = sorted(names - set(INGREDIENTS))

@@ -1,4 +1,5 @@
-"""Requests of a drawn run in the form of NAIL-STAR (paper N): one a photo, half of them with several targets.
+"""Requests of a synthetic run in the form of NAIL-STAR (paper N): one an image, half of them with several
+targets.
 
     lunula data nailstar from-synth DIR
 
@@ -11,24 +12,24 @@ What the form's fields are, and the check of what is written here: `evaluation.r
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
+from tyro.conf import Positional, arg
 
 from nails.colour.cielab import lab_to_srgb, srgb_to_lab
-from training.synth.brief import brief_requests
-from training.synth.facts import accepted
-from training.synth.index import numbered_records
+from training.synth.command import read_options, reported_errors
+from training.synth.facts import find_accepted
 from training.synth.picking import pick_paints
+from training.synth.run.index import numbered_records
+from training.synth.text.brief import brief_requests
 
 Record = Mapping[str, Any]
 
@@ -54,7 +55,7 @@ class _Choice:
     cost: float
 
 
-def requests_of(records: Sequence[Record]) -> list[dict[str, Any]]:
+def choose_requests(records: Sequence[Record]) -> list[dict[str, Any]]:
     """One entry of `nailstar.jsonl` a record, in their order.
 
     Where the texts of a split do not allow for halves, as near to them as they do.
@@ -69,7 +70,7 @@ def requests_of(records: Sequence[Record]) -> list[dict[str, Any]]:
     ]
 
 
-def palette_of(record: Record) -> list[list[float]]:
+def pick_palette(record: Record) -> list[list[float]]:
     """The 1 to 3 colours that a person would pick for a photo: CIELAB, each a little off, all displayable.
 
     Of the photo's paints, those on more nails are likelier. "clear" is picked where there is no paint.
@@ -126,7 +127,7 @@ def _entry(record: Record, choice: _Choice | None, several: bool) -> dict[str, A
         "split": record["split"],
         "request": choice.text["text"],
         "lang": choice.text["lang"],
-        "palette": palette_of(record),
+        "palette": pick_palette(record),
         "targets": [record["id"], *choice.others],
         "subset": "multi" if several else "single",
         "level": choice.text["level"],
@@ -187,7 +188,7 @@ def _with_others(
     records: Sequence[Record], texts: Sequence[Sequence[Mapping[str, Any]]]
 ) -> list[list[_Text]]:
     asked = [{**record, "texts": own} for record, own in zip(records, texts, strict=True)]
-    found = accepted(asked, most=max(1, len(records)))
+    found = find_accepted(asked, most=max(1, len(records)))
     return [
         [(text, others) for text, (others, _) in zip(own, answers, strict=True)]
         for own, answers in zip(texts, found, strict=True)
@@ -253,7 +254,7 @@ def write(folder: Path, name: str = "nailstar.jsonl") -> list[dict[str, Any]]:
     """
     if Path(name).name != name or name == "index.jsonl":
         raise ValueError(f"--out {name}: a file name; it is written beside index.jsonl")
-    entries = requests_of(read_index(folder))
+    entries = choose_requests(read_index(folder))
     draft = folder / f"{name}.part"
     with draft.open("w", encoding="utf-8") as file:
         for entry in entries:
@@ -262,21 +263,21 @@ def write(folder: Path, name: str = "nailstar.jsonl") -> list[dict[str, Any]]:
     return entries
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(prog="lunula data nailstar from-synth", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument(
-        "folder", type=Path, metavar="DIR", help="a run of `lunula data synth --kind designs`"
-    )
-    parser.add_argument("--out", default="nailstar.jsonl", metavar="NAME", help="file name in DIR")
-    args = parser.parse_args(argv)
-    try:
-        entries = write(args.folder, args.out)
-    except ValueError as error:
-        parser.exit(2, f"error: {error}\n")
-    except OSError as error:
-        sys.exit(f"error: {error.filename or args.folder}: {error.strerror or error}")
+@dataclass(frozen=True)
+class Options:
+    """What `lunula data nailstar from-synth` takes."""
+
+    folder: Positional[Annotated[Path, arg(metavar="DIR")]]
+    """a run of `lunula data synth --kind designs`"""
+    out: Annotated[str, arg(metavar="NAME")] = "nailstar.jsonl"
+    """file name in DIR"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run `lunula data nailstar from-synth`."""
+    given = read_options(Options, "lunula data nailstar from-synth", __doc__, argv)
+    with reported_errors(given.folder):
+        entries = write(given.folder, given.out)
     print("\n".join(statistics(entries)))
 
 

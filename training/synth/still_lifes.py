@@ -8,7 +8,8 @@ tuxpaint-stamps-default (see NOTICE). Nothing of it is committed.
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
+from tyro.conf import UseAppendAction
+
+from training.synth.command import read_options, reported_errors
 
 Image = NDArray[np.uint8]
 
@@ -35,7 +39,7 @@ def things_in(folder: Path) -> list[Path]:
     return found
 
 
-def surfaces_in(folders: list[Path]) -> list[Path]:
+def surfaces_in(folders: Sequence[Path]) -> list[Path]:
     """Photos of surfaces in order of name. Raises ValueError where there is none."""
     found = sorted(
         path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in _SURFACES
@@ -110,21 +114,33 @@ def still_life(rng: np.random.Generator, surfaces: list[Path], things: list[Path
     return canvas
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--surfaces", type=Path, action="append", required=True)
-    parser.add_argument("--things", type=Path, required=True)
-    parser.add_argument("--n", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    surfaces, things = surfaces_in(given.surfaces), things_in(given.things)
-    given.out.mkdir(parents=True, exist_ok=True)
-    for index in track(range(given.n), description="Still lifes"):
-        picture = still_life(np.random.default_rng((given.seed, index)), surfaces, things)
-        cv2.imwrite(str(given.out / f"{index:05d}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+@dataclass(frozen=True)
+class Options:
+    """What the command takes."""
+
+    out: Path
+    """where the pictures go"""
+    surfaces: UseAppendAction[tuple[Path, ...]]
+    """folder of photos or textures of surfaces"""
+    things: Path
+    """folder of pictures of things with an alpha channel"""
+    n: int = 500
+    """how many pictures"""
+    seed: int = 0
+    """the same seed gives the same pictures"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run `python -m training.synth.still_lifes`."""
+    given = read_options(Options, "python -m training.synth.still_lifes", __doc__, argv)
+    with reported_errors(given.out):
+        if not given.surfaces:
+            raise ValueError("--surfaces FOLDER is missing")
+        surfaces, things = surfaces_in(given.surfaces), things_in(given.things)
+        given.out.mkdir(parents=True, exist_ok=True)
+        for index in track(range(given.n), description="Still lifes"):
+            picture = still_life(np.random.default_rng((given.seed, index)), surfaces, things)
+            cv2.imwrite(str(given.out / f"{index:05d}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
 
 
 if __name__ == "__main__":

@@ -3,32 +3,33 @@
     lunula data artists from-synth DIR
 
 Writes DIR/works.jsonl for a run of `lunula data synth --kind artists`: photo, title, description, artist, and
-the masks of nails and hands, with which the background alone can be judged. With --words N the run needs no
-photos: DIR/works.jsonl gets the texts of a run of N photos that is never drawn, for models of words.
+the masks of nails and hands, with which the background alone can be tested. With --words N the run needs no
+photos: DIR/works.jsonl gets the texts of a run of N images that is never rendered, for models of words.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from tyro.conf import Positional, arg
 
 from evaluation.artist.works import LISTING, write
-from training.synth.artist_words import written
-from training.synth.artists import ARTISTS, MOST_ARTISTS
-from training.synth.index import numbered_records
-from training.synth.subjects import subject_of
-from training.synth.writer import MOST, photo_seed
+from training.synth.command import read_options, reported_errors
+from training.synth.kinds.artists import ARTISTS, MOST_ARTISTS
+from training.synth.kinds.subjects import choose_subject
+from training.synth.run.index import numbered_records
+from training.synth.run.writer import MOST, photo_seed
+from training.synth.text.artist_words import describe_work
 
 _NEEDED = ("id", "image", "mask", "hands_mask", "artist", "title", "description")
 
 
-def work_of(record: dict[str, Any]) -> dict[str, Any]:
+def make_work(record: dict[str, Any]) -> dict[str, Any]:
     """A line of works.jsonl from a record of the run."""
     return {name: record[name] for name in _NEEDED} | {"lang": record["language"]}
 
@@ -43,50 +44,49 @@ def read_index(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def words_alone(n: int, seed: int, artists: int = ARTISTS) -> Iterator[dict[str, Any]]:
-    """The works of a run of `n` photos that is not drawn: what its texts say, in a hundredth of the time."""
+    """The works of a run of `n` photos that is not rendered: its texts alone, in a hundredth of the time."""
     for number in range(n):
         own = photo_seed(seed, number)
-        subject = subject_of(np.random.default_rng([own, zlib.crc32(b"artists")]), own, "artists", artists)
+        rng = np.random.default_rng([own, zlib.crc32(b"artists")])
+        subject = choose_subject(rng, own, "artists", artists)
         assert subject.who is not None  # of this kind, every photo is someone's
-        said = written(own, subject.design, subject.split, subject.who.wording)
+        texts = describe_work(own, subject.design, subject.split, subject.who.wording)
         yield {
             "id": f"{number:06d}",
             "image": "",
-            "title": said["title"],
-            "description": said["description"],
+            "title": texts["title"],
+            "description": texts["description"],
             "artist": subject.who.id,
-            "lang": said["language"],
+            "lang": texts["language"],
         }
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="lunula data artists from-synth",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "folder", type=Path, metavar="DIR", help="a run of `lunula data synth --kind artists`"
-    )
-    parser.add_argument("--words", type=int, metavar="N", help="only the texts of N works, without photos")
-    parser.add_argument("--seed", type=int, default=7, help="with --words: of the run (default 7)")
-    parser.add_argument(
-        "--artists", type=int, default=ARTISTS, help=f"with --words: artists of the run (default {ARTISTS})"
-    )
-    args = parser.parse_args(argv)
-    try:
-        if args.words is None:
-            count = write(args.folder, (work_of(record) for record in read_index(args.folder)))
+@dataclass(frozen=True)
+class Options:
+    """What `lunula data artists from-synth` takes."""
+
+    folder: Positional[Annotated[Path, arg(metavar="DIR")]]
+    """a run of `lunula data synth --kind artists`"""
+    words: Annotated[int | None, arg(metavar="N")] = None
+    """only the texts of N works, without images"""
+    seed: int = 7
+    """with --words: of the run"""
+    artists: int = ARTISTS
+    """with --words: artists of the run"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run `lunula data artists from-synth`."""
+    given = read_options(Options, "lunula data artists from-synth", __doc__, argv)
+    with reported_errors(given.folder):
+        if given.words is None:
+            works: Iterator[dict[str, Any]] = map(make_work, read_index(given.folder))
+        elif 1 <= given.words <= MOST and 1 <= given.artists <= MOST_ARTISTS:
+            works = words_alone(given.words, given.seed, given.artists)
         else:
-            if not (1 <= args.words <= MOST and 1 <= args.artists <= MOST_ARTISTS):
-                raise ValueError(f"--words 1 to {MOST:,}, --artists 1 to {MOST_ARTISTS:,}")
-            count = write(args.folder, words_alone(args.words, args.seed, args.artists))
-    except ValueError as error:
-        parser.exit(2, f"error: {error}\n")
-    except OSError as error:
-        sys.exit(f"error: {error.filename or args.folder}: {error.strerror or error}")
-    print(f"{args.folder / LISTING}: {count:,} works")
+            raise ValueError(f"--words 1 to {MOST:,}, --artists 1 to {MOST_ARTISTS:,}")
+        count = write(given.folder, works)
+    print(f"{given.folder / LISTING}: {count:,} works")
 
 
 if __name__ == "__main__":

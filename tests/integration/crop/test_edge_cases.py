@@ -28,7 +28,7 @@ from services.kit.client import call, connect
 from services.kit.inference.local import LocalBackend
 from services.kit.server import running_server
 from tests.drawn_scenes import RED, Scene, alone, cut_through, iou, recall, scene
-from training.synth.designs import Look
+from training.synth.design.designs import Look
 
 SEEDS = (1, 2, 3, 4)
 

@@ -22,7 +22,7 @@ class Reply:
     trickle: bool = False  # a byte at a time
 
 
-def said(content: Any, finish: str = "stop", **message: Any) -> Reply:
+def completion(content: Any, finish: str = "stop", **message: Any) -> Reply:
     """A chat completion."""
     choice = {
         "index": 0,

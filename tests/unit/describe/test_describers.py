@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 
 from tests.unit.describe.conftest import Serve
-from tests.unit.describe.fake_endpoint import FakeEndpoint, Reply, said
+from tests.unit.describe.fake_endpoint import FakeEndpoint, Reply, completion
 from training.describe.__main__ import main
-from training.describe.answers import Restated
 from training.describe.describers import CompactDescriber, ModelDescriber, read_perceived
+from training.describe.models.answers import Restated
+from training.describe.models.question import ItemError, Question, RunError
 from training.describe.photos import Photo
-from training.describe.question import ItemError, Question, RunError
 from training.describe.running import Item, Tally, ask_all
 from training.describe.store import Key, Store, read_answers, read_descriptions, read_restatements
 
@@ -34,7 +34,7 @@ BLUE = np.full((32, 32, 3), (20, 20, 200), np.uint8)
 
 def describing(body: dict[str, Any]) -> Reply:
     """A description that tells which photo it is of."""
-    return said(json.dumps({"description": f"Nails of {len(json.dumps(body))}."}))
+    return completion(json.dumps({"description": f"Nails of {len(json.dumps(body))}."}))
 
 
 def write_photos(folder: Path, count: int) -> list[Path]:
@@ -146,12 +146,12 @@ def test_calls_run_side_by_side_but_never_more_than_allowed(tmp_path: Path) -> N
 
 
 def test_items_are_drawn_only_as_they_are_needed(tmp_path: Path) -> None:
-    drawn: list[int] = []
+    taken: list[int] = []
 
     def endless() -> Any:
         number = 0
         while True:
-            drawn.append(number)
+            taken.append(number)
             yield from items([number])
             number += 1
 
@@ -160,7 +160,7 @@ def test_items_are_drawn_only_as_they_are_needed(tmp_path: Path) -> None:
         running = ask_all(endless(), counting.work, counting, store)
         next(running)
         running.close()
-    assert len(drawn) == 2 * 2
+    assert len(taken) == 2 * 2
     assert counting.stopped
 
 
@@ -170,7 +170,7 @@ def test_what_is_known_or_stands_there_twice_is_not_asked(tmp_path: Path) -> Non
         last(ask_all(items([1, 2]), counting.work, counting, store))
         tally = last(ask_all(items([1, 2, 3, 3, 4]), counting.work, counting, store))
     assert counting.seen == [1, 2, 3, 4]
-    assert tally == Tally(known=3, answered=2)
+    assert tally == Tally(stored=3, answered=2)
 
 
 class Failing(Counting):
@@ -185,7 +185,7 @@ def test_an_item_that_fails_does_not_end_the_run(tmp_path: Path) -> None:
     with Store(tmp_path / "answers.jsonl") as store:
         tally = last(ask_all(items(range(60)), failing.work, failing, store, give_up=2))
         assert (tally.answered, tally.failed) == (30, 30)
-        assert last(ask_all(items(range(60)), failing.work, failing, store)).known == 60
+        assert last(ask_all(items(range(60)), failing.work, failing, store)).stored == 60
 
 
 def test_what_was_unreachable_is_asked_again_by_the_next_run(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def start(command: list[str]) -> subprocess.Popen[str]:
 def test_the_command_describes_a_folder_and_goes_on_where_it_stopped(
     serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server = serve(describing, said("I cannot help with that."), describing)
+    server = serve(describing, completion("I cannot help with that."), describing)
     paths = write_photos(tmp_path / "photos", 4)
     (tmp_path / "photos" / "copy.png").write_bytes(paths[0].read_bytes())
     (tmp_path / "photos" / "notes.txt").write_text("no photo")
@@ -249,11 +249,11 @@ def test_the_command_describes_a_folder_and_goes_on_where_it_stopped(
     command = ["describe", str(tmp_path / "photos"), *arguments(server, out), "--parallel", "1"]
     main([*command, "--limit", "2", "--max-tokens", "77"])
     assert {call["max_tokens"] for call in server.calls} == {77}
-    assert capsys.readouterr().out == f"{out}: 1 answered, 1 failed, 0 known before\n"
+    assert capsys.readouterr().out == f"{out}: 1 answered, 1 failed, 0 answered before\n"
     main(command)
-    assert capsys.readouterr().out == f"{out}: 2 answered, 0 failed, 3 known before\n"
+    assert capsys.readouterr().out == f"{out}: 2 answered, 0 failed, 3 answered before\n"
     main([*command, "--again"])
-    assert capsys.readouterr().out == f"{out}: 1 answered, 0 failed, 4 known before\n"
+    assert capsys.readouterr().out == f"{out}: 1 answered, 0 failed, 4 answered before\n"
     assert set(read_descriptions(out)) == {Photo(path).sha256 for path in paths}
     assert len(server.calls) == 5
 
@@ -298,14 +298,14 @@ def test_an_interrupted_command_ends_at_once_and_says_how_to_go_on(serve: Serve,
     run = start(["describe", str(tmp_path / "photos"), *arguments(server, out), "--parallel", "1"])
     assert held.wait(60)
     run.send_signal(signal.SIGINT)
-    _, told = run.communicate(timeout=20)  # the call on its way has two minutes
+    _, errors = run.communicate(timeout=20)  # the call on its way has two minutes
     assert run.returncode == 130
-    assert told.endswith("stopped; the same command goes on where this run stopped\n")
+    assert errors.endswith("stopped; the same command goes on where this run stopped\n")
     assert len(read_descriptions(out)) == 1
 
 
 def test_the_command_restates_requests_of_a_text_or_of_records(serve: Serve, tmp_path: Path) -> None:
-    server = serve(said('{"mdd": ["red nails"], "nnp": ["red"]}'))
+    server = serve(completion('{"mdd": ["red nails"], "nnp": ["red"]}'))
     plain, records = tmp_path / "requests.txt", tmp_path / "index.jsonl"
     plain.write_text("red nails\n\n赤いネイル\nred nails\n")
     records.write_text(json.dumps({"texts": [{"text": "red nails"}, {"text": "blue"}, {"text": ""}]}) + "\n")

@@ -16,10 +16,10 @@ from pydantic import ValidationError
 
 from nails.photo.codec import decode_photo, encode_jpeg
 from tests.unit.describe.conftest import Serve
-from tests.unit.describe.fake_endpoint import FakeEndpoint, Reply, said
-from training.describe.endpoint import Endpoint, EndpointSettings
+from tests.unit.describe.fake_endpoint import FakeEndpoint, Reply, completion
+from training.describe.models.endpoint import Endpoint, EndpointSettings
+from training.describe.models.question import ItemError, Question, RunError
 from training.describe.photos import Photo
-from training.describe.question import ItemError, Question, RunError
 
 TEXT = Question("a role", "a task")
 RNG = np.random.default_rng(0)
@@ -54,7 +54,7 @@ def failed(answer: str | ItemError) -> ItemError:
 
 
 def test_a_question_goes_out_as_a_chat_with_its_photo_as_a_data_uri(serve: Serve) -> None:
-    server = serve(said("fine"))
+    server = serve(completion("fine"))
     asking = Asking(server, api_key="secret", body={"seed": 7})
     assert asking(Question("a role", "a task", (Photo(NOISE),))) == "fine"
     (call,), (headers,) = server.calls, server.headers
@@ -72,14 +72,14 @@ def test_a_question_goes_out_as_a_chat_with_its_photo_as_a_data_uri(serve: Serve
 
 
 def test_without_a_key_none_is_sent_and_json_mode_can_be_left_out(serve: Serve) -> None:
-    server = serve(said("fine"))
+    server = serve(completion("fine"))
     assert Asking(server, json_mode=False)() == "fine"
     assert "Authorization" not in server.headers[0]
     assert "response_format" not in server.calls[0]
 
 
 def test_a_photo_is_made_small_enough_and_loses_its_metadata(serve: Serve, tmp_path: Path) -> None:
-    server = serve(said("fine"))
+    server = serve(completion("fine"))
     jpeg = encode_jpeg(NOISE)
     comment = b"taken at home"
     path = tmp_path / "photo.jpg"
@@ -94,7 +94,7 @@ def test_a_photo_is_made_small_enough_and_loses_its_metadata(serve: Serve, tmp_p
 def test_a_photo_that_cannot_be_read_is_an_error_of_its_item_and_nothing_is_sent(
     serve: Serve, tmp_path: Path
 ) -> None:
-    server = serve(said("fine"))
+    server = serve(completion("fine"))
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     for name in ("broken.jpg", "absent.jpg"):
         error = failed(Asking(server)(Question("", "", (Photo(tmp_path / name),))))
@@ -105,7 +105,7 @@ def test_a_photo_that_cannot_be_read_is_an_error_of_its_item_and_nothing_is_sent
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_what_passes_is_tried_again_with_growing_pauses(serve: Serve, status: int) -> None:
-    server = serve(Reply(status), Reply(status), Reply(status), said("fine"))
+    server = serve(Reply(status), Reply(status), Reply(status), completion("fine"))
     asking = Asking(server, pause_s=1.0)
     assert asking() == "fine"
     assert len(asking.pauses) == 3
@@ -115,7 +115,7 @@ def test_what_passes_is_tried_again_with_growing_pauses(serve: Serve, status: in
 
 def test_the_pause_that_the_server_asks_for_is_kept_but_for_the_longest(serve: Serve) -> None:
     asked = ["7", formatdate(1_000_000 + 9, usegmt=True), "3600", formatdate(0, usegmt=True), "soon", "nan"]
-    server = serve(*[Reply(429, headers={"Retry-After": after}) for after in asked], said("fine"))
+    server = serve(*[Reply(429, headers={"Retry-After": after}) for after in asked], completion("fine"))
     asking = Asking(server, longest_pause_s=30, attempts=10, pause_s=0)
     assert asking() == "fine"
     assert asking.pauses == [7, 9, 30, 0, 0, 0]
@@ -130,7 +130,7 @@ def test_a_question_is_given_up_after_so_many_calls(serve: Serve) -> None:
 
 
 def test_a_server_that_says_nothing_is_a_timeout_and_asked_again(serve: Serve) -> None:
-    server = serve(Reply(hold=True), said("fine"))
+    server = serve(Reply(hold=True), completion("fine"))
     asking = Asking(server, timeout_s=0.3)
     assert asking() == "fine"
     assert len(asking.pauses) == 1
@@ -144,7 +144,7 @@ def test_a_trickle_does_not_outlast_the_clock(serve: Serve) -> None:
 
 
 def test_a_cut_connection_is_asked_again(serve: Serve) -> None:
-    server = serve(Reply(body=b'{"cho', promised=500), said("fine"))
+    server = serve(Reply(body=b'{"cho', promised=500), completion("fine"))
     assert Asking(server)() == "fine"
     assert len(server.calls) == 2
 
@@ -174,12 +174,12 @@ def test_a_huge_answer_is_not_read_to_its_end(serve: Serve) -> None:
         (Reply(body=b'{"choices": []}'), "malformed"),
         (Reply(body=b'{"choices": [{"message": "text"}]}'), "malformed"),
         (Reply(body=b"null"), "malformed"),
-        (said(None), "malformed"),
-        (said("  "), "malformed"),
-        (said({"description": "x"}), "malformed"),
-        (said("half an ans", finish="length"), "malformed"),
-        (said(None, refusal="I will not"), "refused"),
-        (said("", finish="content_filter"), "refused"),
+        (completion(None), "malformed"),
+        (completion("  "), "malformed"),
+        (completion({"description": "x"}), "malformed"),
+        (completion("half an ans", finish="length"), "malformed"),
+        (completion(None, refusal="I will not"), "refused"),
+        (completion("", finish="content_filter"), "refused"),
         (Reply(400, b"this photo is not allowed"), "denied"),
         (Reply(413, b"too large"), "denied"),
     ],
@@ -193,7 +193,7 @@ def test_an_answer_that_is_none_costs_its_item_and_is_not_asked_again(
 
 
 def test_an_answer_in_parts_is_put_together(serve: Serve) -> None:
-    server = serve(said([{"type": "text", "text": "fi"}, {"type": "text", "text": "ne"}, 3]))
+    server = serve(completion([{"type": "text", "text": "fi"}, {"type": "text", "text": "ne"}, 3]))
     assert Asking(server)() == "fine"
 
 
@@ -205,7 +205,7 @@ def test_a_wrong_key_or_model_ends_the_run_and_the_key_is_not_told(serve: Serve,
 
 
 def test_the_key_does_not_follow_a_redirect(serve: Serve) -> None:
-    other = serve(said("fine"))
+    other = serve(completion("fine"))
     server = serve(Reply(307, headers={"Location": other.base_url}))
     with pytest.raises(RunError, match=f"it is at {other.base_url} now"):
         Asking(server, api_key="secret")()
@@ -257,7 +257,7 @@ def test_photos_are_named_by_their_content(tmp_path: Path) -> None:
 
 
 def test_the_body_is_json_whatever_the_question_holds(serve: Serve) -> None:
-    server = serve(said("fine"))
+    server = serve(completion("fine"))
     odd = 'q"\n\x00\ud800 ネイル'
     assert Asking(server)(Question("", odd)) == "fine"
     assert json.loads(json.dumps(server.calls[0]["messages"][1]["content"][0]["text"])) == odd

@@ -13,12 +13,12 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.unit.describe.conftest import Serve
-from tests.unit.describe.fake_endpoint import Reply, said
+from tests.unit.describe.fake_endpoint import Reply, completion
 from training.describe.__main__ import main
 from training.describe.judges import DigitJudge, ModelJudge, Pair
-from training.describe.pairs import PairsOf
+from training.describe.models.question import ItemError, Question
+from training.describe.pairs import PairIndex
 from training.describe.photos import Photo
-from training.describe.question import ItemError, Question
 from training.describe.store import Key, Store
 from training.design.mining import Mined
 
@@ -118,7 +118,7 @@ def test_pairs_are_made_of_records_and_descriptions(tmp_path: Path) -> None:
     paths = write_records(tmp_path)
     with Store(tmp_path / "described.jsonl") as store:
         store.add(Key("describe", Photo(paths[1]).sha256, "m", "1"), "Short red nails with pearls.")
-    pairs = PairsOf([tmp_path], "train", tmp_path / "described.jsonl")
+    pairs = PairIndex([tmp_path], "train", tmp_path / "described.jsonl")
     first = pairs(0, 1)
     assert (first.request, first.request_nnp) == ("red nails", ("red",))
     assert (first.photo.source, first.photo_nnp) == (paths[1], ("short red nails", "pearls"))
@@ -129,7 +129,7 @@ def test_pairs_are_made_of_records_and_descriptions(tmp_path: Path) -> None:
 def test_a_record_without_its_photo_is_named(tmp_path: Path) -> None:
     (tmp_path / "index.jsonl").write_text('{"id": "7"}\n')
     with pytest.raises(ValueError, match="record 7: missing field 'image'"):
-        PairsOf([tmp_path])
+        PairIndex([tmp_path])
 
 
 def mined(folder: Path, photos: int = 2) -> Path:
@@ -145,7 +145,7 @@ def test_the_command_judges_mined_pairs_and_keeps_those_that_reach_the_threshold
 ) -> None:
     def judged(body: dict[str, Any]) -> Reply:
         red = "<request>red nails</request>" in body["messages"][1]["content"][1]["text"]
-        return said(json.dumps({"score": 90 if red else 40}))
+        return completion(json.dumps({"score": 90 if red else 40}))
 
     server = serve(judged)
     write_records(tmp_path)
@@ -165,7 +165,7 @@ def test_the_command_judges_mined_pairs_and_keeps_those_that_reach_the_threshold
 
 
 def test_a_pair_without_a_confidence_is_not_kept(serve: Serve, tmp_path: Path) -> None:
-    server = serve(said("I cannot judge."), said('{"score": 100}'))
+    server = serve(completion("I cannot judge."), completion('{"score": 100}'))
     write_records(tmp_path)
     main([
         "judge", "--mined", str(mined(tmp_path)), "--data", str(tmp_path), "--split", "train",

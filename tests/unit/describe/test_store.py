@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from training.describe.answers import Restated
-from training.describe.question import ItemError
+from training.describe.models.answers import Restated
+from training.describe.models.question import ItemError
 from training.describe.store import (
     Key,
     Store,

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.design.claims import ClaimTable, claim_matrix
-from training.synth.designs import sample_design
+from training.synth.design.designs import sample_design
 from training.synth.facts import holds, satisfies
-from training.synth.record import design_attributes
-from training.synth.texts import write_texts
+from training.synth.scene.record import design_attributes
+from training.synth.text.texts import write_texts
 
 GREY_WITH_GOLD_ACCENT = {
     "id": "grey-gold",

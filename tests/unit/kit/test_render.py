@@ -12,14 +12,14 @@ from tritonclient.grpc import model_config_pb2
 from services.kit.inference.config import read_config
 from tools.render import (
     RenderError,
-    config_of,
+    compute_fingerprint,
     describe,
-    fingerprint_of,
+    hash_file,
     main,
+    make_config,
     render,
     render_repository,
     served_models,
-    sha256_of,
 )
 
 REPOSITORY = Path(__file__).parents[3] / "triton_models"
@@ -43,7 +43,7 @@ weights = "1/model.onnx"
 weights_sha256 = "{SHA256}"
 precision = "fp32"
 preprocess_version = "2"
-fingerprint = "{fingerprint_of(SHA256, "2", "fp32")}"
+fingerprint = "{compute_fingerprint(SHA256, "2", "fp32")}"
 [batching]
 max_queue_delay_us = 300
 preferred = [4, 8]
@@ -86,8 +86,8 @@ def test_committed_weights_and_fingerprints_are_those_that_are_described(model: 
     weights = model / told["weights"]
     if not weights.is_file():
         pytest.skip(f"{weights} is built at set-up (make models)")
-    assert sha256_of(weights) == told["weights_sha256"]
-    assert told["fingerprint"] == fingerprint_of(
+    assert hash_file(weights) == told["weights_sha256"]
+    assert told["fingerprint"] == compute_fingerprint(
         told["weights_sha256"], told["preprocess_version"], told["precision"]
     )
 
@@ -105,11 +105,11 @@ def test_the_embedded_backend_reads_what_is_rendered(folder: Path) -> None:
     assert config.preferred_batch_sizes == (4, 8)
     assert config.max_queue_delay_s == pytest.approx(3e-4)
     assert (config.instances, config.intra_op_threads) == (2, 3)
-    assert config.metadata.fingerprint == fingerprint_of(SHA256, "2", "fp32")
+    assert config.metadata.fingerprint == compute_fingerprint(SHA256, "2", "fp32")
     assert config.metadata.outputs[0].shape == (None, 4)
     assert dict(config.metadata.parameters) == {
         "decoder": "interior",
-        "fingerprint": fingerprint_of(SHA256, "2", "fp32"),
+        "fingerprint": compute_fingerprint(SHA256, "2", "fp32"),
         "intra_op_thread_count": "3",
         "precision": "fp32",
         "preprocess_version": "2",
@@ -122,11 +122,11 @@ def test_no_profile_binds_a_model_to_a_kind_of_device(folder: Path) -> None:
 
 
 def test_an_engine_has_its_own_precision_and_fingerprint(folder: Path) -> None:
-    config = config_of(folder, "tensorrt")
+    config = make_config(folder, "tensorrt")
     assert (config.backend, config.default_model_filename) == ("tensorrt", "model.plan")
     parameters = {name: value.string_value for name, value in config.parameters.items()}
     assert parameters["precision"] != "fp32"
-    assert parameters["fingerprint"] == fingerprint_of(SHA256, "2", parameters["precision"])
+    assert parameters["fingerprint"] == compute_fingerprint(SHA256, "2", parameters["precision"])
 
 
 def test_a_model_that_no_engine_can_hold_is_served_by_onnx_runtime(folder: Path) -> None:

@@ -8,27 +8,27 @@ import cv2
 import numpy as np
 import pytest
 
-from training.synth import draw
-from training.synth.canvas import Canvas
-from training.synth.craft import Craft, photograph, scuff
-from training.synth.designs import Design, Look
-from training.synth.nail_shape import Outline
-from training.synth.scene import compose
-from training.synth.subjects import Subject
-from training.synth.taste import (
+from training.synth import generate
+from training.synth.design.designs import Design, Look
+from training.synth.image import compose
+from training.synth.kinds.aesthetics import (
     RATERS,
     TAGS,
-    Judged,
+    RatedDesign,
     Tag,
     facts,
     fit,
     harmony,
-    judge,
-    judged,
     light,
     lists,
+    sample_rated_design,
+    score_design,
     vote,
 )
+from training.synth.kinds.subjects import Subject
+from training.synth.nail.canvas import Canvas
+from training.synth.nail.craft import Craft, photograph, scuff
+from training.synth.nail.shape import Outline
 
 
 def one(colour: str, accent: str = "", pattern: str = "dots") -> Design:
@@ -37,11 +37,11 @@ def one(colour: str, accent: str = "", pattern: str = "dots") -> Design:
 
 
 @pytest.fixture(scope="module")
-def photos() -> list[Judged]:
-    return [judged(np.random.default_rng([seed, 2]), True) for seed in range(600)]
+def photos() -> list[RatedDesign]:
+    return [sample_rated_design(np.random.default_rng([seed, 2]), True) for seed in range(600)]
 
 
-def mean_vote(found: Judged) -> float:
+def mean_vote(found: RatedDesign) -> float:
     return sum(value * count for value, count in enumerate(found.votes, 1)) / sum(found.votes)
 
 
@@ -57,7 +57,7 @@ def test_contrast_pleases_where_liveliness_is_wanted_and_disturbs_where_calm_is(
     assert harmony(bright, 0.0) < harmony(pale, 0.0)
 
 
-def test_harmony_lies_between_nought_and_one_and_all_of_it_occurs(photos: list[Judged]) -> None:
+def test_harmony_lies_between_nought_and_one_and_all_of_it_occurs(photos: list[RatedDesign]) -> None:
     values = [photo.parts["harmony"] for photo in photos]
     assert 0 <= min(values) < 0.2
     assert 0.8 < max(values) <= 1
@@ -74,9 +74,9 @@ def test_a_design_fits_the_tags_that_it_shows() -> None:
 
 def test_each_fault_lowers_the_score() -> None:
     design, tags = one("pink", "magenta"), (TAGS["ocean"],)
-    best = judge(design, Craft(), tags)[1]
+    best = score_design(design, Craft(), tags)[1]
     for fault in ({"mess": 0.6}, {"blur": 0.6}, {"stops": -1.2}, {"warm": 0.2}, {"haze": 0.7}):
-        assert judge(design, replace(Craft(), **fault), tags)[1] < best - 0.2
+        assert score_design(design, replace(Craft(), **fault), tags)[1] < best - 0.2
 
 
 def test_the_right_exposure_depends_on_the_tag() -> None:
@@ -85,7 +85,7 @@ def test_the_right_exposure_depends_on_the_tag() -> None:
     assert light(dark, TAGS["kawaii"].stops) < light(Craft(), TAGS["kawaii"].stops)
 
 
-def test_votes_have_the_mean_and_spread_of_ava(photos: list[Judged]) -> None:
+def test_votes_have_the_mean_and_spread_of_ava(photos: list[RatedDesign]) -> None:
     means = np.array([mean_vote(photo) for photo in photos])
     assert means.mean() == pytest.approx(5.4, abs=0.3)
     assert means.std() == pytest.approx(0.73, abs=0.15)
@@ -95,7 +95,7 @@ def test_votes_have_the_mean_and_spread_of_ava(photos: list[Judged]) -> None:
     assert max(raters) <= 549
 
 
-def test_votes_follow_the_latent_score_with_noise(photos: list[Judged]) -> None:
+def test_votes_follow_the_latent_score_with_noise(photos: list[RatedDesign]) -> None:
     scores, means = [p.score for p in photos], [mean_vote(p) for p in photos]
     assert 0.93 < np.corrcoef(scores, means)[0, 1] < 0.999
     repeated = {vote(np.random.default_rng(i), 5.0) for i in range(5)}
@@ -103,18 +103,18 @@ def test_votes_follow_the_latent_score_with_noise(photos: list[Judged]) -> None:
 
 
 @pytest.mark.parametrize("part", ["harmony", "neatness", "light", "sharpness"])
-def test_every_quality_moves_the_votes(part: str, photos: list[Judged]) -> None:
+def test_every_quality_moves_the_votes(part: str, photos: list[RatedDesign]) -> None:
     values = [photo.parts[part] for photo in photos]
     assert np.corrcoef(values, [mean_vote(photo) for photo in photos])[0, 1] > 0.2
 
 
-def test_fit_to_the_tag_moves_the_votes(photos: list[Judged]) -> None:
+def test_fit_to_the_tag_moves_the_votes(photos: list[RatedDesign]) -> None:
     tagged = [photo for photo in photos if photo.tags]
     fits = [np.mean(list(photo.parts["fit"].values())) for photo in tagged]
     assert np.corrcoef(fits, [mean_vote(photo) for photo in tagged])[0, 1] > 0.25
 
 
-def test_tags_come_in_avas_shares_and_no_photo_has_one_twice(photos: list[Judged]) -> None:
+def test_tags_come_in_avas_shares_and_no_photo_has_one_twice(photos: list[RatedDesign]) -> None:
     counts = [len(photo.tags) for photo in photos]
     for number, share in enumerate((0.23, 0.18, 0.59)):
         assert counts.count(number) / len(counts) == pytest.approx(share, abs=0.06)
@@ -123,7 +123,7 @@ def test_tags_come_in_avas_shares_and_no_photo_has_one_twice(photos: list[Judged
 
 
 def test_a_photo_without_tags_is_judged_as_usual() -> None:
-    parts, score = judge(one("red"), Craft(), ())
+    parts, score = score_design(one("red"), Craft(), ())
     assert parts["fit"] == {}
     assert 1 <= score <= 10
     assert Tag("", "").weights == judge_weights()
@@ -193,7 +193,7 @@ def test_a_messy_hand_leaves_gaps_in_the_paint_and_runs_over_the_skin() -> None:
 
 
 def test_a_record_holds_tags_votes_and_the_latent_parts() -> None:
-    record = draw(9, "aesthetics", 96).record["aesthetics"]
+    record = generate(9, "aesthetics", 96).record["aesthetics"]
     assert len(record["votes"]) == 10
     assert sum(record["votes"]) == record["raters"]
     assert record["mos"] == pytest.approx(np.dot(record["votes"], range(1, 11)) / record["raters"], abs=1e-3)
@@ -203,7 +203,7 @@ def test_a_record_holds_tags_votes_and_the_latent_parts() -> None:
     assert record["parts"]["neatness"] == pytest.approx(1 - record["shown"]["mess"], abs=1e-3)
 
 
-def test_the_list_has_the_columns_of_ava(photos: list[Judged]) -> None:
+def test_the_list_has_the_columns_of_ava(photos: list[RatedDesign]) -> None:
     records = [{"id": f"{i:06d}", **facts(photo)} for i, photo in enumerate(photos[:50])]
     files = lists(records)
     names = dict(row.split(" ", 1) for row in files["tags.txt"].splitlines())

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from nails.vocabulary import ATTRIBUTES
-from training.synth.artist_words import farewell
-from training.synth.artists import (
+from training.synth.kinds.artists import (
     ARTISTS,
     SCHOOLS,
     WORKS,
     Artist,
     artist,
     artist_design,
-    artist_of,
+    assign_artist,
     lists,
     total_works,
 )
+from training.synth.text.artist_words import farewell
 
 TERMS = [term for terms in ATTRIBUTES.values() for term in terms]
 
@@ -59,7 +59,7 @@ def test_numbers_of_works_follow_a_power_law_from_fifty_to_thousands() -> None:
 
 def test_artists_repeat_their_favourites() -> None:
     own = [max(shapes(n).count(s) for s in set(shapes(n))) / 30 for n in range(8)]
-    assert np.mean(own) > 0.4  # drawn freely, the commonest shape has a fifth
+    assert np.mean(own) > 0.4  # sampled freely, the commonest shape has a fifth
 
 
 def test_artists_of_a_school_are_more_alike_than_others_and_yet_no_copies() -> None:
@@ -115,7 +115,7 @@ def test_artists_of_a_school_share_more_words_than_others_but_not_all() -> None:
 
 @pytest.mark.parametrize("artists", [1, 10])
 def test_photos_of_a_run_are_shared_among_artists_by_their_works(artists: int) -> None:
-    found = [artist_of(i, artists).id for i in range(3000)]
+    found = [assign_artist(i, artists).id for i in range(3000)]
     total = total_works(artists)
     for who in map(artist, range(artists)):
         assert found.count(who.id) / 3000 == pytest.approx(who.works / total, abs=0.03)

@@ -1,4 +1,4 @@
-"""Attributes: drawn evenly and by themselves; pairs that differ in exactly one; lists in ASEN's form."""
+"""Attributes: sampled evenly and by themselves; pairs that differ in exactly one; lists in ASEN's form."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 from nails.vocabulary import ATTRIBUTES
-from training.synth import draw
-from training.synth.attributes import VALUES, Asked, asked, facts, lists
-from training.synth.binding import difference
-from training.synth.designs import Design
+from training.synth import generate
+from training.synth.design.binding import difference
+from training.synth.design.designs import Design
+from training.synth.kinds.attributes import VALUES, PairMember, facts, lists, make_pair_member
 
 FIRSTS = range(0, 2000, 2)  # the first photos of pairs
 FULL = {"size": [100, 100], "nails": [{"finger": f, "area": 900} for f in ("index", "middle", "ring")]}
 
 
 @pytest.fixture(scope="module")
-def subjects() -> list[Asked]:
-    return [asked(seed) for seed in FIRSTS]
+def subjects() -> list[PairMember]:
+    return [make_pair_member(seed) for seed in FIRSTS]
 
 
 def shown(design: Design) -> dict[str, str]:
@@ -39,12 +39,12 @@ def shown(design: Design) -> dict[str, str]:
 
 def test_a_design_has_the_values_that_its_record_states() -> None:
     for seed in range(200):
-        subject = asked(seed)
+        subject = make_pair_member(seed)
         assert shown(subject.design) == subject.values
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_every_value_occurs_about_equally_often(name: str, subjects: list[Asked]) -> None:
+def test_every_value_occurs_about_equally_often(name: str, subjects: list[PairMember]) -> None:
     values = [subject.values[name] for subject in subjects]
     counts = np.array([values.count(value) for value in VALUES[name]])
     mean = len(values) / len(counts)
@@ -55,7 +55,7 @@ def test_every_value_occurs_about_equally_often(name: str, subjects: list[Asked]
 @pytest.mark.parametrize(
     ("one", "other"), list(combinations(["shape", "length", "finish", "arrangement"], 2))
 )
-def test_attributes_say_nothing_of_each_other(one: str, other: str, subjects: list[Asked]) -> None:
+def test_attributes_say_nothing_of_each_other(one: str, other: str, subjects: list[PairMember]) -> None:
     table = np.zeros((len(VALUES[one]), len(VALUES[other])))
     for values in (subject.values for subject in subjects):
         table[VALUES[one].index(values[one]), VALUES[other].index(values[other])] += 1
@@ -74,7 +74,7 @@ def test_values_are_those_of_the_vocabulary() -> None:
 def test_a_pair_differs_in_exactly_the_attribute_that_it_names() -> None:
     seen = set()
     for seed in range(0, 240, 2):
-        first, second = asked(seed), asked(seed + 1)
+        first, second = make_pair_member(seed), make_pair_member(seed + 1)
         differing = {name for name in VALUES if first.values[name] != second.values[name]}
         assert differing == {second.changed}
         assert first.changed == ""
@@ -86,7 +86,7 @@ def test_a_pair_differs_in_exactly_the_attribute_that_it_names() -> None:
 
 def test_a_pair_shows_one_hand_in_one_place() -> None:
     for seed in (0, 6, 10):
-        first, second = draw(seed, "attributes", 128), draw(seed + 1, "attributes", 128)
+        first, second = generate(seed, "attributes", 128), generate(seed + 1, "attributes", 128)
         assert [h["joints"] for h in first.record["hands"]] == [
             [[x, y, pytest.approx(v, abs=2)] for x, y, v in hand["joints"]] for hand in second.record["hands"]
         ]
@@ -95,14 +95,14 @@ def test_a_pair_shows_one_hand_in_one_place() -> None:
         assert changed.mean() < 0.25
 
 
-def test_colours_of_accents_and_patterns_are_told_apart_from_the_base(subjects: list[Asked]) -> None:
+def test_colours_of_accents_and_patterns_are_told_apart_from_the_base(subjects: list[PairMember]) -> None:
     for subject in subjects[:200]:
         for look in subject.design.looks:
             for name in look.accents:
                 assert difference(look.colour, name) > 20
 
 
-def test_splits_are_eight_to_one_to_one_and_queries_one_in_five(subjects: list[Asked]) -> None:
+def test_splits_are_eight_to_one_to_one_and_queries_one_in_five(subjects: list[PairMember]) -> None:
     splits = [subject.split for subject in subjects]
     assert 0.75 < splits.count("train") / len(splits) < 0.85
     roles = [subject.role for subject in subjects if subject.split != "train"]
@@ -111,7 +111,7 @@ def test_splits_are_eight_to_one_to_one_and_queries_one_in_five(subjects: list[A
 
 
 def test_attributes_that_the_nails_in_view_do_not_show_are_not_asked_for() -> None:
-    subject = next(s for s in map(asked, range(200)) if s.values["arrangement"] == "accent")
+    subject = next(s for s in map(make_pair_member, range(200)) if s.values["arrangement"] == "accent")
     accent = subject.design.accent_fingers
     everything = facts(
         subject, FULL | {"nails": [{"finger": f, "area": 900} for f in ("thumb", "index", *accent)]}
@@ -122,12 +122,12 @@ def test_attributes_that_the_nails_in_view_do_not_show_are_not_asked_for() -> No
     assert facts(subject, FULL | {"nails": []})["values"] == {}
     tiny = facts(subject, FULL | {"size": [4000, 4000]})
     assert not {"pattern", "part"} & set(tiny["values"])
-    every = next(s for s in map(asked, range(200)) if s.values["arrangement"] == "every")
+    every = next(s for s in map(make_pair_member, range(200)) if s.values["arrangement"] == "every")
     assert "colour" not in facts(every, FULL)["values"]
 
 
 def test_lists_name_every_value_once_in_its_split_and_role() -> None:
-    records = [{"id": f"{seed:06d}", **facts(asked(seed), FULL)} for seed in range(300)]
+    records = [{"id": f"{seed:06d}", **facts(make_pair_member(seed), FULL)} for seed in range(300)]
     files = lists(records)
     names = json.loads(files["attributes.json"])
     assert list(names) == list(VALUES)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.synth.binding import CASES, FAMILY, Bound, bound
-from training.synth.designs import Look, holds_out
+from training.synth.design.binding import CASES, FAMILY, FamilyMember, find_family_member
+from training.synth.design.designs import Look, holds_out
 from training.synth.facts import satisfies
-from training.synth.record import design_attributes
-from training.synth.subjects import subject_of
-from training.synth.texts import write_texts
+from training.synth.kinds.subjects import choose_subject
+from training.synth.scene.record import design_attributes
+from training.synth.text.texts import write_texts
 
 
-def families(count: int) -> list[list[Bound]]:
+def families(count: int) -> list[list[FamilyMember]]:
     found = []
     for group in range(4000):
-        members = [bound(FAMILY * group + member) for member in range(FAMILY)]
+        members = [find_family_member(FAMILY * group + member) for member in range(FAMILY)]
         whole = [member for member in members if member is not None]
         assert len(whole) in (0, FAMILY)
         if whole:
@@ -30,14 +30,14 @@ def colours(looks: tuple[Look, ...]) -> set[str]:
 
 
 def test_one_photo_in_eight_belongs_to_a_family() -> None:
-    share = np.mean([bound(seed) is not None for seed in range(0, 16000, FAMILY)])
+    share = np.mean([find_family_member(seed) is not None for seed in range(0, 16000, FAMILY)])
     assert 0.1 < share < 0.15
 
 
 def test_families_fall_into_every_split() -> None:
     """The hash that picks families must say nothing of the one that picks splits."""
     for first in (0, 102_500_000):
-        chosen = [bound(FAMILY * group) for group in range(first, first + 4000)]
+        chosen = [find_family_member(FAMILY * group) for group in range(first, first + 4000)]
         splits = [family.split for family in chosen if family is not None]
         shares = {split: splits.count(split) / len(splits) for split in ("train", "val", "test")}
         assert 0.7 < shares["train"] < 0.9 and min(shares["val"], shares["test"]) > 0.05
@@ -74,14 +74,14 @@ def test_training_families_hold_no_pair_that_is_held_out() -> None:
 
 
 def test_a_photo_of_the_kind_designs_says_to_which_family_it_belongs() -> None:
-    seed = next(seed for seed in range(2000) if bound(seed))
-    found = bound(seed)
+    seed = next(seed for seed in range(2000) if find_family_member(seed))
+    found = find_family_member(seed)
     assert found is not None
-    subject = subject_of(np.random.default_rng(1), seed, "designs")
+    subject = choose_subject(np.random.default_rng(1), seed, "designs")
     assert subject.design == found.design
     assert subject.facts({})["binding"] == {
         "family": found.family,
         "case": found.case,
         "member": found.member,
     }
-    assert subject_of(np.random.default_rng(1), seed, "segmentation").more is None
+    assert choose_subject(np.random.default_rng(1), seed, "segmentation").more is None

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from training.synth.degradation import LISTING, main, photos_of, series_of, write
-from training.synth.taste import TAGS, judge
+from training.synth.degradation import LISTING, main, make_series, render_series, write
+from training.synth.kinds.aesthetics import TAGS, score_design
 
 
 def sharpness(image: np.ndarray) -> float:
@@ -25,8 +25,8 @@ def sharpness(image: np.ndarray) -> float:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_fault_gets_less_and_the_taste_of_people_better(seed: int) -> None:
-    series = series_of(seed, 5)
-    scores = [judge(series.design, craft, series.tags)[1] for craft in series.steps]
+    series = make_series(seed, 5)
+    scores = [score_design(series.design, craft, series.tags)[1] for craft in series.steps]
     assert scores == sorted(scores)
     assert scores[-1] - scores[0] > 1
     right = series.steps[-1]
@@ -40,8 +40,8 @@ def test_every_fault_gets_less_and_the_taste_of_people_better(seed: int) -> None
 
 
 def test_all_steps_show_the_same_scene() -> None:
-    series = series_of(7, 3)
-    samples = list(photos_of(series, 128))
+    series = make_series(7, 3)
+    samples = list(render_series(series, 128))
     assert len(samples) == 3
     for sample in samples[:-1]:
         np.testing.assert_array_equal(sample.mask, samples[-1].mask)
@@ -51,9 +51,9 @@ def test_all_steps_show_the_same_scene() -> None:
 
 def test_a_wanted_tag_is_among_those_of_the_set() -> None:
     for seed in range(5):
-        assert "natural" in {tag.name for tag in series_of(seed, 2, "natural").tags}
+        assert "natural" in {tag.name for tag in make_series(seed, 2, "natural").tags}
     with pytest.raises(ValueError, match="unknown tag 'nature'"):
-        series_of(0, 2, "nature")
+        make_series(0, 2, "nature")
 
 
 def test_folders_hold_the_steps_and_the_listing_says_what_was_done(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One drawn photo: the same every time, and its record agrees with its pixels."""
+"""One synthetic image: the same every time, and its record agrees with its pixels."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import pytest
 
 from nails.perception.crop_rules import CropRule
 from nails.vocabulary import ATTRIBUTES
-from training.synth import Sample, draw
-from training.synth.scene import KINDS
+from training.synth import Sample, generate
+from training.synth.image import KINDS
 
 SIZE = 320
 
 
 @pytest.fixture(scope="module")
 def samples() -> list[Sample]:
-    return [draw(seed, "designs", SIZE) for seed in range(16)]
+    return [generate(seed, "designs", SIZE) for seed in range(16)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_seed_gives_the_same_photo(kind: str) -> None:
-    first, second = draw(5, kind, SIZE), draw(5, kind, SIZE)
+    first, second = generate(5, kind, SIZE), generate(5, kind, SIZE)
     assert np.array_equal(first.image, second.image)
     assert np.array_equal(first.mask, second.mask)
     assert first.record == second.record
 
 
 def test_other_seeds_and_other_kinds_give_other_photos() -> None:
-    base = draw(5, "designs", SIZE).image
-    assert not np.array_equal(base, draw(6, "designs", SIZE).image)
-    assert not np.array_equal(base, draw(5, "artists", SIZE).image)
+    base = generate(5, "designs", SIZE).image
+    assert not np.array_equal(base, generate(6, "designs", SIZE).image)
+    assert not np.array_equal(base, generate(5, "artists", SIZE).image)
 
 
 def test_the_longer_side_is_the_size_asked_for(samples: list[Sample]) -> None:
@@ -98,24 +98,24 @@ def test_records_are_json_and_speak_the_vocabulary(samples: list[Sample]) -> Non
 
 
 def test_left_and_right_hands_both_appear_as_do_two_hands_and_none() -> None:
-    records = [draw(seed, "segmentation", 96).record for seed in range(40)]
+    records = [generate(seed, "segmentation", 96).record for seed in range(40)]
     sides = {hand["side"] for record in records for hand in record["hands"]}
     assert sides == {"left", "right"}
     assert {0, 1, 2} <= {len(record["hands"]) for record in records}
 
 
 def test_most_nails_of_the_segmentation_kind_wear_no_paint_or_some() -> None:
-    nails = [nail for seed in range(30) for nail in draw(seed, "segmentation", 96).record["nails"]]
+    nails = [nail for seed in range(30) for nail in generate(seed, "segmentation", 96).record["nails"]]
     bare = np.mean([nail["attributes"].get("bare") == "true" for nail in nails])
     assert 0.2 < bare < 0.7
 
 
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown kind"):
-        draw(1, "toes")
+        generate(1, "toes")
 
 
 def test_a_nail_that_fills_the_picture_can_be_drawn() -> None:
     """Seed 90028 shows a nail of more than 32,767 pixels, OpenCV's limit for one row."""
-    sample = draw(90028, "segmentation", 1600)
+    sample = generate(90028, "segmentation", 1600)
     assert max((nail["area"] for nail in sample.record["nails"]), default=0) > 0

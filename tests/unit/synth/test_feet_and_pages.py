@@ -1,22 +1,22 @@
-"""Feet are drawn as feet, and pictures of several photos know where every nail went."""
+"""Feet are rendered as feet, and pictures of several photos know where every nail went."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from training.synth import Sample, draw
-from training.synth.anatomy import Build
-from training.synth.designs import natural_design
-from training.synth.feet import pose_foot
-from training.synth.pages import page
+from training.synth import Sample, generate
+from training.synth.design.designs import natural_design
+from training.synth.hand.anatomy import Build
+from training.synth.hand.feet import pose_foot
+from training.synth.scene.pages import page
 
 
 def found(wanted: str, count: int) -> list[Sample]:
     """Small segmentation samples of an arrangement."""
     samples = []
     for seed in range(600):
-        sample = draw(seed, "segmentation", 96)
+        sample = generate(seed, "segmentation", 96)
         if sample.record["arrangement"] == wanted:
             samples.append(sample)
             if len(samples) == count:
@@ -54,7 +54,7 @@ def test_feet_have_nails_but_are_no_hands() -> None:
 
 def test_designs_are_never_shown_on_feet_or_pages() -> None:
     for seed in range(40):
-        record = draw(seed, "designs", 96).record
+        record = generate(seed, "designs", 96).record
         assert record["body"] == "hand"
         assert record["arrangement"] not in ("feet", "page")
 

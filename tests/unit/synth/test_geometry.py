@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.synth.anatomy import Build, Cones, Pose, pose_hand
-from training.synth.cones import DepthImage, rasterise, surface
-from training.synth.nail_shape import FREE_EDGE, Outline, sample_outline
-from training.synth.nail_surface import Plate, view_plate
+from training.synth.graphics.cones import DepthImage, rasterise, surface
+from training.synth.hand.anatomy import Build, Cones, Pose, pose_hand
+from training.synth.nail.plate import Plate, view_plate
+from training.synth.nail.shape import FREE_EDGE, Outline, sample_outline
 
 
 def one_cone(a: list[float], b: list[float], ra: float, rb: float) -> Cones:

@@ -1,4 +1,4 @@
-"""A photo can be drawn without one ingredient, and then it is that ingredient that is missing."""
+"""An image can be rendered without one ingredient, and then it is that ingredient that is missing."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from training.synth import draw, scene, write
-from training.synth.ingredients import INGREDIENTS, checked
-from training.synth.sheet import contact_sheet
+from training.synth import generate, write
+from training.synth import image as scene
+from training.synth.ingredients import INGREDIENTS, validate_ingredients
+from training.synth.run.sheet import contact_sheet
 
 SIZE = 128
 
@@ -27,27 +28,27 @@ def differing(name: str, seeds: range, backgrounds: Path | None = None) -> int:
     """How many photos change when an ingredient is left out."""
     count = 0
     for seed in seeds:
-        whole = draw(seed, "segmentation", SIZE, backgrounds)
-        part = draw(seed, "segmentation", SIZE, backgrounds, without=[name])
+        whole = generate(seed, "segmentation", SIZE, backgrounds)
+        part = generate(seed, "segmentation", SIZE, backgrounds, without=[name])
         count += whole.image.shape != part.image.shape or not np.array_equal(whole.image, part.image)
     return count
 
 
 def records(name: str, count: int = 40) -> list[dict]:  # type: ignore[type-arg]  # records are plain JSON
-    return [draw(seed, "segmentation", 96, without=[name]).record for seed in range(count)]
+    return [generate(seed, "segmentation", 96, without=[name]).record for seed in range(count)]
 
 
 def test_an_unknown_ingredient_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown ingredient salt"):
-        checked(["salt", "clutter"])
+        validate_ingredients(["salt", "clutter"])
     with pytest.raises(ValueError, match="unknown ingredient"):
-        draw(1, "segmentation", SIZE, without=["salt"])
+        generate(1, "segmentation", SIZE, without=["salt"])
 
 
 def test_leaving_nothing_out_changes_nothing_and_the_bytes_repeat(red_photos: Path) -> None:
     for seed in range(6):
-        first = draw(seed, "segmentation", SIZE, red_photos)
-        second = draw(seed, "segmentation", SIZE, red_photos, without=())
+        first = generate(seed, "segmentation", SIZE, red_photos)
+        second = generate(seed, "segmentation", SIZE, red_photos, without=())
         assert first.image.tobytes() == second.image.tobytes()
         assert first.mask.tobytes() == second.mask.tobytes()
 
@@ -61,10 +62,10 @@ def test_without_real_backgrounds_no_photo_is_read(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     for seed in range(8):  # an empty folder would be refused if it were read
-        draw(seed, "segmentation", 96, empty, without=["real_backgrounds"])
+        generate(seed, "segmentation", 96, empty, without=["real_backgrounds"])
     with pytest.raises(ValueError, match="no photo"):
         for seed in range(30):
-            draw(seed, "segmentation", 96, empty)
+            generate(seed, "segmentation", 96, empty)
 
 
 def test_without_bare_nails_all_are_painted() -> None:
@@ -98,16 +99,16 @@ def test_without_photo_effects_no_camera_is_used(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(scene, "capture", broken)
     monkeypatch.setattr(scene, "expose", broken)
     for seed in range(4):
-        assert draw(seed, "segmentation", SIZE, without=["photo_effects"]).image.std() > 0
+        assert generate(seed, "segmentation", SIZE, without=["photo_effects"]).image.std() > 0
         with pytest.raises(RuntimeError, match="a camera took"):
-            draw(seed, "segmentation", SIZE)
+            generate(seed, "segmentation", SIZE)
 
 
 def test_without_skin_detail_skin_is_smoother() -> None:
     rough, smooth = [], []
     for seed in range(10):
         for into, without in ((rough, ["photo_effects"]), (smooth, ["photo_effects", "skin_detail"])):
-            sample = draw(seed, "segmentation", 256, without=without)
+            sample = generate(seed, "segmentation", 256, without=without)
             for hand in sample.record["hands"]:
                 for x, y, visible in hand["joints"][5:18:4]:  # knuckles
                     if visible == 2:

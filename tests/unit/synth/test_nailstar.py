@@ -1,4 +1,4 @@
-"""A drawn run in NAIL-STAR's form: halves with several and with one target, complete lists, palettes."""
+"""A synthetic run in NAIL-STAR's form: halves with several and with one target, complete lists, palettes."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import pytest
 
 from evaluation.retrieval.nailstar import read
 from nails.vocabulary import COLOUR_BY_NAME
-from training.synth.brief import brief_requests, design_of
-from training.synth.designs import sample_design
+from training.synth.design.designs import sample_design
 from training.synth.facts import satisfies
 from training.synth.holdout import has_held_out_word, sentence_held_out
-from training.synth.nailstar import main, palette_of, requests_of, write
-from training.synth.record import design_attributes
-from training.synth.subjects import subject_of
-from training.synth.texts import write_texts
+from training.synth.kinds.subjects import choose_subject
+from training.synth.nailstar import choose_requests, main, pick_palette, write
+from training.synth.scene.record import design_attributes
+from training.synth.text.brief import brief_requests, rebuild_design
+from training.synth.text.texts import write_texts
 
 SIZES = {"train": 150, "val": 60, "test": 400}
 
 
 def record_of(number: int, split: str) -> dict[str, Any]:
-    """What a record says of a design; nothing is drawn."""
+    """What a record says of a design; nothing is rendered."""
     rng = np.random.default_rng([number, 99])
-    subject = subject_of(rng, number, "designs", bare_share=0.05)
+    subject = choose_subject(rng, number, "designs", bare_share=0.05)
     return {
         "id": f"{number:06d}",
         "image": f"images/{number:06d}.jpg",
@@ -47,7 +47,7 @@ def records() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def entries(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return requests_of(records)
+    return choose_requests(records)
 
 
 def test_half_of_each_split_has_several_targets(entries: list[dict[str, Any]]) -> None:
@@ -105,31 +105,31 @@ def test_members_of_a_family_keep_their_binding(
 def test_a_palette_is_two_of_the_paints_on_average_each_a_little_off(
     records: list[dict[str, Any]],
 ) -> None:
-    sizes = [len(palette_of(record)) for record in records]
+    sizes = [len(pick_palette(record)) for record in records]
     assert set(sizes) == {1, 2, 3}
     assert np.mean(sizes) == pytest.approx(2.0, abs=0.12)
     errors = []
     for record in records:
         paints = np.array([paint["lab"] for paint in record["palette"]])
-        for lab in palette_of(record):
+        for lab in pick_palette(record):
             errors.append(np.abs(paints - lab).max(axis=1).min())
     assert 1 < np.median(errors) < 8
-    assert palette_of(records[0]) == palette_of(json.loads(json.dumps(records[0])))
+    assert pick_palette(records[0]) == pick_palette(json.loads(json.dumps(records[0])))
 
 
 def test_nobody_picks_clear_where_there_is_paint() -> None:
     clear = {"name": "clear", "lab": COLOUR_BY_NAME["clear"].lab, "weight": 0.6}
     black = {"name": "black", "lab": COLOUR_BY_NAME["black"].lab, "weight": 0.4}
-    both = [palette_of({"id": str(n), "palette": [clear, black]}) for n in range(20)]
+    both = [pick_palette({"id": str(n), "palette": [clear, black]}) for n in range(20)]
     assert all(len(picked) == 1 and picked[0][0] < 35 for picked in both)
-    assert palette_of({"id": "1", "palette": [clear]})[0][0] > 60
+    assert pick_palette({"id": "1", "palette": [clear]})[0][0] > 60
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_a_design_is_read_back_from_its_attributes(seed: int) -> None:
     design = sample_design(np.random.default_rng(seed), 0.1, allow_held_out=False)
     attributes = design_attributes(design)
-    assert design_attributes(design_of(attributes)) == attributes
+    assert design_attributes(rebuild_design(attributes)) == attributes
 
 
 @pytest.mark.parametrize("lang", ["en", "ja"])

@@ -8,8 +8,9 @@ import re
 import pytest
 
 from nails.vocabulary import COLOUR_BY_NAME
+from training.synth.design.fit import affinity
+from training.synth.design.themes import THEMES
 from training.synth.facts import satisfies
-from training.synth.fit import affinity
 from training.synth.holdout import (
     HELD_OUT_FRAMES,
     HELD_OUT_PEOPLE,
@@ -18,29 +19,29 @@ from training.synth.holdout import (
     template_held_out,
     templates,
 )
-from training.synth.moments import FRAMES, MOMENTS, PEOPLE
-from training.synth.record import design_attributes
-from training.synth.stories import GROUP, LEVELS, Wanted, facts, lists, wanted
-from training.synth.themes import THEMES
+from training.synth.scene.record import design_attributes
+from training.synth.text.moments import FRAMES, MOMENTS, PEOPLE
+from training.synth.text.stories import GROUP, LEVELS, StoryPhoto, facts, lists, plan_story_photo
 
 Record = dict  # type: ignore[type-arg]  # records are plain JSON
+Groups = list[list[tuple[StoryPhoto, Record]]]
 
 
 @pytest.fixture(scope="module")
-def groups() -> list[list[tuple[Wanted, Record]]]:
+def groups() -> Groups:
     found = []
     for group in range(40):
-        members = [wanted(GROUP * group + member) for member in range(GROUP)]
+        members = [plan_story_photo(GROUP * group + member) for member in range(GROUP)]
         found.append([(member, facts(member)) for member in members])
     return found
 
 
-def stories_of(groups: list[list[tuple[Wanted, Record]]]) -> list[tuple[Wanted, Record]]:
+def stories_of(groups: Groups) -> list[tuple[StoryPhoto, Record]]:
     return [(member, story) for group in groups for member, record in group for story in record["stories"]]
 
 
 def test_all_five_of_a_group_tell_the_same_story_and_have_moments_of_their_own(
-    groups: list[list[tuple[Wanted, Record]]],
+    groups: Groups,
 ) -> None:
     for group in groups:
         for world in ("A", "B"):
@@ -53,14 +54,14 @@ def test_all_five_of_a_group_tell_the_same_story_and_have_moments_of_their_own(
         assert len({(m.design.main.colour, m.design.main.pattern) for m, _ in group}) == GROUP
 
 
-def test_two_worlds_want_a_photo_for_different_moments(groups: list[list[tuple[Wanted, Record]]]) -> None:
+def test_two_worlds_want_a_photo_for_different_moments(groups: Groups) -> None:
     for member, record in (pair for group in groups for pair in group):
         themes = {story["world"]: story["theme"] for story in record["stories"]}
         assert themes["A"] != themes["B"]
         assert themes["A"] == member.design.theme
 
 
-def test_designs_follow_the_theme_of_their_moment(groups: list[list[tuple[Wanted, Record]]]) -> None:
+def test_designs_follow_the_theme_of_their_moment(groups: Groups) -> None:
     for member in (member for group in groups for member, _ in group):
         own = member.themes["A"][member.member]
         assert affinity(member.design, own) >= 1
@@ -70,7 +71,7 @@ def test_designs_follow_the_theme_of_their_moment(groups: list[list[tuple[Wanted
 
 
 def test_every_photo_is_asked_for_at_four_levels_in_its_language(
-    groups: list[list[tuple[Wanted, Record]]],
+    groups: Groups,
 ) -> None:
     for _, story in stories_of(groups):
         assert tuple(story["queries"]) == LEVELS
@@ -81,7 +82,7 @@ def test_every_photo_is_asked_for_at_four_levels_in_its_language(
 
 
 def test_the_first_level_is_true_and_the_last_two_say_nothing_that_is_seen(
-    groups: list[list[tuple[Wanted, Record]]],
+    groups: Groups,
 ) -> None:
     colours = {word for colour in COLOUR_BY_NAME.values() for word in colour.en}
     for member, story in stories_of(groups):
@@ -103,7 +104,9 @@ def test_the_third_and_fourth_level_share_no_telling_word_with_the_story() -> No
             assert not happens & set(re.findall(r"[a-z]+", feel.lower())), (context, feel)
 
 
-def test_the_story_tells_which_set_belongs_to_which_day(groups: list[list[tuple[Wanted, Record]]]) -> None:
+def test_the_story_tells_which_set_belongs_to_which_day(
+    groups: Groups,
+) -> None:
     """In English a photo's second level names a day, and the story names it once."""
     days = "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"
     for _, story in stories_of(groups):
@@ -113,7 +116,7 @@ def test_the_story_tells_which_set_belongs_to_which_day(groups: list[list[tuple[
             assert story["story"].count(day.group()) == 1
 
 
-def test_what_is_held_out_occurs_in_test_stories_alone(groups: list[list[tuple[Wanted, Record]]]) -> None:
+def test_what_is_held_out_occurs_in_test_stories_alone(groups: Groups) -> None:
     seen = {"test": 0, "other": 0}
     for member, story in stories_of(groups):
         people = {en for en, ja in PEOPLE if en in story["title"] or ja in story["title"]}
@@ -141,7 +144,7 @@ def test_every_theme_has_moments_and_every_choice_leaves_some_for_training() -> 
     assert all(any(not template_held_out(text) for text in group) for group in groups)
 
 
-def test_the_list_names_who_answers_each_query(groups: list[list[tuple[Wanted, Record]]]) -> None:
+def test_the_list_names_who_answers_each_query(groups: Groups) -> None:
     records = []
     for number, (member, record) in enumerate(pair for group in groups[:12] for pair in group):
         records.append({"id": f"{number:06d}", "attributes": design_attributes(member.design), **record})

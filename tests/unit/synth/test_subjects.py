@@ -1,14 +1,14 @@
-"""Kinds: each draws its own subject, and its photos show what they are about."""
+"""Kinds: each has its own subjects, and its images show what they are about."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from training.synth import draw
-from training.synth.record import shows
-from training.synth.subjects import GROUPS, KINDS, subject_of
-from training.synth.writer import photo_seed
+from training.synth import generate
+from training.synth.kinds.subjects import GROUPS, KINDS, choose_subject
+from training.synth.run.writer import photo_seed
+from training.synth.scene.record import is_visible
 
 OWN = {
     "designs": set(),
@@ -21,7 +21,7 @@ OWN = {
 
 @pytest.mark.parametrize("kind", OWN)
 def test_a_record_has_texts_a_palette_and_what_its_kind_knows(kind: str) -> None:
-    record = draw(3, kind, 96).record
+    record = generate(3, kind, 96).record
     assert {"texts", "title", "tags", "palette", "split", "attributes", "seen"} <= set(record)
     others = {key for name, keys in OWN.items() if name != kind for key in keys}
     assert OWN[kind] <= set(record)
@@ -32,11 +32,11 @@ def test_a_record_has_texts_a_palette_and_what_its_kind_knows(kind: str) -> None
 def test_nearly_every_photo_shows_its_design_and_all_say_how_much_of_it(kind: str) -> None:
     good = []
     for seed in range(12):
-        record = draw(seed, kind, 80).record
+        record = generate(seed, kind, 80).record
         accent = record["attributes"].get("accent_fingers", [])
         seen = sum(nail["finger"] in accent for nail in record["nails"])
         assert record["seen"] == {"main": len(record["nails"]) - seen, "accent": seen}
-        good.append(shows(record))
+        good.append(is_visible(record))
     assert np.mean(good) > 0.9
 
 
@@ -46,12 +46,12 @@ def test_nearly_every_photo_shows_its_design_and_all_say_how_much_of_it(kind: st
 )
 def test_a_design_shows_when_both_its_looks_do(main: int, accent: int, two: bool, good: bool) -> None:
     attributes = {"accent": {"colour": "red"}} if two else {}
-    assert shows({"seen": {"main": main, "accent": accent}, "attributes": attributes}) == good
+    assert is_visible({"seen": {"main": main, "accent": accent}, "attributes": attributes}) == good
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_seed_gives_one_subject(kind: str) -> None:
-    first, second = (subject_of(np.random.default_rng(4), 4, kind) for _ in range(2))
+    first, second = (choose_subject(np.random.default_rng(4), 4, kind) for _ in range(2))
     assert first == second
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from nails.language.phrases import parse_request
 from nails.vocabulary import ATTRIBUTES, COLOUR_BY_NAME
-from training.synth.designs import (
+from training.synth.design.designs import (
     PARTS,
     PATTERNS,
     PLAIN_COLOURS,
@@ -18,21 +18,21 @@ from training.synth.designs import (
     holds_out,
     sample_design,
 )
-from training.synth.facts import accepted, satisfies
-from training.synth.grammar_en import articles, occasion
+from training.synth.design.themes import THEMES
+from training.synth.facts import find_accepted, satisfies
 from training.synth.holdout import (
     HELD_OUT_WORDS,
+    assign_split,
     has_held_out_word,
     listing,
     pair_held_out,
-    split_of,
     template_held_out,
     templates,
 )
-from training.synth.record import design_attributes
-from training.synth.run_facts import complete
-from training.synth.texts import palette, write_texts
-from training.synth.themes import THEMES
+from training.synth.run.lists import add_accepted
+from training.synth.scene.record import design_attributes
+from training.synth.text.grammar_en import articles, occasion
+from training.synth.text.texts import palette, write_texts
 
 SEEDS = range(100)
 
@@ -63,7 +63,7 @@ def test_training_designs_show_no_held_out_pair_of_colours() -> None:
         rng = np.random.default_rng(seed)
         assert not holds_out(sample_design(rng, 0.0, allow_held_out=False))
         kept += holds_out(sample_design(np.random.default_rng(seed), 0.0))
-    assert kept > 5  # drawn freely, some do
+    assert kept > 5  # sampled freely, some do
 
 
 def test_some_pairs_and_templates_are_held_out_but_few() -> None:
@@ -74,9 +74,9 @@ def test_some_pairs_and_templates_are_held_out_but_few() -> None:
 
 
 def test_splits_are_eighty_ten_ten_and_stable() -> None:
-    splits = [split_of(seed) for seed in range(4000)]
+    splits = [assign_split(seed) for seed in range(4000)]
     assert 0.77 < splits.count("train") / 4000 < 0.83
-    assert splits == [split_of(seed) for seed in range(4000)]
+    assert splits == [assign_split(seed) for seed in range(4000)]
 
 
 def test_a_design_fulfils_everything_that_its_own_texts_claim() -> None:
@@ -156,7 +156,7 @@ def test_themes_and_weights_speak_the_vocabulary() -> None:
 def run_of(count: int) -> list[dict]:  # type: ignore[type-arg]  # records are plain JSON
     records = []
     for seed in range(count):
-        split = split_of(seed)
+        split = assign_split(seed)
         written, attributes = texts_of(seed, split)
         records.append({"id": str(seed), "split": split, "attributes": attributes, "texts": written["texts"]})
     return records
@@ -164,7 +164,7 @@ def run_of(count: int) -> list[dict]:  # type: ignore[type-arg]  # records are p
 
 def test_accepted_photos_are_exactly_the_others_of_the_split_that_fulfil_the_request() -> None:
     records = run_of(120)
-    found = accepted(records, most=1000)
+    found = find_accepted(records, most=1000)
     assert any(ids for own in found for ids, _ in own)
     for record, own in zip(records, found, strict=True):
         for text, (ids, total) in zip(record["texts"], own, strict=True):
@@ -181,9 +181,9 @@ def test_accepted_photos_are_exactly_the_others_of_the_split_that_fulfil_the_req
 
 def test_of_many_accepted_photos_some_are_named_and_all_are_counted() -> None:
     records = run_of(250)
-    complete(records)
+    add_accepted(records)
     texts = [text for record in records for text in record["texts"]]
-    few = accepted(records, most=3)
+    few = find_accepted(records, most=3)
     assert all(len(ids) <= 3 <= max(3, total) for own in few for ids, total in own)
     assert max(text["accepts_total"] for text in texts) > 3
     assert all(len(text["accepts"]) == min(text["accepts_total"], 50) for text in texts)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from evaluation.artist.works import read
-from training.synth.scene import draw
+from training.synth.image import generate
+from training.synth.run.writer import photo_seed, write
 from training.synth.works import main, words_alone
-from training.synth.writer import photo_seed, write
 
 
 def test_a_drawn_run_becomes_works_with_photo_and_masks(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_a_drawn_run_becomes_works_with_photo_and_masks(tmp_path: Path) -> None:
 
 def test_words_alone_are_those_of_the_run_that_is_drawn() -> None:
     for number, work in enumerate(words_alone(3, 5, artists=4)):
-        record = draw(photo_seed(5, number), "artists", 96, artists=4).record
+        record = generate(photo_seed(5, number), "artists", 96, artists=4).record
         for name in ("artist", "title", "description"):
             assert work[name] == record[name]
         assert work["lang"] == record["language"]

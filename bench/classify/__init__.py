@@ -1,0 +1,1 @@
+"""What identifying an artist costs."""

@@ -1,0 +1,1 @@
+"""What cropping a photo costs."""

@@ -1,0 +1,1 @@
+"""What a search costs, from its words to its page of hits."""

@@ -1,0 +1,1 @@
+"""What stands behind and beside the hands: procedural surfaces, parts of real photos, clutter."""

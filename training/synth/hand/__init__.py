@@ -1,0 +1,1 @@
+"""Hands and feet as bodies: bones and poses, what a hand wears and holds, skin."""

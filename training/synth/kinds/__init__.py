@@ -1,0 +1,1 @@
+"""What the images of each `--kind` show: subjects, artists, pairs of attributes, votes."""
