@@ -59,7 +59,7 @@ async def asked_of_models(requests: Sequence[pb.SearchDesignsRequest]) -> list[A
             tokenizer=SentenceTokenizer(settings.max_tokens),
             threads=threads,
             width=text_width(await backend.metadata(TEXT_ENCODE)),
-            remembered=settings.remembered_texts,
+            cached=settings.cached_texts,
         )
         path = QueryPipeline(backend=recorder, encoder=encoder, threads=threads, max_queries=1)
         found: list[Asked] = []

@@ -41,7 +41,7 @@ class CropRule(IntEnum):
 
 @dataclass(frozen=True)
 class Crop:
-    """What the rules decided.
+    """The decision of the rules.
 
     box: around the chosen nails (or the whole photo), not yet padded or squared.
     target_hand: index of the hand with most nails; -1 when there is none, and under WHOLE_PHOTO.

@@ -1,4 +1,4 @@
-"""Pictures for people: a photo with what was found drawn on it, and strips of palette colours."""
+"""Pictures for people: a photo with its nails, hands and crop drawn on it, and strips of palette colours."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def draw_overlay(
 ) -> Image8:
     """The photo [H,W,3] with masks, joints, the crop box and its rule drawn on it; RGB uint8.
 
-    Nails have the colour of their hand (grey without one) and the number of their place in the answer, with
-    the score. The crop box is red: `crop_box` where given (the padded square), else the crop's own. Joints
-    below 0.3 are not drawn. Large photos are reduced to a long side of 1280, tiny ones enlarged to 480.
+    Nails have the colour of their hand (grey without one) and their index in the result, with the score. The
+    crop box is red: `crop_box` where given (the padded square), else the crop's own. Joints below 0.3 are not
+    drawn. Large photos are reduced to a long side of 1280, tiny ones enlarged to 480.
     """
     scale = _scale(image)
     canvas = _resized(image, scale)
@@ -67,7 +67,8 @@ def draw_overlay(
 def palette_strip(colours: Sequence[PaletteColour], *, width: int = 320, height: int = 64) -> Image8:
     """Swatches side by side, as wide as their weights, with name and share: RGB uint8 [height,width,3].
 
-    Text is black or white, whichever reads better. An empty palette gives a grey strip that says so.
+    Text is black or white, whichever reads better. An empty palette gives a grey strip with the text "no
+    colours".
     """
     strip = Image.new("RGB", (width, height), (200, 200, 200))
     pen = ImageDraw.Draw(strip)

@@ -1,9 +1,9 @@
 """Photos as bytes to upright RGB arrays, and back.
 
-A photo is judged by its header alone (`nails.photo.header`) before any decoder sees it. JPEG goes through
-simplejpeg, the one decoder found to refuse truncated and bit-flipped files, scaled within the DCT; everything
-else goes through Pillow (`python -m bench crop` compares them). Decoding holds at most about 12 bytes for
-each stored pixel, and 6 for JPEG.
+A photo is accepted or refused by its header alone (`nails.photo.header`) before any decoder sees it. JPEG
+goes through simplejpeg, the one decoder found to refuse truncated and bit-flipped files, scaled within the
+DCT; everything else goes through Pillow (`python -m bench crop` compares them). Decoding holds at most about
+12 bytes for each stored pixel, and 6 for JPEG.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def decode_photo(
 
     `max_side`: the long side is reduced to it (never enlarged); JPEG is then decoded at a DCT scale just
     above it. `enough_side`, at most `max_side`: a JPEG may come with any long side between the two, as it is
-    cheapest. `header`: what `read_header` said of these bytes, where it was asked before. 16-bit channels are
+    cheapest. `header`: of these bytes, where `read_header` was called before. 16-bit channels are
     scaled to 8, alpha is laid over white, CMYK is converted.
     Raises PhotoError as `read_header` does, and with PHOTO_CORRUPT where decoding fails.
     """
@@ -147,7 +147,7 @@ def _decode_with_pillow(data: bytes, header: PhotoHeader, max_side: int | None) 
         raise
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, struct.error, zlib.error,
             Image.DecompressionBombError, MemoryError) as error:  # fmt: skip
-        # The exceptions that Pillow's plugins are known to raise for broken files.
+        # The exceptions that Pillow's plugins raise for broken files.
         raise PhotoError("PHOTO_CORRUPT", f"the {header.format} cannot be decoded: {error}") from None
 
 

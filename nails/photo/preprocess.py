@@ -47,7 +47,7 @@ class Letterbox:
     scale_y: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.scale_x <= 0 or self.scale_y <= 0:  # not said: the nominal factor on both axes
+        if self.scale_x <= 0 or self.scale_y <= 0:  # not given: the nominal factor on both axes
             object.__setattr__(self, "scale_x", self.scale)
             object.__setattr__(self, "scale_y", self.scale)
 

@@ -1,4 +1,4 @@
-"""The way of one photo: decode, find nails and hands, apply the crop rules, cut, read the palette."""
+"""The pipeline of one photo: decode, find nails and hands, apply the crop rules, extract the palette."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from services.kit.telemetry.timings import stage
 
 @dataclass(frozen=True)
 class CropPipeline:
-    """Crops one photo at a time; many run at once, and the backend batches what they ask.
+    """Crops one photo at a time; many run at once, and the backend batches their inferences.
 
-    work_side: most pixels of the long side at which photos are searched and cut; enough_side: so many will
-    do. jpeg_quality: of crops asked for as JPEG.
+    work_side: longest side in pixels at which photos are searched and cropped; enough_side: a long side that
+    suffices where decoding it is cheaper. jpeg_quality: of crops in JPEG, 1 to 100.
     """
 
     intake: PhotoIntake
@@ -65,7 +65,7 @@ class CropPipeline:
         options: CropOptions,
         deadline: Deadline,
     ) -> CroppedPhoto:
-        """From what was found to what is returned; runs in a thread."""
+        """From detections to the result; runs in a thread."""
         image = photo.image
         size = (image.shape[1], image.shape[0])
         decided = choose_crop(
@@ -149,7 +149,7 @@ def _photo_mask(nail: NailInstance, photo: LoadedPhoto) -> NDArray[np.bool_]:
 
 def _hand(hand: Hand, scale: Scale) -> HandResult:
     joints = tuple(
-        # (-1, -1) says that the model saw no such joint; it is not a place to be scaled.
+        # (-1, -1) marks a joint that the model did not see; it is not scaled.
         ((float(x) * scale[0], float(y) * scale[1]) if score > 0 else (-1.0, -1.0), float(score))
         for (x, y), score in zip(hand.joints, hand.joint_scores, strict=True)
     )

@@ -1,4 +1,4 @@
-"""The way of one design: photo, crop and words to vectors (paper N, CVFIM)."""
+"""The pipeline of one design: from photo, crop and text to vectors (paper N, CVFIM)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Image = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class DesignSources:
-    """What is known of a design. crop: None when the photo stands in for it. text, context: may be empty.
+    """A design to embed. crop: None: the photo is used in its place. text, context: may be empty.
 
-    packing: of the image tokens that are wanted beside the vectors; None wants none.
+    packing: of the image tokens to make beside the vectors; None makes none.
     """
 
     photo: PhotoSource
@@ -50,7 +50,7 @@ class PackedTokens:
 class DesignVectors:
     """Unit vectors: design [D] of the space "design", align [D_a] of the crop in the space "align".
 
-    tokens, photo_align [D_a]: of the whole photo, where they were asked for.
+    tokens, photo_align [D_a]: of the whole photo; None without a packing.
     """
 
     design: NDArray[np.float32]
@@ -138,7 +138,7 @@ class DesignPipeline:
     async def _aligned(
         self, image: Image, packing: Packing | None, deadline: Deadline
     ) -> tuple[NDArray[np.float32], PackedTokens | None]:
-        """The vector of an image, and its tokens where a packing asks for them: one call gives both."""
+        """The vector of an image, and its tokens where there is a packing: one inference gives both."""
         outputs = await infer_one(self._backend, IMAGE_ALIGN, {"images": image}, deadline=deadline)
         align = read_embedding(outputs, IMAGE_ALIGN)
         if packing is None:
@@ -155,7 +155,7 @@ class DesignPipeline:
         return align, PackedTokens(data, tokens.shape[1], packing)
 
     async def _text(self, sources: DesignSources, deadline: Deadline) -> NDArray[np.float32]:
-        """[D_n]; zeros say that there are no words."""
+        """The text's vector [D_n]; zeros where there is no text."""
         words = ". ".join(part for part in (sources.text.strip(), sources.context.strip()) if part)
         if not words:
             return np.zeros(self._encoder.width, np.float32)

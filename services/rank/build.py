@@ -75,11 +75,11 @@ async def serve_on(
     )
     threads = WorkThreads(settings.photo_threads)
     tls = (
-        ClientTls(settings.peer_ca, settings.peer_cert, settings.peer_key)
-        if settings.peer_ca or settings.peer_cert
+        ClientTls(settings.upstream_ca, settings.upstream_cert, settings.upstream_key)
+        if settings.upstream_ca or settings.upstream_cert
         else None
     )
-    token = settings.peer_token.get_secret_value() if settings.peer_token else None
+    token = settings.upstream_token.get_secret_value() if settings.upstream_token else None
     try:
         async with (
             connect(

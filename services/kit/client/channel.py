@@ -51,7 +51,7 @@ def connect(
         "grpc.initial_reconnect_backoff_ms": 100,
         "grpc.min_reconnect_backoff_ms": 500,
         "grpc.max_reconnect_backoff_ms": 5_000,
-        # Retries are those of `retry.Backoff`, which knows deadlines and RetryInfo.
+        # Retries are those of `retry.Backoff`, which honours deadlines and RetryInfo.
         "grpc.enable_retries": 0,
     }
     if tls is not None and tls.server_name is not None:

@@ -98,13 +98,13 @@ async def test_text_palette_and_context_all_count(embeds: Any) -> None:
     assert items[3].embedding.mdd[0] == "a summer festival"
 
 
-@pytest.mark.parametrize("remembered", [0, 4096])
+@pytest.mark.parametrize("cached", [0, 4096])
 async def test_a_request_has_the_same_vectors_alone_and_in_a_batch(
-    open_embeds: Callable[..., Any], remembered: int
+    open_embeds: Callable[..., Any], cached: int
 ) -> None:
     texts = [TEXT, "red", "短めのスクエア、白いフレンチ", "a" * 3000, "gold " * 400, "🌸"]
     queries = [pb.QueryInput(text=text) for text in texts] * 4
-    async with open_embeds(remembered_texts=remembered) as embeds:
+    async with open_embeds(cached_texts=cached) as embeds:
         together = await embed(embeds, *queries)
         for index, query in enumerate(queries[: len(texts)]):
             alone = vector((await embed(embeds, query))[0])

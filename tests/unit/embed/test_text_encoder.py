@@ -1,4 +1,4 @@
-"""Sentences to vectors: padding, remembering, and what has no token."""
+"""Sentences to vectors: padding, caching, and texts without a token."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Letters:
 class Counted:
     """An encoder over a backend that notes the shapes that it is asked for."""
 
-    def __init__(self, threads: WorkThreads, remembered: int) -> None:
+    def __init__(self, threads: WorkThreads, cached: int) -> None:
         self.asked: list[tuple[int, ...]] = []
 
         async def note(model: str, inputs: Mapping[str, Any]) -> None:
@@ -53,7 +53,7 @@ class Counted:
             tokenizer=Letters(),
             threads=threads,
             width=8,
-            remembered=remembered,
+            cached=cached,
         )
 
 
@@ -74,7 +74,7 @@ async def test_texts_of_like_length_share_a_batch_and_equal_texts_are_asked_once
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-6)
 
 
-async def test_remembered_texts_are_not_asked_again_and_the_oldest_are_forgotten(
+async def test_cached_texts_are_not_asked_again_and_the_oldest_are_forgotten(
     threads: WorkThreads,
 ) -> None:
     counted = Counted(threads, 2)
@@ -88,7 +88,7 @@ async def test_remembered_texts_are_not_asked_again_and_the_oldest_are_forgotten
     assert len(counted.asked) == 3
 
 
-async def test_nothing_is_remembered_when_told_so(threads: WorkThreads) -> None:
+async def test_without_a_cache_every_text_is_encoded_anew(threads: WorkThreads) -> None:
     counted = Counted(threads, 0)
     one = await counted.encoder.encode(["one"], NEVER)
     assert np.array_equal(await counted.encoder.encode(["one"], NEVER), one)

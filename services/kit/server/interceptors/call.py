@@ -108,7 +108,7 @@ class _Call:
         metrics = self._policy.metrics
         metrics.started.labels(self._method).inc()
         start = time.perf_counter()
-        code = grpc.StatusCode.CANCELLED  # unless we learn better: the caller went away
+        code = grpc.StatusCode.CANCELLED  # unless another code is set: the caller cancelled
         with bind(self._scope), self._policy.tracing.span(self._method, self._metadata) as span:
             self._context.set_trailing_metadata(self._trailers())
             try:
@@ -139,7 +139,7 @@ class _Call:
                 raise DeadlineExceeded("The deadline passed before the call was done.") from error
             raise self._opaque() from error
         except grpc.RpcError as error:
-            # A call to another service whose error nobody translated.
+            # The untranslated error of a call to another service.
             raise from_rpc_error(error) from error
         except Exception as error:
             raise self._opaque() from error
@@ -240,10 +240,10 @@ class _Call:
 
 
 def _code(code: Any) -> grpc.StatusCode:
-    """grpc.aio hands a code back as the number that core knows."""
+    """grpc.aio returns a code as the number of the C core."""
     if isinstance(code, grpc.StatusCode):
         return code
-    return next((known for known in grpc.StatusCode if known.value[0] == code), grpc.StatusCode.UNKNOWN)
+    return next((member for member in grpc.StatusCode if member.value[0] == code), grpc.StatusCode.UNKNOWN)
 
 
 def _text_metadata(context: Any) -> Mapping[str, str]:
