@@ -20,13 +20,13 @@ TEXT = "long almond nails, milky pink, a thin gold French line, no glitter"
 
 
 def palette(*colours: tuple[float, float, float], weights: tuple[float, ...] = ()) -> palette_pb2.Palette:
-    said = weights or (0.0,) * len(colours)
+    given = weights or (0.0,) * len(colours)
     return palette_pb2.Palette(
         colours=[
             palette_pb2.PaletteColour(
                 colour=palette_pb2.LabColour(l=lab[0], a=lab[1], b=lab[2]), weight=weight
             )
-            for lab, weight in zip(colours, said, strict=True)
+            for lab, weight in zip(colours, given, strict=True)
         ]
     )
 
@@ -51,9 +51,9 @@ async def test_a_request_has_unit_vectors_and_tells_what_was_read(embeds: Any) -
     assert (embedding.text.space, embedding.text.fingerprint) == ("text", "fingerprint-of-text_encode")
     assert len(embedding.text.values) == 512
     assert embedding.mdd and embedding.nnp
-    said = {(phrase.kind, phrase.name): phrase.negated for phrase in embedding.phrases}
-    assert said[("shape", "almond")] is False
-    assert any(negated for (_, name), negated in said.items() if "glitter" in name)
+    phrases = {(phrase.kind, phrase.name): phrase.negated for phrase in embedding.phrases}
+    assert phrases[("shape", "almond")] is False
+    assert any(negated for (_, name), negated in phrases.items() if "glitter" in name)
     assert not any("glitter" in phrase for phrase in embedding.nnp)
 
 
