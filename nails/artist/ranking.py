@@ -118,8 +118,8 @@ def compute_features(evidence: Evidence, places: NDArray[np.int64], pool: Pool) 
     columns = np.where(present, places, 0)
     image = _modality(evidence.image, pool.image_temperature, rows, columns)
     text = _modality(evidence.text, pool.text_temperature, rows, columns)
-    near_image = _taken(evidence.image_neighbours, rows, columns)
-    near_text = _taken(evidence.text_neighbours, rows, columns)
+    near_image = _gather(evidence.image_neighbours, rows, columns)
+    near_text = _gather(evidence.text_neighbours, rows, columns)
     agreement = (image.best == text.best) & ~image.missing & ~text.missing
     characters = np.log1p(evidence.characters)[:, None] / 10
     shape = places.shape
@@ -188,7 +188,7 @@ def _modality(
     )
 
 
-def _taken(
+def _gather(
     scores: NDArray[np.floating[Any]] | None, rows: NDArray[np.int64], columns: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     return np.zeros(columns.shape) if scores is None else np.asarray(scores[rows, columns], np.float64)

@@ -131,11 +131,11 @@ def _colours(groups: Iterable[Group]) -> list[Colour]:
     for group in groups:
         for token, modifiers in group.colours:
             colour = COLOUR_BY_NAME[token.name]
-            colours.setdefault(token.name, _shifted(colour, modifiers))
+            colours.setdefault(token.name, _shift(colour, modifiers))
     return list(colours.values())
 
 
-def _shifted(colour: Colour, modifiers: Sequence[Token]) -> Colour:
+def _shift(colour: Colour, modifiers: Sequence[Token]) -> Colour:
     lightness, a, b = colour.lab
     shifts = [_SHIFTS[token.name] for token in modifiers if token.name in _SHIFTS]
     if not shifts:

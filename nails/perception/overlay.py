@@ -46,7 +46,7 @@ def draw_overlay(
     drawn. Large photos are reduced to a long side of 1280, tiny ones enlarged to 480.
     """
     scale = _scale(image)
-    canvas = _resized(image, scale)
+    canvas = _resize(image, scale)
     owners = crop.hand_of_nail if crop is not None else (-1,) * len(nails)
     for nail, owner in zip(nails, owners, strict=True):
         _draw_mask(canvas, nail, _hand_colour(owner), scale)
@@ -98,7 +98,7 @@ def contact_sheet(images: Sequence[Image8], *, columns: int = 5, cell: int = 256
     sheet = np.full((rows * (cell + gap) + gap, columns * (cell + gap) + gap, 3), 255, np.uint8)
     for index, image in enumerate(images):
         scale = cell / max(image.shape[:2])
-        fitted = _resized(image, scale)[:cell, :cell]
+        fitted = _resize(image, scale)[:cell, :cell]
         top = gap + index // columns * (cell + gap) + (cell - fitted.shape[0]) // 2
         left = gap + index % columns * (cell + gap) + (cell - fitted.shape[1]) // 2
         sheet[top : top + fitted.shape[0], left : left + fitted.shape[1]] = fitted
@@ -110,7 +110,7 @@ def _scale(image: Image8) -> float:
     return float(min(max(long_side, _MIN_SIDE), _MAX_SIDE)) / float(long_side)
 
 
-def _resized(image: Image8, scale: float) -> Image8:
+def _resize(image: Image8, scale: float) -> Image8:
     size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return np.array(cv2.resize(image, size, interpolation=method), np.uint8)

@@ -133,7 +133,7 @@ def _decode_jpeg(data: bytes, header: PhotoHeader, max_side: int | None) -> NDAr
 
 def _decode_with_pillow(data: bytes, header: PhotoHeader, max_side: int | None) -> NDArray[np.uint8]:
     if header.format == "PNG":
-        data = _checked_png(data)
+        data = _check_png(data)
     wanted = _target_size(header, max_side)
     try:
         with Image.open(io.BytesIO(data), formats=[header.format]) as picture:
@@ -142,7 +142,7 @@ def _decode_with_pillow(data: bytes, header: PhotoHeader, max_side: int | None) 
             if header.format == "JPEG":
                 picture.draft(picture.mode, wanted)
             picture.load()
-            return _rgb(_box_reduced(picture, wanted))
+            return _rgb(_reduce_by_box(picture, wanted))
     except PhotoError:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, struct.error, zlib.error,
@@ -151,7 +151,7 @@ def _decode_with_pillow(data: bytes, header: PhotoHeader, max_side: int | None) 
         raise PhotoError("PHOTO_CORRUPT", f"the {header.format} cannot be decoded: {error}") from None
 
 
-def _box_reduced(picture: Image.Image, wanted: tuple[int, int]) -> Image.Image:
+def _reduce_by_box(picture: Image.Image, wanted: tuple[int, int]) -> Image.Image:
     """Reduce by a whole factor before conversions, so that those do not hold several full-size copies."""
     factor = min(picture.width // wanted[0], picture.height // wanted[1])
     if factor < 2 or picture.mode not in ("L", "RGB", "RGBA", "LA", "CMYK"):
@@ -172,7 +172,7 @@ def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
     return np.array(picture.convert("RGB"), dtype=np.uint8)
 
 
-def _checked_png(data: bytes) -> bytes:
+def _check_png(data: bytes) -> bytes:
     """The PNG's picture chunks alone. Raises PhotoError where a checksum fails or the end is missing."""
     view = memoryview(data)
     kept: list[Any] = [_PNG_SIGNATURE]

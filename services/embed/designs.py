@@ -109,33 +109,33 @@ class DesignPipeline:
     ) -> tuple[NDArray[np.float32], tuple[NDArray[np.float32], PackedTokens | None]]:
         """Of the whole photo: style [D_s], and align [D_a] with the tokens."""
         photo = await self._intake.load(source, max_side=DECODE_SIDE, deadline=deadline)
-        align_input = await self._prepared(photo, self._align_side)
+        align_input = await self._prepare(photo, self._align_side)
         style_input = (
             align_input
             if self._style_side == self._align_side
-            else await self._prepared(photo, self._style_side)
+            else await self._prepare(photo, self._style_side)
         )
         deadline.check("embedding the photo")
         return await together(
-            self._encoded(IMAGE_STYLE, style_input, deadline),
-            self._aligned(align_input, packing, deadline),
+            self._encode(IMAGE_STYLE, style_input, deadline),
+            self._encode_with_tokens(align_input, packing, deadline),
         )
 
     async def _crop(self, source: PhotoSource | None, deadline: Deadline) -> NDArray[np.float32] | None:
         if source is None:
             return None
         crop = await self._intake.load(source, max_side=DECODE_SIDE, deadline=deadline)
-        return await self._encoded(IMAGE_ALIGN, await self._prepared(crop, self._align_side), deadline)
+        return await self._encode(IMAGE_ALIGN, await self._prepare(crop, self._align_side), deadline)
 
-    async def _prepared(self, photo: LoadedPhoto, side: int) -> Image:
+    async def _prepare(self, photo: LoadedPhoto, side: int) -> Image:
         with stage("preprocess"):
             return await self._intake.threads.run(backbone_input, photo.image, side)
 
-    async def _encoded(self, model: str, image: Image, deadline: Deadline) -> NDArray[np.float32]:
+    async def _encode(self, model: str, image: Image, deadline: Deadline) -> NDArray[np.float32]:
         outputs = await infer_one(self._backend, model, {"images": image}, deadline=deadline)
         return read_embedding(outputs, model)
 
-    async def _aligned(
+    async def _encode_with_tokens(
         self, image: Image, packing: Packing | None, deadline: Deadline
     ) -> tuple[NDArray[np.float32], PackedTokens | None]:
         """The vector of an image, and its tokens where there is a packing: one inference gives both."""

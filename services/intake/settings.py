@@ -9,7 +9,7 @@ from services.kit.settings import MiB, ServiceSettings
 
 
 class PhotoSettings(ServiceSettings):
-    """Limits of photos, and how many are worked on at once."""
+    """Limits of photos, and how many are in progress at once."""
 
     max_photo_bytes: int = Field(30 * MiB, gt=0, description="largest photo file, in bytes")
     max_photo_pixels: int = Field(60_000_000, gt=0, description="most pixels of a photo, by its header")

@@ -128,7 +128,7 @@ class TritonBackend:
         """Unload and load `model`: the cure for one whose process died. Raises what `infer` raises."""
         self._known.pop(model, None)
         with _translated(model):
-            client = self._connected()
+            client = self._connect()
             await client.unload_model(model, client_timeout=_seconds(deadline))
             await client.load_model(model, client_timeout=_seconds(deadline))
 
@@ -137,7 +137,7 @@ class TritonBackend:
             return self._known[model]
         limit = min(deadline.remaining(), CONFIG_S)
         with _translated(model):
-            answer = await self._connected().get_model_config(model, client_timeout=limit)
+            answer = await self._connect().get_model_config(model, client_timeout=limit)
         self._known[model] = read_metadata(Path(model), answer.config)
         return self._known[model]
 
@@ -155,7 +155,7 @@ class TritonBackend:
         seconds = _seconds(deadline)
         try:
             with _translated(model):
-                result = await self._connected().infer(
+                result = await self._connect().infer(
                     model,
                     tensors,
                     outputs=wanted,
@@ -171,7 +171,7 @@ class TritonBackend:
             raise Internal(f"Model {model!r} gave no {', '.join(missing)}.", reason="INFERENCE_FAILED")
         return outputs
 
-    def _connected(self) -> InferenceServerClient:
+    def _connect(self) -> InferenceServerClient:
         if self._closed:
             raise Unavailable("The backend is closed.", reason="MODEL_SERVER_UNAVAILABLE")
         if self._client is None:

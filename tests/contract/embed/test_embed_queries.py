@@ -112,7 +112,7 @@ async def test_a_request_has_the_same_vectors_alone_and_in_a_batch(
                 assert np.allclose(alone, vector(together[repeat]), atol=1e-5)
 
 
-async def test_unsaid_weights_share_and_said_ones_are_scaled(embeds: Any) -> None:
+async def test_missing_weights_share_and_given_ones_are_scaled(embeds: Any) -> None:
     red, blue = (53.2, 80.1, 67.2), (32.3, 79.2, -107.9)
     items = await embed(
         embeds,

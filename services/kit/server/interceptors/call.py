@@ -112,7 +112,7 @@ class _Call:
         with bind(self._scope), self._policy.tracing.span(self._method, self._metadata) as span:
             self._context.set_trailing_metadata(self._trailers())
             try:
-                response = await self._translated()
+                response = await self._run_translated()
                 code = self._context.code() or grpc.StatusCode.OK
                 return response
             except LunulaError as error:
@@ -126,12 +126,12 @@ class _Call:
                 span.set_attribute("rpc.grpc.status_code", _code(code).value[0])
                 self._account(_code(code), seconds)
 
-    async def _translated(self) -> Any:
+    async def _run_translated(self) -> Any:
         """Serve within the deadline; every failure leaves as a LunulaError."""
         remaining = self._scope.deadline.remaining()
         try:
             async with asyncio.timeout(None if math.isinf(remaining) else remaining) as timer:
-                return await self._admitted()
+                return await self._run_admitted()
         except (LunulaError, grpc.aio.AbortError):
             raise
         except TimeoutError as error:
@@ -148,7 +148,7 @@ class _Call:
         _log.exception("unhandled exception")
         return Internal(f"Internal error. The log explains it under request id {self._scope.request_id}.")
 
-    async def _admitted(self) -> Any:
+    async def _run_admitted(self) -> Any:
         self._policy.auth.check(self._metadata)
         self._scope.deadline.check("the call was admitted")
         with self._policy.admission.enter() as ticket:
