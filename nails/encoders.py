@@ -1,4 +1,4 @@
-"""The encoders of designs and requests: their names, and what they are given.
+"""The encoders of designs and requests: their names and inputs.
 
 One definition for training, evaluation and serving, so that they cannot disagree (paper N: CVFIM, LIFM,
 IPFM).

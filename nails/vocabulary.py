@@ -1,9 +1,9 @@
 """Words of nail design: named colours with CIELAB, attribute terms, in English and Japanese.
 
 One lexicon serves phrase extraction, palette names, filters and the synthetic photographs. Invariants: names
-are snake_case and unique within their kind; the first word of each language is the one to show; words are
+are snake_case and unique within their kind; the first word of each language is the one to display; words are
 lower-case and NFKC-normal; CIELAB is D65, L in [0, 100], and inside the sRGB gamut. A word may belong to two
-kinds (a pearl is a part and a finish looks pearly): the reader of the text decides by its neighbours.
+kinds (a pearl is a part and a finish looks pearly): the tokenizer decides by the neighbouring words.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ async def record_model_calls(requests: Sequence[pb.SearchDesignsRequest]) -> lis
             tokenizer=SentenceTokenizer(settings.max_tokens),
             threads=threads,
             width=text_width(await backend.metadata(TEXT_ENCODE)),
-            remembered=settings.remembered_texts,
+            cached=settings.cached_texts,
         )
         path = QueryPipeline(backend=recorder, encoder=encoder, threads=threads, max_queries=1)
         found: list[ModelCalls] = []

@@ -1,1 +1,1 @@
-"""Artists (paper A): fusing what a photo and words say, ranking candidates, and the unknown class."""
+"""Artists (paper A): fusion of photo and text, candidate ranking, few-shot artists, and the unknown class."""

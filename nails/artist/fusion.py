@@ -1,7 +1,7 @@
-"""What a photo and words say of the artist, brought together (paper A (a), (d)).
+"""Late fusion of the artist probabilities from a photo and from text (paper A (a), (d)).
 
 Tables are probabilities [..., A] over one list of artists. A row of zeros says that its modality is missing;
-the other one then speaks alone.
+the other one then counts alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Table = NDArray[np.float64]
 FLOOR: Final = 1e-7
 """Probabilities below this count as this where logarithms are taken: half precision holds no smaller ones,
-and no modality can rule an artist out against everything that the other one says."""
+and no modality can rule out an artist whom the other one prefers."""
 
 
 def normalise(table: NDArray[np.floating[Any]]) -> Table:
@@ -45,7 +45,7 @@ def softmax(logits: NDArray[np.floating[Any]]) -> Table:
 
 
 def temper(table: NDArray[np.floating[Any]], temperature: float) -> Table:
-    """p^(1/T), rows normalised: T > 1 makes a model more modest. Rows of zeros stay zeros."""
+    """p^(1/T), rows normalised: T > 1 makes a model less confident. Rows of zeros stay zeros."""
     if temperature <= 0:
         raise ValueError("a temperature must be positive")
     return np.where(is_missing(table)[..., None], 0.0, softmax(log_probabilities(table) / temperature))
@@ -65,7 +65,7 @@ def linear_pool(image: NDArray[np.floating[Any]], text: NDArray[np.floating[Any]
 class Pool:
     """The log-linear pool p ∝ image^image_power · text^text_power, both powers >= 0, not both 0.
 
-    image_temperature, text_temperature: > 0; those of a modality that speaks alone.
+    image_temperature, text_temperature: > 0; those of a modality that counts alone.
     """
 
     image_power: float

@@ -166,13 +166,13 @@ def joint_distribution(
     image = (absent if cosines.enrolled_image is None else cosines.enrolled_image) - near_image
     text = (absent if cosines.enrolled_text is None else cosines.enrolled_text) - near_text
 
-    def weighed(by: str) -> Probabilities:
+    def weigh(by: str) -> Probabilities:
         a0, a1, a2, a3 = openset.modes[by].enrolled
         return np.asarray(a0 + a1 * unknown + a2 * np.nan_to_num(image) + a3 * np.nan_to_num(text))
 
     logits = np.select(
         [~np.isnan(image) & ~np.isnan(text), ~np.isnan(image), ~np.isnan(text)],
-        [weighed(mode), weighed(IMAGE), weighed(TEXT)],
+        [weigh(mode), weigh(IMAGE), weigh(TEXT)],
         -_MAX_LOGIT,
     )
     weights = np.exp(np.clip(np.concatenate([logits, [unknown]]), -_MAX_LOGIT, _MAX_LOGIT))

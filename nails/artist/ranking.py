@@ -1,6 +1,6 @@
-"""The candidate re-ranker: which of the few artists that either modality names is it (paper A (d)).
+"""The candidate re-ranker: which of the likeliest artists of either modality it is (paper A (d)).
 
-Candidates are the artists that stand among the first five by the photo or by the words. Each gets features, a
+Candidates are the artists among the first five by the photo or by the text. Each gets features, a
 linear score of them, and a softmax over the candidates of a work; the rest of the mass goes to all others in
 the proportions of the log-linear pool.
 """
@@ -59,7 +59,7 @@ _MARGIN = 10.0
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of N works. Tables are f32 or f64 [N,A]; rows of zeros where a modality is missing.
+    """The inputs for N works. Tables are f32 or f64 [N,A]; rows of zeros where a modality is missing.
 
     prior: f64 [A], shares of the training works. image_neighbours, text_neighbours: scores [N,A], None where
     there are none. characters: int [N], length of the words.
@@ -114,12 +114,12 @@ def compute_features(evidence: Evidence, places: NDArray[np.int64], pool: Pool) 
     pool: whose temperatures bring both modalities to one scale.
     """
     rows = np.arange(len(places))[:, None]
-    known = places >= 0
-    columns = np.where(known, places, 0)
+    present = places >= 0
+    columns = np.where(present, places, 0)
     image = _modality(evidence.image, pool.image_temperature, rows, columns)
     text = _modality(evidence.text, pool.text_temperature, rows, columns)
-    near_image = _taken(evidence.image_neighbours, rows, columns)
-    near_text = _taken(evidence.text_neighbours, rows, columns)
+    near_image = _gather(evidence.image_neighbours, rows, columns)
+    near_text = _gather(evidence.text_neighbours, rows, columns)
     agreement = (image.best == text.best) & ~image.missing & ~text.missing
     characters = np.log1p(evidence.characters)[:, None] / 10
     shape = places.shape
@@ -152,7 +152,7 @@ def compute_features(evidence: Evidence, places: NDArray[np.int64], pool: Pool) 
         image.logs * near_image,
         text.logs * near_text,
     )
-    return np.where(known[..., None], np.stack(found, axis=-1).astype(np.float64), 0.0)
+    return np.where(present[..., None], np.stack(found, axis=-1).astype(np.float64), 0.0)
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def _modality(
     )
 
 
-def _taken(
+def _gather(
     scores: NDArray[np.floating[Any]] | None, rows: NDArray[np.int64], columns: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     return np.zeros(columns.shape) if scores is None else np.asarray(scores[rows, columns], np.float64)
@@ -232,24 +232,24 @@ class Ranker:
     def spread(self, evidence: Evidence, places: NDArray[np.int64], scores: Table) -> Table:
         """Probabilities f64 [N,A] from scores [N,C] of the candidates at `places`."""
         pooled = self.pool(evidence.image, evidence.text)
-        known = places >= 0
+        present = places >= 0
         found = np.zeros_like(pooled)
-        answered = known.any(axis=1)
-        if not answered.any():
+        with_candidates = present.any(axis=1)
+        if not with_candidates.any():
             return found
-        pooled, places, known = pooled[answered], places[answered], known[answered]
+        pooled, places, present = pooled[with_candidates], places[with_candidates], present[with_candidates]
         rows = np.arange(len(places))[:, None]
-        columns = np.where(known, places, 0)
-        shares = softmax(np.where(known, scores[answered], -np.inf))
+        columns = np.where(present, places, 0)
+        shares = softmax(np.where(present, scores[with_candidates], -np.inf))
         reach = self.reach(candidate_mass(pooled, places))[:, None]
         rest = pooled.copy()
-        rest[np.broadcast_to(rows, places.shape)[known], places[known]] = 0.0
+        rest[np.broadcast_to(rows, places.shape)[present], places[present]] = 0.0
         left = rest.sum(axis=1, keepdims=True)
         # Nothing is left to share where the candidates are all artists there are.
         reach = np.where(left > 0, reach, 1.0)
         own = (1 - reach) * rest / np.where(left > 0, left, 1.0)
-        np.add.at(own, (np.broadcast_to(rows, places.shape), columns), np.where(known, shares * reach, 0.0))
-        found[answered] = own
+        np.add.at(own, (np.broadcast_to(rows, places.shape), columns), np.where(present, shares * reach, 0.0))
+        found[with_candidates] = own
         return found
 
     def reach(self, mass: Table) -> Table:

@@ -1,9 +1,8 @@
-"""Texts as sparse vectors, by which texts of one hand are alike, whoever wrote them and in whatever language.
+"""Texts as sparse vectors: texts by one author are similar, also of an unknown author and in any language.
 
 Words (nails.language.words) and pairs of neighbours are hashed into BUCKETS; each counts 1 + ln(occurrences)
-times its rarity, and the vector has length 1. Nothing is trained but the table of rarities, so a word that
-nobody has used before is simply very rare: that is how the phrases of a new artist are told from everybody
-else's.
+times its rarity, and the vector has length 1. Only the table of rarities is trained, and a word outside it
+is simply very rare: so the phrases of a few-shot artist stand out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Palettes: the colours of a design's nails, and how well they meet the colours that a person asks for.
+"""Palettes: the colours of a design's nails, and how well they match the colours of a request.
 
 A request's colours are assigned one to one to the design's by CIEDE2000. Each difference d becomes a
 likeness 1 / (1 + (d / 15)^2): 0.90 at 5 (the same colour to most eyes), 0.5 at 15 (a shade of it), 0.14 at 37
@@ -27,14 +27,14 @@ HALF_LIKENESS = 15.0  # the CIEDE2000 difference that counts half
 _SLACK = 1e-4  # what float32 on the wire may add
 _SAMPLE = 6000  # pixels per photo; palettes are stable to a percent from about 3000 on
 _CLUSTERS = 9
-_CELL_BITS = 2  # lower bits of a channel that tell no colours apart
+_CELL_BITS = 2  # lower bits of a channel that make no visible difference
 _MERGE_DIFFERENCE = 9.0
 _MERGE_SAME_NAME = 18.0
 _MIN_WEIGHT = 0.03
 # A specular highlight burns out to white but covers little; a white design covers more.
 _HIGHLIGHT_LEVEL = 238
 _HIGHLIGHT_SHARE = 0.10
-# A colour that covers less than half of its asked-for share counts as up to this much farther.
+# A colour that covers less than half of its requested share counts as up to this much farther.
 _RARITY_DIFFERENCE = 10.0
 _ENOUGH_SHARE = 0.5
 # A request's colour that must share a design's colour with another counts as this much farther.
@@ -70,7 +70,7 @@ class PaletteColour:
 
 
 class PaletteMatch(NamedTuple):
-    """similarity in [0, 1], 1 when every asked colour is there; difference: its equivalent in CIEDE2000."""
+    """similarity: in [0, 1], 1 when no requested colour is missing; difference: the same in CIEDE2000."""
 
     similarity: float
     difference: float
@@ -96,17 +96,18 @@ def validate_palette(
 ) -> list[PaletteColour]:
     """A caller's palette, checked and with weights that sum to 1; [] for no colours.
 
-    A weight of 0 means "not said": if all are 0 (or `weights` is None) the colours share equally, otherwise
-    an unsaid one gets the mean of the said. Raises PaletteError with the index of the first bad colour.
+    A weight of 0 is one that is not given: if all are 0 (or `weights` is None) the colours share equally,
+    otherwise such a colour gets the mean of the given weights. Raises PaletteError with the index of the
+    first bad colour.
     """
     if len(labs) > MAX_COLOURS:
         raise PaletteError(
             "PALETTE_TOO_MANY_COLOURS", f"{len(labs)} colours are more than the {MAX_COLOURS} allowed"
         )
-    said = [0.0] * len(labs) if weights is None else [float(weight) for weight in weights]
-    if len(said) != len(labs):
+    given = [0.0] * len(labs) if weights is None else [float(weight) for weight in weights]
+    if len(given) != len(labs):
         raise ValueError("every colour needs one weight")
-    for index, (lab, weight) in enumerate(zip(labs, said, strict=True)):
+    for index, (lab, weight) in enumerate(zip(labs, given, strict=True)):
         if len(lab) != 3 or not all(math.isfinite(value) for value in lab):
             raise PaletteError("COLOUR_NOT_FINITE", f"colour {tuple(lab)} is not three finite numbers", index)
         if not -_SLACK <= lab[0] <= 100 + _SLACK or not in_gamut(lab):
@@ -114,9 +115,9 @@ def validate_palette(
             raise PaletteError("COLOUR_OUT_OF_GAMUT", f"no display can show CIELAB ({shown})", index)
         if not 0 <= weight <= 1 + _SLACK:
             raise PaletteError("COLOUR_WEIGHT_INVALID", f"weight {weight:g} is not within 0 and 1", index)
-    given = [weight for weight in said if weight > 0]
-    unsaid = sum(given) / len(given) if given else 1.0
-    filled = [weight if weight > 0 else unsaid for weight in said]
+    positive = [weight for weight in given if weight > 0]
+    mean = sum(positive) / len(positive) if positive else 1.0
+    filled = [weight if weight > 0 else mean for weight in given]
     total = sum(filled)
     return [
         PaletteColour((float(lab[0]), float(lab[1]), float(lab[2])), weight / total, nearest_name(lab))
@@ -137,16 +138,16 @@ def extract_palette(
 
 
 def extract_nail_palette(nails: Sequence[NailPixels], max_colours: int = 5) -> list[PaletteColour]:
-    """The same for nails cut out already: of each the window of the photo [h,w,3] and its mask bool [h,w]."""
+    """`extract_palette` for nails cut out already, each as its window of the photo [h,w,3] and mask [h,w]."""
     pixels, weights = _nail_pixels(nails)
     if not len(pixels):
         return []
     burnt = (pixels >= _HIGHLIGHT_LEVEL).all(axis=1)
     if 0 < float(weights[burnt].sum()) < _HIGHLIGHT_SHARE * float(weights.sum()):
         pixels, weights = pixels[~burnt], weights[~burnt]
-    distinct, weights = _distinct(pixels, weights)
+    distinct, weights = _quantise(pixels, weights)
     labs = srgb_to_lab(distinct)
-    centres, shares = _merged(*_k_means(labs, weights, min(_CLUSTERS, len(labs))))
+    centres, shares = _merge_clusters(*_k_means(labs, weights, min(_CLUSTERS, len(labs))))
     ranked = [int(index) for index in np.argsort(-shares, kind="stable")]
     order = [index for index in ranked if shares[index] >= _MIN_WEIGHT][:max_colours] or ranked[:1]
     total = float(shares[order].sum())
@@ -160,10 +161,11 @@ def extract_nail_palette(nails: Sequence[NailPixels], max_colours: int = 5) -> l
 def match_colours(
     request: Sequence[PaletteColour], design: Sequence[PaletteColour]
 ) -> list[tuple[int, float]]:
-    """For each of the request's colours the design's colour that answers it and how much farther it counts.
+    """For each of the request's colours the design's colour assigned to it, and the difference that counts.
 
     Returns (index into `design`, effective difference): the CIEDE2000 difference, plus a little for a colour
-    that covers far less of the design than was asked, plus 10 where two requested colours share one.
+    that covers far less of the design than its requested share, plus 10 where two requested colours share
+    one.
     """
     if not request or not design:
         return []
@@ -179,26 +181,26 @@ def match_colours(
 
 
 def effective_differences(
-    asked: NDArray[np.float64],
+    requested: NDArray[np.float64],
     weights: NDArray[np.float64],
     shown: NDArray[np.float64],
     shares: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """How much farther each shown colour counts from each asked one: [...,A,S].
+    """The difference that counts between each requested colour and each of a design: [...,A,S].
 
-    asked [A,3] and shown [...,S,3] in CIELAB, weights [A], shares [...,S]. The CIEDE2000 difference, plus a
-    little for a colour that covers far less than was asked.
+    requested [A,3] and shown [...,S,3] in CIELAB, weights [A], shares [...,S]. The CIEDE2000 difference, plus
+    a little for a colour that covers far less than its requested share.
     """
     enough = np.maximum(weights * _ENOUGH_SHARE, 1e-9)[:, None]
     rarity = np.clip(1.0 - shares[..., None, :] / enough, 0.0, 1.0)
-    found = ciede2000(asked[:, None, :], shown[..., None, :, :]) + _RARITY_DIFFERENCE * rarity
+    found = ciede2000(requested[:, None, :], shown[..., None, :, :]) + _RARITY_DIFFERENCE * rarity
     return np.asarray(found, np.float64)
 
 
 def assign_colours(
     difference: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> tuple[list[int], NDArray[np.float64]]:
-    """Which shown colour answers each asked one, and the difference that counts for it: [A] each.
+    """The design's colour assigned to each requested one, and the difference that counts for it: [A] each.
 
     difference [A,S]: of `effective_differences`. Two may share one, at a price.
     """
@@ -246,7 +248,7 @@ def _nail_pixels(nails: Sequence[NailPixels]) -> tuple[NDArray[np.uint8], NDArra
     pieces, weights = [], []
     per_nail = max(64, _SAMPLE // max(1, len(nails)))
     for window, mask in nails:
-        inner = window[_eroded(mask)]
+        inner = window[_erode(mask)]
         inner = inner[:: max(1, math.ceil(len(inner) / per_nail))]
         pieces.append(inner)
         weights.append(np.full(len(inner), 1.0 / len(inner)))
@@ -255,7 +257,7 @@ def _nail_pixels(nails: Sequence[NailPixels]) -> tuple[NDArray[np.uint8], NDArra
     return np.concatenate(pieces), np.concatenate(weights)
 
 
-def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _erode(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The mask less a border of a tenth of its thickness; less where nothing would be left."""
     padded = np.pad(mask.astype(np.uint8), 1)
     depth = np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 3))[1:-1, 1:-1]
@@ -263,10 +265,10 @@ def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return mask & (depth > min(max(1.0, 0.2 * deepest), 0.5 * deepest))
 
 
-def _distinct(
+def _quantise(
     pixels: NDArray[np.uint8], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Colours [m,3] in 0-1 that are told apart, and their weights [m].
+    """Distinguishable colours [m,3] in 0-1, and their weights [m].
 
     Pixels [n,3] that share the upper six bits of each channel become their weighted mean: finer than any
     difference that counts here, and a quarter of the points or less.
@@ -323,7 +325,7 @@ def _nearest(labs: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray
     return np.asarray(distance.argmin(axis=1))
 
 
-def _merged(
+def _merge_clusters(
     centres: NDArray[np.float64], shares: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Unite clusters that the eye calls one colour, nearest pair first."""

@@ -1,8 +1,8 @@
 """One request's palette against those of many designs at once, as a search needs it.
 
 The figures are those of `nails.colour.palette.palette_similarity`; only the way to them is shorter: the
-differences of all pairs are computed together. Where no two requested colours want the same colour of a
-design, each has simply the one that it wants; the few other designs are assigned one by one.
+differences of all pairs are computed together. Where no two requested colours are nearest to the same
+colour of a design, each is assigned its nearest; the few other designs are assigned one by one.
 """
 
 from __future__ import annotations
@@ -42,10 +42,7 @@ def palette_differences(
 def colour_differences(
     request: Sequence[PaletteColour], designs: Sequence[Sequence[ShownColour]]
 ) -> NDArray[np.float64]:
-    """How much farther each requested colour counts in each design: [n, asked], infinite without colours.
-
-    Those of `nails.colour.palette.match_colours`.
-    """
+    """The differences of `nails.colour.palette.match_colours`: [n, requested], infinite without colours."""
     found = np.full((len(designs), len(request)), np.inf)
     filled = [index for index, design in enumerate(designs) if design]
     if not request or not filled:
@@ -58,13 +55,13 @@ def colour_differences(
         labs[row, :count] = [lab for lab, _ in designs[index]]
         shares[row, :count] = [share for _, share in designs[index]]
         there[row, :count] = True
-    asked = np.array([colour.lab for colour in request], np.float64)
+    requested = np.array([colour.lab for colour in request], np.float64)
     weights = np.array([colour.weight for colour in request], np.float64)
-    difference = effective_differences(asked, weights, labs, shares)
-    difference = np.where(there[:, None, :], difference, np.inf)  # [designs, asked, shown]
+    difference = effective_differences(requested, weights, labs, shares)
+    difference = np.where(there[:, None, :], difference, np.inf)  # [designs, requested, shown]
     chosen = difference.min(axis=2)
-    wanted = np.sort(difference.argmin(axis=2), axis=1)
-    for row in np.flatnonzero((wanted[:, 1:] == wanted[:, :-1]).any(axis=1)).tolist():
+    nearest = np.sort(difference.argmin(axis=2), axis=1)
+    for row in np.flatnonzero((nearest[:, 1:] == nearest[:, :-1]).any(axis=1)).tolist():
         chosen[row] = assign_colours(difference[row][:, there[row]], weights)[1]
     found[filled] = chosen
     return found

@@ -1,8 +1,8 @@
 """Words of a text as a Japanese dictionary divides it (MeCab by fugashi, UniDic in its small edition), as
 paper A does before fastText.
 
-Text of other languages is divided at blanks and signs by the same dictionary's rules for unknown words. Both
-packages are loaded with the first text: about 20 ms, and the dictionary's 250 MB are mapped, not read.
+Text of other languages is divided at blanks and punctuation by the same dictionary's rules for unknown words.
+Both packages are loaded with the first text: about 20 ms, and the dictionary's 250 MB are mapped, not read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ _LOCK = threading.Lock()  # a tagger is not safe in two threads at once
 
 
 def split_morphemes(text: str) -> list[str]:
-    """The words of a text in its order, normalised as nails.language.words does, without signs; [] for none.
+    """The words of a text in its order, normalised as nails.language.words does, without punctuation; [] for
+    none.
 
     Raises ModuleNotFoundError where fugashi or unidic-lite is not installed.
     """

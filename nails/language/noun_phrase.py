@@ -9,13 +9,13 @@ from nails.language.phrase_words import Role
 from nails.vocabulary import TERM_BY_NAME
 
 _NOUN_KINDS = frozenset({"pattern", "part"})
-_TELLING = frozenset({"pastel", "neon", "dusty", "milky", "sheer"})  # "pastel nails"
+_SHADES = frozenset({"pastel", "neon", "dusty", "milky", "sheer"})  # "pastel nails"
 _ORDER = ("theme", "length", "shape", "colour", "finish", "pattern", "part")
 
 
 @dataclass(eq=False)
 class Group:
-    """One noun phrase of a request, in the making."""
+    """One noun phrase of a request, while it is built."""
 
     items: list[Token] = field(default_factory=list)
     places: list[Token] = field(default_factory=list)
@@ -25,8 +25,8 @@ class Group:
     upon: bool = False  # the group before it lies on it: "waves on nude"
     clause: int = 0
 
-    def terms_of(self, kind: str) -> list[Token]:
-        """Its vocabulary terms of one kind."""
+    def select_terms(self, kind: str) -> list[Token]:
+        """Its tokens that are vocabulary terms of one kind."""
         return [token for token in self.items if token.role is Role.TERM and token.kind == kind]
 
     @property
@@ -44,28 +44,28 @@ class Group:
         return found
 
     @property
-    def spoken(self) -> list[Token]:
+    def content(self) -> list[Token]:
         """Terms (and "sheer", which is a finish), unknown words and places: what phrases are made of."""
-        said = (Role.TERM, Role.OTHER)
-        return [*self.places, *(one for one in self.items if one.role in said or one.name == "sheer")]
+        roles = (Role.TERM, Role.OTHER)
+        return [*self.places, *(one for one in self.items if one.role in roles or one.name == "sheer")]
 
     @property
-    def says_something(self) -> bool:
+    def has_content(self) -> bool:
         """Whether anything but fillers, sizes and the word "nails" is in it."""
         names = {token.name for token in self.items if token.role in (Role.HEAD, Role.MODIFIER)}
         heads = any(token.role is Role.HEAD for token in self.items)
         return (
             any(token.role in (Role.TERM, Role.OTHER) for token in self.items)
-            or (heads and (bool(self.places) or not names.isdisjoint(_TELLING)))
+            or (heads and (bool(self.places) or not names.isdisjoint(_SHADES)))
             or not names.isdisjoint(("negative space", "bare nails"))
         )
 
     @property
     def level(self) -> str:
         """ "part" for parts, pieces of the nail and single fingers, "pattern", or "whole"."""
-        if self.places or self.terms_of("part"):
+        if self.places or self.select_terms("part"):
             return "part"
-        if self.terms_of("pattern") or self.gradient:
+        if self.select_terms("pattern") or self.gradient:
             return "pattern"
         heads = {token.name for token in self.items if token.role is Role.HEAD}
         if not heads and any(token.name == "glitter" for token in self.items):
@@ -85,7 +85,7 @@ class Group:
     def loose_shades(self) -> list[str]:
         """Shades without a colour: "pastel nails"."""
         return (
-            [] if self.colours else [one.name for one in self.items if one.name in _TELLING and not one.kind]
+            [] if self.colours else [one.name for one in self.items if one.name in _SHADES and not one.kind]
         )
 
     def canonical(self) -> str:
@@ -102,8 +102,8 @@ class Group:
                 if self.colours:
                     words.append(self.colour_words())
             else:
-                words += dict.fromkeys(_shown(token, "one" in sizes) for token in self.terms_of(kind))
-        if self.gradient and not any(token.name == "ombre" for token in self.terms_of("pattern")):
+                words += dict.fromkeys(_shown(token, "one" in sizes) for token in self.select_terms(kind))
+        if self.gradient and not any(token.name == "ombre" for token in self.select_terms("pattern")):
             words.append("ombre")
         words += [token.name for token in self.items if token.role is Role.OTHER]
         words += dict.fromkeys(token.name for token in self.items if token.role is Role.HEAD)

@@ -98,7 +98,7 @@ def japanese_lexicon() -> dict[str, list[Entry]]:
     for kind in _KIND_ORDER:
         for term in ATTRIBUTES[kind]:
             for word in term.ja:
-                put(_folded(word), (Role.TERM, kind, term.name))
+                put(_fold(word), (Role.TERM, kind, term.name))
     for kind_field, name_field, _, japanese in table_rows(CUES):
         for word in japanese:
             put(word, (Role.TERM, kind_field[0], name_field[0]))
@@ -122,7 +122,7 @@ def normal_form(text: str) -> str:
     return unicodedata.normalize("NFKC", text[:MAX_CHARACTERS])[:MAX_CHARACTERS]
 
 
-def _folded(text: str) -> str:
+def _fold(text: str) -> str:
     """NFKC and lower case, with as many characters as NFKC left: positions stay true."""
     normal = normal_form(text)
     return "".join(low if len(low := char.lower()) == 1 else char for char in normal).replace("’", "'")
@@ -131,7 +131,7 @@ def _folded(text: str) -> str:
 def tokenize(text: str) -> list[Token]:
     """The tokens of a request in its order. Deterministic; never fails."""
     shown = normal_form(text)
-    folded = _folded(text)
+    folded = _fold(text)
     found: list[Token] = []
     words: list[tuple[str, int, int]] = []
     for match in _SPLIT.finditer(folded):

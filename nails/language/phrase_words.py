@@ -1,7 +1,8 @@
 """Words that hold a request together: modifiers, heads, connectors, negation, in English and Japanese.
 
-The vocabulary (`nails.vocabulary`) names what nails can have; the tables here name how sentences say it. Each
-line of a table is `canonical English | English words | Japanese words`. Words of one line mean the same.
+The vocabulary (`nails.vocabulary`) names what nails can have; the tables here hold the words around those
+names. Each line of a table is `canonical English | English words | Japanese words`. Words of one line mean
+the same.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Role(Enum):
     NOT_BEFORE = "not_before"  # no, without: stands before what is not wanted
     NOT_AFTER = "not_after"  # なし, -free: stands after it
     BUT = "but"  # ends what a negation covers
-    FILL = "fill"  # says nothing
+    FILL = "fill"  # without content
     BREAK = "break"  # comma
     STOP = "stop"  # full stop, line end
 
@@ -82,7 +83,7 @@ a few | few, some, several | いくつか, 少し, 数粒
 many | many, lots | たくさん, 多め
 """
 
-# Verbs and adjectives that say what a noun of the vocabulary says: kind, name, English, Japanese.
+# Verbs and adjectives that mean the same as a term of the vocabulary: kind, name, English, Japanese.
 CUES: Final = """
 pattern | ombre | fading, fades, blending, blends, melting
     | 移り変わる, 移ろう, 溶け込む, にじむ, 溶け合う, 変わっていく

@@ -1,4 +1,4 @@
-"""What a request asks for: its phrases, its noun phrases, and itself restated from the whole to the parts.
+"""Parses a request: into phrases, noun phrases, and a restatement from the whole to the parts.
 
 `parse` reads English and Japanese (and mixtures) with the lexicon; it needs no model and gives the same
 answer every time. Noun phrases (NNP, paper N) are written in canonical English whatever the request's
@@ -42,13 +42,13 @@ _SHIFTS = {
 }
 
 
-# Modifiers that say what a term of the vocabulary says.
-_MEANT = {"sheer": ("finish", "jelly")}
+# Modifiers that mean the same as a term of the vocabulary.
+_EQUIVALENTS = {"sheer": ("finish", "jelly")}
 
 
 @dataclass(frozen=True)
 class Phrase:
-    """One thing that the request says.
+    """One term of a request.
 
     kind: "colour", "shape", "length", "finish", "pattern", "part", "theme", "finger" or "other". text: as
     written (NFKC). name: the vocabulary's, "" outside it. negated: the request refuses it.
@@ -62,11 +62,11 @@ class Phrase:
 
 @dataclass(frozen=True)
 class ParsedRequest:
-    """What was read out of a request.
+    """A parsed request.
 
     phrases: in the order of the text. mdd: whole to parts, at least one string for any text with a character
-    in it. nnp: normalised noun phrases, at most 16, none of them negated. colours: those wished for, in
-    order, each once, shifted by their modifiers ("deep red").
+    in it. nnp: normalised noun phrases, at most 16, none of them negated. colours: those that are not
+    negated, in order, each once, shifted by their modifiers ("deep red").
     """
 
     phrases: list[Phrase]
@@ -76,30 +76,30 @@ class ParsedRequest:
 
 
 def parse_request(text: str) -> ParsedRequest:
-    """Read a request. Only the first 10,000 characters count; never fails, whatever the text."""
+    """Parse a request. Only the first 10,000 characters count; never fails, whatever the text."""
     text = text[:MAX_CHARACTERS]
     found = tokenize(text)
-    if not _familiar(found, text):
-        # Half a sentence in another language is not taken apart: only what the lexicon knows is kept.
+    if not _is_covered(found, text):
+        # Unknown words of a text in another language are not nouns to search for: only terms are kept.
         found = [token for token in found if token.role is not Role.OTHER]
     groups = group_tokens(found)
-    wished = [group for group in groups if not group.negated and group.says_something]
-    nnp = _unique(group.canonical() for group in wished)[:MAX_NNP]
-    mdd = _levels(wished)
+    wanted = [group for group in groups if not group.negated and group.has_content]
+    nnp = _unique(group.canonical() for group in wanted)[:MAX_NNP]
+    mdd = _levels(wanted)
     whole = " ".join(text.split())[:_MAX_WHOLE]
-    if whole and (not mdd or not _familiar(found, text)):
+    if whole and (not mdd or not _is_covered(found, text)):
         mdd = [whole, *mdd]
-    return ParsedRequest(_phrases(groups)[:MAX_PHRASES], mdd[:MAX_MDD], nnp, _colours(wished)[:MAX_COLOURS])
+    return ParsedRequest(_phrases(groups)[:MAX_PHRASES], mdd[:MAX_MDD], nnp, _colours(wanted)[:MAX_COLOURS])
 
 
-def _familiar(found: Sequence[Token], text: str) -> bool:
-    """Whether the lexicon covers the text well enough to trust what it makes of the rest.
+def _is_covered(found: Sequence[Token], text: str) -> bool:
+    """Whether the lexicon covers enough of the text to trust the parse of the rest.
 
-    Latin words must be known by half. Japanese is recognised by kana, or by any term of the vocabulary.
+    It must contain half of the Latin words. Japanese is recognised by kana, or by any term of the vocabulary.
     """
     latin = [token for token in found if token.role not in (Role.BREAK, Role.STOP) and not token.japanese]
-    known = sum(token.role is not Role.OTHER for token in latin)
-    if latin and 2 * known < len(latin):
+    covered_words = sum(token.role is not Role.OTHER for token in latin)
+    if latin and 2 * covered_words < len(latin):
         return False
     letters = sum(char.isalpha() for char in text)
     covered = sum(len(token.text) for token in found if token.role is not Role.OTHER or token.japanese)
@@ -110,8 +110,10 @@ def _phrases(groups: Iterable[Group]) -> list[Phrase]:
     """Each term and unknown word of the groups, in the order of the text."""
     placed = []
     for group in groups:
-        for token in group.spoken:
-            kind, name = _MEANT.get(token.name, (token.kind or "other", token.name if token.kind else ""))
+        for token in group.content:
+            kind, name = _EQUIVALENTS.get(
+                token.name, (token.kind or "other", token.name if token.kind else "")
+            )
             placed.append((token.start, Phrase(kind, token.text, name, group.negated)))
     placed.sort(key=lambda pair: pair[0])
     seen: set[tuple[int, str]] = set()
@@ -129,11 +131,11 @@ def _colours(groups: Iterable[Group]) -> list[Colour]:
     for group in groups:
         for token, modifiers in group.colours:
             colour = COLOUR_BY_NAME[token.name]
-            colours.setdefault(token.name, _shifted(colour, modifiers))
+            colours.setdefault(token.name, _shift(colour, modifiers))
     return list(colours.values())
 
 
-def _shifted(colour: Colour, modifiers: Sequence[Token]) -> Colour:
+def _shift(colour: Colour, modifiers: Sequence[Token]) -> Colour:
     lightness, a, b = colour.lab
     shifts = [_SHIFTS[token.name] for token in modifiers if token.name in _SHIFTS]
     if not shifts:
@@ -154,21 +156,21 @@ def _levels(groups: Sequence[Group]) -> list[str]:
 
 
 def _whole(groups: Sequence[Group]) -> str:
-    """ "long almond nails in sheer pink, matte, autumn style": what is said of all nails."""
+    """ "long almond nails in sheer pink, matte, autumn style": the terms that are about all nails."""
     shapes: list[str] = []
     colours: list[str] = []
     finishes: list[str] = []
     themes: list[str] = []
     for kind in ("length", "shape"):
         for group in groups:
-            shapes += [_word(kind, token.name) for token in group.terms_of(kind)]
+            shapes += [_word(kind, token.name) for token in group.select_terms(kind)]
     for group in groups:
-        themes += [_word("theme", token.name) for token in group.terms_of("theme")]
+        themes += [_word("theme", token.name) for token in group.select_terms("theme")]
         if group.level == "whole":
             if group.colours:
                 colours.append(group.colour_words())
             finishes += group.loose_shades()
-            finishes += [_word("finish", token.name) for token in group.terms_of("finish")]
+            finishes += [_word("finish", token.name) for token in group.select_terms("finish")]
     if not (shapes or colours or finishes or themes):
         return ""
     restated = " ".join([*_unique(shapes), "nails"])

@@ -1,4 +1,4 @@
-"""Which script a text is written in, and what that tells of its language."""
+"""The script that a text is written in, and the language as far as the script determines it."""
 
 from __future__ import annotations
 

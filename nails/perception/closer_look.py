@@ -1,9 +1,9 @@
-"""The second look of `nail_seg`: the part of the photo where nails were found, larger.
+"""The second pass of `nail_seg`, over the part of the photo where nails were found, enlarged.
 
 A photo of a whole hand shows nails of a dozen model pixels, and one model pixel along their edge is a tenth
-of their area. So the model looks twice: at the whole photo, to learn where the nails are, and at the part
-that holds them, to learn their outlines. The second look replaces the first; where nails already fill the
-photo there is none.
+of their area. So the model runs twice: on the whole photo for where the nails are, and on the part that
+holds them for their outlines. The second pass replaces the first; where nails already fill the photo there is
+none.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ from numpy.typing import NDArray
 
 from nails.perception.nail_decode import NailInstance
 
-# The region is at most this share of the photo's longer side, otherwise a second look shows nothing more.
+# The region is at most this share of the photo's longer side, otherwise a second pass gains nothing.
 WORTH_SHARE = 0.72
 # Room around the nails, as a share of the region's longer side and in diameters of the largest nail.
 ROOM_SHARE, ROOM_NAILS = 0.12, 0.8
-# Never so close that a nail fills more than this share of the view: the model knows nails on fingers.
+# No nail fills more than this share of the region: the model was trained on nails with their fingers.
 LARGEST_NAIL = 0.3
-# What the first look is unsure of does not pull the region away from the rest.
+# Detections below this score do not widen the region.
 SURE = 0.6
 
 Region = tuple[int, int, int, int]
 
 
 def closer_region(nails: Sequence[NailInstance], photo_size: tuple[int, int]) -> Region | None:
-    """The part (x0, y0, x1, y1) in whole photo pixels to look at again, or None where it is not worth it.
+    """The part (x0, y0, x1, y1) in whole photo pixels for the second pass, or None where it would gain
+    nothing.
 
     `photo_size` is (width, height).
     """
@@ -82,7 +83,7 @@ def shift_to_photo(nails: Sequence[NailInstance], region: Region) -> list[NailIn
 def merge_looks(
     first: Sequence[NailInstance], second: Sequence[NailInstance], region: Region
 ) -> list[NailInstance]:
-    """Nails of the second look, and those of the first whose middle lies outside its region, best first."""
+    """Nails of the second pass, and those of the first whose centroid lies outside its region, best first."""
     x0, y0, x1, y1 = region
     outside = [nail for nail in first if not (x0 <= nail.centroid[0] < x1 and y0 <= nail.centroid[1] < y1)]
     return sorted([*shift_to_photo(second, region), *outside], key=lambda nail: -nail.score)

@@ -41,7 +41,7 @@ class CropRule(IntEnum):
 
 @dataclass(frozen=True)
 class Crop:
-    """What the rules decided.
+    """The decision of the rules.
 
     box: around the chosen nails (or the whole photo), not yet padded or squared.
     target_hand: index of the hand with most nails; -1 when there is none, and under WHOLE_PHOTO.
@@ -132,8 +132,8 @@ def expand_square(box: Box, size: tuple[int, int], pad: float = 0.1) -> Box:
     x0, x1 = max(0.0, x0 - margin), min(float(size[0]), x1 + margin)
     y0, y1 = max(0.0, y0 - margin), min(float(size[1]), y1 + margin)
     side = max(x1 - x0, y1 - y0)
-    left, right = _widened(x0, x1, side, float(size[0]))
-    top, bottom = _widened(y0, y1, side, float(size[1]))
+    left, right = _widen(x0, x1, side, float(size[0]))
+    top, bottom = _widen(y0, y1, side, float(size[1]))
     return left, top, right, bottom
 
 
@@ -154,7 +154,7 @@ def _around(corners: Floats) -> Box:
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
-def _widened(start: float, end: float, side: float, limit: float) -> tuple[float, float]:
+def _widen(start: float, end: float, side: float, limit: float) -> tuple[float, float]:
     if side >= limit:
         return 0.0, limit
     middle = (start + end) / 2

@@ -1,4 +1,4 @@
-"""Pictures for people: a photo with what was found drawn on it, and strips of palette colours."""
+"""Pictures for people: a photo with its nails, hands and crop drawn on it, and strips of palette colours."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def draw_overlay(
 ) -> Image8:
     """The photo [H,W,3] with masks, joints, the crop box and its rule drawn on it; RGB uint8.
 
-    Nails have the colour of their hand (grey without one) and the number of their place in the answer, with
-    the score. The crop box is red: `crop_box` where given (the padded square), else the crop's own. Joints
-    below 0.3 are not drawn. Large photos are reduced to a long side of 1280, tiny ones enlarged to 480.
+    Nails have the colour of their hand (grey without one) and their index in the result, with the score. The
+    crop box is red: `crop_box` where given (the padded square), else the crop's own. Joints below 0.3 are not
+    drawn. Large photos are reduced to a long side of 1280, tiny ones enlarged to 480.
     """
     scale = _scale(image)
-    canvas = _resized(image, scale)
+    canvas = _resize(image, scale)
     owners = crop.hand_of_nail if crop is not None else (-1,) * len(nails)
     for nail, owner in zip(nails, owners, strict=True):
         _draw_mask(canvas, nail, _hand_colour(owner), scale)
@@ -67,7 +67,8 @@ def draw_overlay(
 def palette_strip(colours: Sequence[PaletteColour], *, width: int = 320, height: int = 64) -> Image8:
     """Swatches side by side, as wide as their weights, with name and share: RGB uint8 [height,width,3].
 
-    Text is black or white, whichever reads better. An empty palette gives a grey strip that says so.
+    Text is black or white, whichever reads better. An empty palette gives a grey strip with the text "no
+    colours".
     """
     strip = Image.new("RGB", (width, height), (200, 200, 200))
     pen = ImageDraw.Draw(strip)
@@ -97,7 +98,7 @@ def contact_sheet(images: Sequence[Image8], *, columns: int = 5, cell: int = 256
     sheet = np.full((rows * (cell + gap) + gap, columns * (cell + gap) + gap, 3), 255, np.uint8)
     for index, image in enumerate(images):
         scale = cell / max(image.shape[:2])
-        fitted = _resized(image, scale)[:cell, :cell]
+        fitted = _resize(image, scale)[:cell, :cell]
         top = gap + index // columns * (cell + gap) + (cell - fitted.shape[0]) // 2
         left = gap + index % columns * (cell + gap) + (cell - fitted.shape[1]) // 2
         sheet[top : top + fitted.shape[0], left : left + fitted.shape[1]] = fitted
@@ -109,7 +110,7 @@ def _scale(image: Image8) -> float:
     return float(min(max(long_side, _MIN_SIDE), _MAX_SIDE)) / float(long_side)
 
 
-def _resized(image: Image8, scale: float) -> Image8:
+def _resize(image: Image8, scale: float) -> Image8:
     size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return np.array(cv2.resize(image, size, interpolation=method), np.uint8)

@@ -1,4 +1,4 @@
-"""Warnings about photos that are hard to use. Warnings, never errors: people send what they have."""
+"""Warnings about photos that are hard to use; never errors, since people send the photos they have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nails.perception.nail_decode import NailInstance
 
 
 class QualityFlag(IntEnum):
-    """What is wrong; the numbers are those of lunula.crop.v1.QualityFlag."""
+    """What makes a photo hard to use; the numbers are those of lunula.crop.v1.QualityFlag."""
 
     NO_NAILS = 1
     BLURRED = 2
@@ -23,7 +23,7 @@ class QualityFlag(IntEnum):
     NAIL_CUT = 6
 
 
-# A design of fewer pixels than this on its largest nail cannot be told apart.
+# Below this size of the largest nail in pixels a design cannot be recognised.
 _MIN_NAIL_SIDE = 24.0
 _MIN_PHOTO_SIDE = 160
 _DARK_LEVEL, _BRIGHT_LEVEL = 45.0, 235.0
@@ -38,7 +38,7 @@ def find_quality_flags(image: NDArray[np.uint8], nails: Sequence[NailInstance]) 
     """Warnings for an upright RGB photo [H,W,3] and the nails found in it, in the order of `Flag`.
 
     Brightness is the median of the whole photo (black or white nails are a choice, not a fault); blur is
-    judged around the nails where there are any, since a soft background is a style.
+    measured around the nails where there are any, since a soft background is a style.
     """
     found: list[QualityFlag] = []
     if not nails:

@@ -1,9 +1,9 @@
 """Photos as bytes to upright RGB arrays, and back.
 
-A photo is judged by its header alone (`nails.photo.header`) before any decoder sees it. JPEG goes through
-simplejpeg, the one decoder found to refuse truncated and bit-flipped files, scaled within the DCT; everything
-else goes through Pillow (`python -m bench crop` compares them). Decoding holds at most about 12 bytes for
-each stored pixel, and 6 for JPEG.
+A photo is accepted or refused by its header alone (`nails.photo.header`) before any decoder sees it. JPEG
+goes through simplejpeg, the one decoder found to refuse truncated and bit-flipped files, scaled within the
+DCT; everything else goes through Pillow (`python -m bench crop` compares them). Decoding holds at most about
+12 bytes for each stored pixel, and 6 for JPEG.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def decode_photo(
 
     `max_side`: the long side is reduced to it (never enlarged); JPEG is then decoded at a DCT scale just
     above it. `enough_side`, at most `max_side`: a JPEG may come with any long side between the two, as it is
-    cheapest. `header`: what `read_header` said of these bytes, where it was asked before. 16-bit channels are
+    cheapest. `header`: of these bytes, where `read_header` was called before. 16-bit channels are
     scaled to 8, alpha is laid over white, CMYK is converted.
     Raises PhotoError as `read_header` does, and with PHOTO_CORRUPT where decoding fails.
     """
@@ -133,7 +133,7 @@ def _decode_jpeg(data: bytes, header: PhotoHeader, max_side: int | None) -> NDAr
 
 def _decode_with_pillow(data: bytes, header: PhotoHeader, max_side: int | None) -> NDArray[np.uint8]:
     if header.format == "PNG":
-        data = _checked_png(data)
+        data = _check_png(data)
     wanted = _target_size(header, max_side)
     try:
         with Image.open(io.BytesIO(data), formats=[header.format]) as picture:
@@ -142,16 +142,16 @@ def _decode_with_pillow(data: bytes, header: PhotoHeader, max_side: int | None) 
             if header.format == "JPEG":
                 picture.draft(picture.mode, wanted)
             picture.load()
-            return _rgb(_box_reduced(picture, wanted))
+            return _rgb(_reduce_by_box(picture, wanted))
     except PhotoError:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, struct.error, zlib.error,
             Image.DecompressionBombError, MemoryError) as error:  # fmt: skip
-        # The exceptions that Pillow's plugins are known to raise for broken files.
+        # The exceptions that Pillow's plugins raise for broken files.
         raise PhotoError("PHOTO_CORRUPT", f"the {header.format} cannot be decoded: {error}") from None
 
 
-def _box_reduced(picture: Image.Image, wanted: tuple[int, int]) -> Image.Image:
+def _reduce_by_box(picture: Image.Image, wanted: tuple[int, int]) -> Image.Image:
     """Reduce by a whole factor before conversions, so that those do not hold several full-size copies."""
     factor = min(picture.width // wanted[0], picture.height // wanted[1])
     if factor < 2 or picture.mode not in ("L", "RGB", "RGBA", "LA", "CMYK"):
@@ -172,7 +172,7 @@ def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
     return np.array(picture.convert("RGB"), dtype=np.uint8)
 
 
-def _checked_png(data: bytes) -> bytes:
+def _check_png(data: bytes) -> bytes:
     """The PNG's picture chunks alone. Raises PhotoError where a checksum fails or the end is missing."""
     view = memoryview(data)
     kept: list[Any] = [_PNG_SIGNATURE]

@@ -1,4 +1,4 @@
-"""What a photo file says about itself, read without decoding a pixel.
+"""The header of a photo file, read without decoding a pixel.
 
 Refusals happen here: a 40,000 x 40,000 header costs nothing, because size, frames and bit depth are read
 from the container's own fields. Walks over a file are bounded in steps as well as in bytes, so that a file
@@ -21,7 +21,7 @@ _MAX_JPEG_SCANS = 200  # a progressive file has about ten; thousands are an atta
 _SOF_DECODABLE = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 _SOF_OTHER = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF})
 
-# (offset, magic, name) of image files that are recognised in order to say so, and refused.
+# (offset, magic, name) of image files that are recognised, named in the error, and refused.
 _UNSUPPORTED: tuple[tuple[int, bytes, str], ...] = (
     (0, b"BM", "BMP"),
     (0, b"II*\x00", "TIFF"),
@@ -56,7 +56,7 @@ class PhotoError(ValueError):
 
 @dataclass(frozen=True)
 class PhotoLimits:
-    """What is refused before decoding."""
+    """Limits that are checked before decoding: bytes of the file, pixels, longest and shortest side."""
 
     max_bytes: int = 30 * 2**20
     max_pixels: int = 60_000_000
@@ -66,10 +66,10 @@ class PhotoLimits:
 
 @dataclass(frozen=True)
 class PhotoHeader:
-    """A photo's own account of itself.
+    """The fields of a photo's header.
 
     `width` and `height` are as stored, before the EXIF orientation (1 to 8) is applied; `bits` is the depth
-    of one channel; `components` the number of stored channels where the container says it, else 0.
+    of one channel; `components` the number of stored channels where the container has it, else 0.
     """
 
     format: Format
@@ -88,7 +88,7 @@ class PhotoHeader:
 
 
 def read_header(data: bytes, limits: PhotoLimits | None = None) -> PhotoHeader:
-    """Read and judge a photo's header; nothing is decoded.
+    """Read and check a photo's header; nothing is decoded.
 
     Raises PhotoError for everything that the limits or the list of formats refuse.
     """
@@ -103,11 +103,11 @@ def read_header(data: bytes, limits: PhotoLimits | None = None) -> PhotoHeader:
         header = _parse(data)
     except (struct.error, IndexError):
         raise PhotoError("PHOTO_CORRUPT", "the header is cut off") from None
-    _judge(header, limits)
+    _check_limits(header, limits)
     return header
 
 
-def _judge(header: PhotoHeader, limits: PhotoLimits) -> None:
+def _check_limits(header: PhotoHeader, limits: PhotoLimits) -> None:
     width, height = header.width, header.height
     # Size first: it also bounds what the other checks would cost a decoder.
     if width * height > limits.max_pixels or max(width, height) > limits.max_side:
@@ -267,16 +267,16 @@ def _gif(data: bytes) -> PhotoHeader:
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     if not width or not height:
         raise PhotoError("PHOTO_CORRUPT", "the GIF header gives no size")
-    position = 13 + _color_table_bytes(flags)
+    position = 13 + _colour_table_bytes(flags)
     frames = 0
     for _ in range(_MAX_BLOCKS):
-        # A file that ends between blocks is judged by the decoder; here only frames are counted.
+        # A file that ends between blocks is refused by the decoder; here only frames are counted.
         if position >= len(data) or data[position] == 0x3B or frames > 1:
             return PhotoHeader("GIF", width, height, max(frames, 1), 1, 8, 1)
         kind = data[position]
         if kind == 0x2C:
             frames += 1
-            position += 10 + _color_table_bytes(data[position + 9]) + 1
+            position += 10 + _colour_table_bytes(data[position + 9]) + 1
         elif kind == 0x21:
             position += 2
         else:
@@ -285,7 +285,7 @@ def _gif(data: bytes) -> PhotoHeader:
     raise PhotoError("PHOTO_CORRUPT", "the GIF has too many blocks")
 
 
-def _color_table_bytes(flags: int) -> int:
+def _colour_table_bytes(flags: int) -> int:
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
 

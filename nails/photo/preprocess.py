@@ -47,7 +47,7 @@ class Letterbox:
     scale_y: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.scale_x <= 0 or self.scale_y <= 0:  # not said: the nominal factor on both axes
+        if self.scale_x <= 0 or self.scale_y <= 0:  # not given: the nominal factor on both axes
             object.__setattr__(self, "scale_x", self.scale)
             object.__setattr__(self, "scale_y", self.scale)
 
@@ -97,7 +97,7 @@ def letterbox(image: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], L
     new_height = min(size, max(1, round(height * scale)))
     pad_x, pad_y = (size - new_width) // 2, (size - new_height) // 2
     canvas = np.full((size, size, 3), _GREY, np.uint8)
-    canvas[pad_y : pad_y + new_height, pad_x : pad_x + new_width] = _resized(image, new_width, new_height)
+    canvas[pad_y : pad_y + new_height, pad_x : pad_x + new_width] = _resize(image, new_width, new_height)
     return canvas, Letterbox(scale, pad_x, pad_y, new_width / width, new_height / height)
 
 
@@ -125,7 +125,7 @@ def hand_pose_input(
     left, top = (x0 + x1 - side) / 2, (y0 + y1 - side) / 2
     placed = PoseTransform(left, top, side, size)
     window = _window(image, left, top, side, size)
-    return _looked_up(window, [_POSE_TABLES[:, channel] for channel in range(3)]), placed
+    return _look_up(window, [_POSE_TABLES[:, channel] for channel in range(3)]), placed
 
 
 def backbone_input(image: NDArray[np.uint8], size: int = 224) -> NDArray[np.float32]:
@@ -137,7 +137,7 @@ def backbone_input(image: NDArray[np.uint8], size: int = 224) -> NDArray[np.floa
     return _scaled_chw(canvas)
 
 
-def _resized(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+def _resize(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     if image.shape[:2] == (height, width):
         return image
     reducing = width < image.shape[1] or height < image.shape[0]
@@ -146,10 +146,10 @@ def _resized(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
 
 
 def _scaled_chw(canvas: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return _looked_up(canvas, [_LITE_TABLE] * 3)
+    return _look_up(canvas, [_LITE_TABLE] * 3)
 
 
-def _looked_up(image: NDArray[np.uint8], tables: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def _look_up(image: NDArray[np.uint8], tables: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     """f32 [3,H,W] of an image uint8 [H,W,3]: each channel's levels replaced by its table's entries."""
     planes = [
         cv2.LUT(plane, np.ascontiguousarray(table))
@@ -175,7 +175,7 @@ def _window(image: NDArray[np.uint8], left: float, top: float, side: float, size
             small_h = max(1, round(part.shape[0] / reduction))
             factor_x, factor_y = small_w / part.shape[1], small_h / part.shape[0]
             return _warp(
-                _resized(part, small_w, small_h),
+                _resize(part, small_w, small_h),
                 (left - cut_x) * factor_x,
                 (top - cut_y) * factor_y,
                 side * factor_x,

@@ -1,5 +1,6 @@
 """CropService: finds nails and hands in a photo and cuts out the nails of one hand.
 
-`pipeline` is the way of one photo, `models` what the model server is asked, `findings` the plain objects,
-`validate` the checks, `servicer` the translation between messages and these.
+`servicer` answers the calls, `messages` translates between protobuf and plain objects and checks them,
+`pipeline` processes one photo, `models` runs the models, `results` holds the plain objects, `build` puts the
+service together.
 """

@@ -1,4 +1,4 @@
-"""What the model server is asked about a photo: where its nails and hands are."""
+"""Runs the models that find nails and hands in a photo."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class NailFinder:
 class HandFinder:
     """Finds hands with `hand_detect`, and their joints with `hand_pose` where a hand was found.
 
-    The pose model is never asked about a photo without a detected hand: it would invent one.
+    The pose model never runs on a photo without a detected hand: it would invent one.
     """
 
     backend: InferenceBackend

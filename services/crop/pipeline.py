@@ -1,4 +1,4 @@
-"""The way of one photo: decode, find nails and hands, apply the crop rules, cut, read the palette."""
+"""The pipeline of one photo: decode, find nails and hands, apply the crop rules, extract the palette."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from services.kit.telemetry.timings import stage
 
 @dataclass(frozen=True)
 class CropPipeline:
-    """Crops one photo at a time; many run at once, and the backend batches what they ask.
+    """Crops one photo at a time; many run at once, and the backend batches their inferences.
 
-    work_side: most pixels of the long side at which photos are searched and cut; enough_side: so many will
-    do. jpeg_quality: of crops asked for as JPEG.
+    work_side: longest side in pixels at which photos are searched and cropped; enough_side: a long side that
+    suffices where decoding it is cheaper. jpeg_quality: of crops in JPEG, 1 to 100.
     """
 
     intake: PhotoIntake
@@ -65,7 +65,7 @@ class CropPipeline:
         options: CropOptions,
         deadline: Deadline,
     ) -> CroppedPhoto:
-        """From what was found to what is returned; runs in a thread."""
+        """From detections to the result; runs in a thread."""
         image = photo.image
         size = (image.shape[1], image.shape[0])
         decided = choose_crop(
@@ -92,7 +92,7 @@ class CropPipeline:
             hands=tuple(_hand(hand, photo.scale) for hand in hands),
             target_hand=decided.target_hand,
             rule=decided.rule,
-            crop_box=_scaled(square, photo.scale),
+            crop_box=_scale_box(square, photo.scale),
             crop=encode_png(crop)
             if options.format is CropFormat.PNG
             else encode_jpeg(crop, self.jpeg_quality),
@@ -112,7 +112,7 @@ def _window(image: NDArray[np.uint8], nail: NailInstance) -> NDArray[np.uint8]:
 Scale = tuple[float, float]
 
 
-def _scaled(box: Sequence[float] | NDArray[np.float32], scale: Scale) -> Box:
+def _scale_box(box: Sequence[float] | NDArray[np.float32], scale: Scale) -> Box:
     x0, y0, x1, y1 = (float(value) for value in box)
     return x0 * scale[0], y0 * scale[1], x1 * scale[0], y1 * scale[1]
 
@@ -124,7 +124,7 @@ def _nail(
     deadline.check("encoding the masks")
     scale = photo.scale
     return NailResult(
-        box=_scaled(nail.box, scale),
+        box=_scale_box(nail.box, scale),
         score=nail.score,
         centroid=(nail.centroid[0] * scale[0], nail.centroid[1] * scale[1]),
         area=nail.area * scale[0] * scale[1],
@@ -140,7 +140,7 @@ def _photo_mask(nail: NailInstance, photo: LoadedPhoto) -> NDArray[np.bool_]:
         return nail.full_mask(photo.size)
     x, y = nail.offset
     rows, columns = nail.mask.shape
-    x0, y0, x1, y1 = (round(edge) for edge in _scaled((x, y, x + columns, y + rows), photo.scale))
+    x0, y0, x1, y1 = (round(edge) for edge in _scale_box((x, y, x + columns, y + rows), photo.scale))
     full = np.zeros((height, width), bool)
     grown = cv2.resize(nail.mask.astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST_EXACT)
     full[y0:y1, x0:x1] = np.asarray(grown) > 0
@@ -149,8 +149,8 @@ def _photo_mask(nail: NailInstance, photo: LoadedPhoto) -> NDArray[np.bool_]:
 
 def _hand(hand: Hand, scale: Scale) -> HandResult:
     joints = tuple(
-        # (-1, -1) says that the model saw no such joint; it is not a place to be scaled.
+        # (-1, -1) marks a joint that the model did not see; it is not scaled.
         ((float(x) * scale[0], float(y) * scale[1]) if score > 0 else (-1.0, -1.0), float(score))
         for (x, y), score in zip(hand.joints, hand.joint_scores, strict=True)
     )
-    return HandResult(box=_scaled(hand.box, scale), score=hand.score, joints=joints)
+    return HandResult(box=_scale_box(hand.box, scale), score=hand.score, joints=joints)

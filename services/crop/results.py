@@ -1,4 +1,4 @@
-"""Plain objects of CropService: what is asked for, and what was found in a photo."""
+"""Plain objects of CropService: the options of a request, and the result for a photo."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class CropFormat(Enum):
 class CropOptions:
     """What to compute.
 
-    size: side of the crop in pixels. min_nail_score: nails below it are dropped, in [0, 1]; 0: as the model
-    says.
+    size: side of the crop in pixels. min_nail_score: nails below it are dropped, in [0, 1]; 0: the model's
+    own threshold.
     """
 
     size: int = 384
@@ -41,8 +41,8 @@ class CropOptions:
 class NailResult:
     """One nail, in pixels of the upright photo.
 
-    hand: index into the hands, or -1. counts: the mask's COCO run lengths over the whole photo, or None when
-    masks were not asked for.
+    hand: index into the hands, or -1. counts: the mask's COCO run lengths over the whole photo, or None
+    without include_masks.
     """
 
     box: Box

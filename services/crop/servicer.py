@@ -27,7 +27,7 @@ from services.kit.wire.response_info import response_info
 
 @dataclass(frozen=True)
 class CropParts:
-    """What needs the model server's answer before it can be made. models: named in every response."""
+    """What is made from the models' metadata. models: named in every response."""
 
     pipeline: CropPipeline
     models: tuple[ModelVersion, ...]
@@ -44,7 +44,7 @@ class CropServicer(pb_grpc.CropServiceServicer):
         photos_per_call: int,
         max_message_bytes: int,
     ) -> None:
-        """min_nail_score: where the caller says nothing. photos_per_call: worked on at once for one call."""
+        """min_nail_score: where the caller gives none. photos_per_call: of one call, in progress at once."""
         self._max_message_bytes = max_message_bytes
         self._parts = parts
         self._min_nail_score = min_nail_score

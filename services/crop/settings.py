@@ -24,13 +24,13 @@ class CropSettings(PhotoSettings):
         960,
         ge=256,
         le=4096,
-        description="long side in pixels that will do where decoding it is cheaper; at most work_side counts",
+        description="long side in pixels that suffices where decoding is cheaper; work_side caps it",
     )
     min_nail_score: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="nails below this score are dropped, unless callers say otherwise; 0: as the model says",
+        description="nails below this score are dropped, unless a call has its own; 0: the model's own",
     )
-    max_hands: int = Field(4, ge=1, le=16, description="hands looked at in a photo, best first")
-    jpeg_quality: int = Field(92, ge=1, le=100, description="quality of crops that are asked for as JPEG")
+    max_hands: int = Field(4, ge=1, le=16, description="most hands of a photo, best first")
+    jpeg_quality: int = Field(92, ge=1, le=100, description="quality of crops in JPEG")

@@ -1,5 +1,6 @@
 """EmbedService: turns designs and requests into vectors of one space, and names the space.
 
-`designs` and `queries` are the pipelines, `spaces` the fingerprints, `text_model` and the tokenizer the
-sentence encoder's two halves, `validate` the checks, `servicer` the translation between messages and these.
+`servicer` answers the calls, `messages` translates between protobuf and plain objects and checks them,
+`designs` and `queries` are the pipelines of one design and one request, `text_encoder` encodes sentences,
+`spaces` holds the fingerprints of the vector spaces, `build` puts the service together.
 """

@@ -46,7 +46,7 @@ async def serve_on(
             tokenizer=tokenizer,
             threads=intake.threads,
             width=text_width(spaces.model(TEXT_ENCODE)),
-            remembered=settings.remembered_texts,
+            cached=settings.cached_texts,
         )
         queries = QueryPipeline(
             backend=backend, encoder=encoder, threads=intake.threads, max_queries=settings.max_queries

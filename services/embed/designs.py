@@ -1,4 +1,4 @@
-"""The way of one design: photo, crop and words to vectors (paper N, CVFIM)."""
+"""The pipeline of one design: from photo, crop and text to vectors (paper N, CVFIM)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Image = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class DesignSources:
-    """What is known of a design. crop: None when the photo stands in for it. text, context: may be empty.
+    """A design to embed. crop: None: the photo is used in its place. text, context: may be empty.
 
-    packing: of the image tokens that are wanted beside the vectors; None wants none.
+    packing: of the image tokens to make beside the vectors; None makes none.
     """
 
     photo: PhotoSource
@@ -50,7 +50,7 @@ class PackedTokens:
 class DesignVectors:
     """Unit vectors: design [D] of the space "design", align [D_a] of the crop in the space "align".
 
-    tokens, photo_align [D_a]: of the whole photo, where they were asked for.
+    tokens, photo_align [D_a]: of the whole photo; None without a packing.
     """
 
     design: NDArray[np.float32]
@@ -109,36 +109,36 @@ class DesignPipeline:
     ) -> tuple[NDArray[np.float32], tuple[NDArray[np.float32], PackedTokens | None]]:
         """Of the whole photo: style [D_s], and align [D_a] with the tokens."""
         photo = await self._intake.load(source, max_side=DECODE_SIDE, deadline=deadline)
-        align_input = await self._prepared(photo, self._align_side)
+        align_input = await self._prepare(photo, self._align_side)
         style_input = (
             align_input
             if self._style_side == self._align_side
-            else await self._prepared(photo, self._style_side)
+            else await self._prepare(photo, self._style_side)
         )
         deadline.check("embedding the photo")
         return await together(
-            self._encoded(IMAGE_STYLE, style_input, deadline),
-            self._aligned(align_input, packing, deadline),
+            self._encode(IMAGE_STYLE, style_input, deadline),
+            self._encode_with_tokens(align_input, packing, deadline),
         )
 
     async def _crop(self, source: PhotoSource | None, deadline: Deadline) -> NDArray[np.float32] | None:
         if source is None:
             return None
         crop = await self._intake.load(source, max_side=DECODE_SIDE, deadline=deadline)
-        return await self._encoded(IMAGE_ALIGN, await self._prepared(crop, self._align_side), deadline)
+        return await self._encode(IMAGE_ALIGN, await self._prepare(crop, self._align_side), deadline)
 
-    async def _prepared(self, photo: LoadedPhoto, side: int) -> Image:
+    async def _prepare(self, photo: LoadedPhoto, side: int) -> Image:
         with stage("preprocess"):
             return await self._intake.threads.run(backbone_input, photo.image, side)
 
-    async def _encoded(self, model: str, image: Image, deadline: Deadline) -> NDArray[np.float32]:
+    async def _encode(self, model: str, image: Image, deadline: Deadline) -> NDArray[np.float32]:
         outputs = await infer_one(self._backend, model, {"images": image}, deadline=deadline)
         return read_embedding(outputs, model)
 
-    async def _aligned(
+    async def _encode_with_tokens(
         self, image: Image, packing: Packing | None, deadline: Deadline
     ) -> tuple[NDArray[np.float32], PackedTokens | None]:
-        """The vector of an image, and its tokens where a packing asks for them: one call gives both."""
+        """The vector of an image, and its tokens where there is a packing: one inference gives both."""
         outputs = await infer_one(self._backend, IMAGE_ALIGN, {"images": image}, deadline=deadline)
         align = read_embedding(outputs, IMAGE_ALIGN)
         if packing is None:
@@ -155,7 +155,7 @@ class DesignPipeline:
         return align, PackedTokens(data, tokens.shape[1], packing)
 
     async def _text(self, sources: DesignSources, deadline: Deadline) -> NDArray[np.float32]:
-        """[D_n]; zeros say that there are no words."""
+        """The text's vector [D_n]; zeros where there is no text."""
         words = ". ".join(part for part in (sources.text.strip(), sources.context.strip()) if part)
         if not words:
             return np.zeros(self._encoder.width, np.float32)

@@ -1,4 +1,4 @@
-"""The way of one request: words and colours to a vector (paper N, LIFM with IPFM's palette)."""
+"""The pipeline of one request: from text and colours to a vector (paper N, LIFM with IPFM's palette)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from services.kit.telemetry.timings import stage
 
 @dataclass(frozen=True)
 class Request:
-    """What a person wants. palette: colours that they picked, may be empty; context: may be empty.
+    """A person's request. palette: the colours that they picked, may be empty; context: may be empty.
 
-    include_tags: whether vectors of what it is about are wanted too.
+    include_tags: also make vectors of its subjects.
     """
 
     text: str
@@ -35,10 +35,10 @@ class Request:
 
 @dataclass(frozen=True)
 class RequestVectors:
-    """Unit vectors and what was read.
+    """Unit vectors of a request, and what was read in it.
 
     design [D] of the space "design", text [D_n] of the space "text"; mdd and nnp as they were encoded;
-    palette: the person's, else the colours that the text names. tags: words and their vectors [D_n].
+    palette: the person's, else the colours that the text names. tags: subjects and their vectors [D_n].
     """
 
     design: NDArray[np.float32]
@@ -56,7 +56,7 @@ class QueryPipeline:
     def __init__(
         self, *, backend: InferenceBackend, encoder: TextEncoder, threads: WorkThreads, max_queries: int
     ) -> None:
-        """max_queries: requests worked on at once over all calls, so that their phrases fit the queues."""
+        """max_queries: requests in progress at once over all calls, so that their phrases fit the queues."""
         self._slots = asyncio.Semaphore(max_queries)
         self._backend = backend
         self._encoder = encoder

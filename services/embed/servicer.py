@@ -31,7 +31,7 @@ from services.kit.wire.response_info import response_info
 
 @dataclass(frozen=True)
 class EmbedParts:
-    """What needs the model server's answer before it can be made. models: named in every response."""
+    """What is made from the models' metadata. models: named in every response."""
 
     designs: DesignPipeline
     queries: QueryPipeline
@@ -44,7 +44,7 @@ class EmbedServicer(pb_grpc.EmbedServiceServicer):
     """Translates between the contract and the two pipelines."""
 
     def __init__(self, parts: Lazy[EmbedParts], *, photos_per_call: int, queries_per_call: int) -> None:
-        """photos_per_call, queries_per_call: items of one call worked on at once."""
+        """photos_per_call, queries_per_call: items of one call in progress at once."""
         self._parts = parts
         self._photos_per_call = photos_per_call
         self._queries_per_call = queries_per_call

@@ -23,7 +23,7 @@ class Spaces:
 
     @classmethod
     async def read(cls, backend: InferenceBackend) -> Spaces:
-        """Asks the backend for its models. Raises what the backend raises."""
+        """Reads the models' metadata from the backend. Raises what the backend raises."""
         return cls(tuple([await backend.metadata(name) for name in ENCODERS]))
 
     @property
@@ -50,7 +50,7 @@ class Spaces:
         return self.models[ENCODERS.index(name)]
 
     def check_expected(self, fingerprint: str, field: str) -> None:
-        """Raises FailedPrecondition FINGERPRINT_MISMATCH when `fingerprint` is set and another one."""
+        """Raises FailedPrecondition FINGERPRINT_MISMATCH for a fingerprint of another space; "" is none."""
         if fingerprint and fingerprint != self.design:
             raise FailedPrecondition(
                 "this server's space is not the one that was expected",

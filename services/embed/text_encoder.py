@@ -27,7 +27,7 @@ class Tokenizer(Protocol):
 
 
 class TextEncoder:
-    """Encodes sentences and remembers recent ones: phrases such as "gold line" come again and again."""
+    """Encodes sentences, and caches the vectors of recent ones: phrases such as "gold line" recur."""
 
     def __init__(
         self,
@@ -36,22 +36,22 @@ class TextEncoder:
         tokenizer: Tokenizer,
         threads: WorkThreads,
         width: int,
-        remembered: int,
+        cached: int,
     ) -> None:
-        """width: D_n. remembered: vectors kept, of the texts used last."""
+        """width: D_n, numbers of a vector. cached: most vectors kept, those of the texts used last."""
         self.width = width
         self._backend = backend
         self._tokenizer = tokenizer
         self._threads = threads
-        self._remembered = remembered
-        self._known: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._max_cached = cached
+        self._cache: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
 
     async def encode(self, texts: Sequence[str], deadline: Deadline) -> NDArray[np.float32]:
         """Unit vectors f32 [n, D_n]; zeros for a text without a token. Raises what the backend raises."""
-        wanted = list(dict.fromkeys(text for text in texts if text and text not in self._known))
-        found = {text: self._known[text] for text in texts if text in self._known}
+        wanted = list(dict.fromkeys(text for text in texts if text and text not in self._cache))
+        found = {text: self._cache[text] for text in texts if text in self._cache}
         found |= await self._encode_new(wanted, deadline)
-        self._remember(found)
+        self._put(found)
         absent = np.zeros(self.width, np.float32)
         return np.stack([found.get(text, absent) for text in texts])
 
@@ -81,16 +81,16 @@ class TextEncoder:
     def _tokenize(self, texts: Sequence[str]) -> dict[str, Sequence[int]]:
         return {text: self._tokenizer.encode(text) for text in texts}
 
-    def _remember(self, found: dict[str, NDArray[np.float32]]) -> None:
+    def _put(self, found: dict[str, NDArray[np.float32]]) -> None:
         for text, values in found.items():
-            self._known[text] = values
-            self._known.move_to_end(text)
-        while len(self._known) > self._remembered:
-            self._known.popitem(last=False)
+            self._cache[text] = values
+            self._cache.move_to_end(text)
+        while len(self._cache) > self._max_cached:
+            self._cache.popitem(last=False)
 
 
 def text_width(model: ModelMetadata) -> int:
-    """D_n of the model's output "embedding". Raises FailedPrecondition MODEL_UNSUITABLE."""
+    """Width D_n of the model's output "embedding". Raises FailedPrecondition MODEL_UNSUITABLE."""
     for output in model.outputs:
         if output.name == "embedding" and len(output.shape) == 1 and output.shape[0] is not None:
             return output.shape[0]

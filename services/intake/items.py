@@ -60,7 +60,7 @@ async def settle(work: Awaitable[T]) -> T | LunulaError:
     except LunulaError as error:
         return error
     except Exception:
-        log.exception("an item failed in a way that nobody foresaw")
+        log.exception("unexpected error in an item")
         return Internal("internal error")
 
 

@@ -1,4 +1,4 @@
-"""Photos and palettes between messages and plain objects: the only protobuf that intake knows."""
+"""Photos and palettes between messages and plain objects: the only protobuf in intake."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class PhotoIntake:
     ) -> LoadedPhoto:
         """The photo's pixels, at most `max_side` on the long side when that is given.
 
-        enough_side: a long side between it and `max_side` will do, as it is cheapest.
+        enough_side: any long side between it and `max_side` suffices; the cheapest to decode is taken.
 
         Raises InvalidArgument with the reason of nails.photo.codec.PhotoError (field path `photos[3].data`)
         or PHOTO_MISSING; PermissionDenied URI_NOT_ALLOWED and the other errors of UriReader;

@@ -12,7 +12,7 @@ from services.kit.errors import DeadlineExceeded
 
 
 class HasTimeRemaining(Protocol):
-    """The part of a servicer context that knows the caller's deadline."""
+    """The part of a servicer context that has the caller's deadline."""
 
     def time_remaining(self) -> float | None:
         """Seconds left, or None when the caller sent no deadline."""

@@ -3,10 +3,10 @@
     LunulaError
     ├── InvalidArgument       the request is wrong, whatever the state; carries field violations
     ├── Unauthenticated       no credentials, or not the right ones
-    ├── PermissionDenied      known caller, forbidden action
+    ├── PermissionDenied      the caller may not do this
     ├── NotFound              a named thing does not exist; carries the resource
     ├── AlreadyExists         a named thing exists; carries the resource
-    ├── FailedPrecondition    the state forbids it until somebody changes the state
+    ├── FailedPrecondition    the state of the service forbids it; retrying does not help
     ├── ResourceExhausted     too much at once; with a retry delay when waiting helps
     ├── DeadlineExceeded      the caller's (or the default) deadline passed
     ├── Cancelled             the caller gave up
@@ -14,7 +14,7 @@
     ├── Unimplemented         the service called does not know the method
     └── Internal              our fault; opaque outside, explained in the log
 
-Their wire forms are in `wire/errors.py`: whoever calls a service gets the same classes as it raised.
+Their wire forms are in `wire/errors.py`: a client gets the class that the service raised.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class LunulaError(Exception):
     """Base of the tree; raise one of its subclasses.
 
     `message` is for people, in English. `reason` is UPPER_SNAKE_CASE and stable; callers may branch on
-    it. `fields` are (path, description) pairs. `retry_after_s` says that the same call may succeed after
-    that many seconds. `metadata` are further facts for machines. `request_id` is known on errors that
-    came over the wire.
+    it. `fields` are (path, description) pairs. `retry_after_s`: the same call may succeed after that
+    many seconds. `metadata`: further details for machines. `request_id` is set on errors that came over the
+    wire.
     """
 
     default_reason: ClassVar[str] = "INTERNAL"
@@ -92,7 +92,7 @@ class Unauthenticated(LunulaError):
 
 
 class PermissionDenied(LunulaError):
-    """The caller is known and may not do this."""
+    """The caller is authenticated and may not do this."""
 
     default_reason = "PERMISSION_DENIED"
 
@@ -110,7 +110,7 @@ class AlreadyExists(LunulaError):
 
 
 class FailedPrecondition(LunulaError):
-    """The state forbids this until somebody changes the state; retrying does not help."""
+    """The state of the service forbids this; retrying does not help until the state is changed."""
 
     default_reason = "FAILED_PRECONDITION"
 

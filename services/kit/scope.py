@@ -13,7 +13,11 @@ from services.kit.telemetry.timings import StageTimings, collect
 
 @dataclass(frozen=True)
 class CallScope:
-    """What is known about the running call. `default_deadline_ms` is 0 when the caller sent a deadline."""
+    """The running call.
+
+    default_deadline_ms: of the default that was applied; 0 when the caller sent a deadline. peer: the
+    caller's network address, as gRPC gives it.
+    """
 
     method: str
     request_id: str

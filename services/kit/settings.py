@@ -17,7 +17,7 @@ MiB = 2**20
 
 
 class ServiceSettings(BaseSettings):
-    """What every server can be told. Subclasses set `env_prefix` and a default `port`."""
+    """The settings of every server. Subclasses set `env_prefix` and a default `port`."""
 
     model_config = SettingsConfigDict(
         env_prefix="LUNULA_",
@@ -40,11 +40,13 @@ class ServiceSettings(BaseSettings):
     reflection: bool = Field(True, description="answer gRPC server reflection")
 
     max_message_bytes: int = Field(96 * MiB, gt=0, description="largest request or response, in bytes")
-    max_in_flight: int = Field(64, gt=0, description="calls at once; more are refused with a retry delay")
-    max_in_flight_bytes: int = Field(
-        512 * MiB, gt=0, description="bytes of requests being worked on; more are refused or held back"
+    max_in_flight: int = Field(
+        64, gt=0, description="calls served at once; more are refused with a retry delay"
     )
-    overload_retry_s: float = Field(0.5, gt=0, description="retry delay told to refused callers, in seconds")
+    max_in_flight_bytes: int = Field(
+        512 * MiB, gt=0, description="bytes of requests in progress; more are refused or held back"
+    )
+    overload_retry_s: float = Field(0.5, gt=0, description="retry delay sent to refused callers, in seconds")
     stream_stall_s: float = Field(
         5.0, gt=0, description="how long a stream is held back for lack of memory before it is refused"
     )
@@ -103,7 +105,7 @@ class ServiceSettings(BaseSettings):
 
 
 class UpstreamSettings(BaseModel):
-    """How a service reaches other services: `class RankSettings(ServiceSettings, UpstreamSettings)`."""
+    """How a service calls other services: `class RankSettings(ServiceSettings, UpstreamSettings)`."""
 
     upstream_ca: Path | None = Field(None, description="CA of other services, PEM; switches TLS to them on")
     upstream_cert: Path | None = Field(None, description="client certificate for other services, PEM")

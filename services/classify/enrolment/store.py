@@ -129,10 +129,10 @@ class EnrolmentStore:
         """The result of `work`, which goes on to its end even if the caller leaves: disk and memory agree."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_end)
         return await asyncio.shield(task)
 
-    def _ended(self, task: asyncio.Task[bool]) -> None:
+    def _on_end(self, task: asyncio.Task[bool]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # of a caller who left: nobody else will ask

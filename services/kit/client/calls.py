@@ -72,10 +72,10 @@ async def stream(
 ) -> AsyncGenerator[_Item, None]:
     """Call a streaming method and yield its responses; `requests` is an async iterable or one request.
 
-    Never retried: only the caller knows what was acknowledged. Leaving the loop early cancels the call
-    (use `contextlib.aclosing`). `response_type` is for type checkers only. Raises `LunulaError`
-    (Unavailable STREAM_BROKEN when the call ended while a request was being sent and gRPC does not say
-    why), and whatever `requests` raises.
+    Never retried: what to send again depends on what was acknowledged, which the caller has to track. Leaving
+    the loop early cancels the call (use `contextlib.aclosing`). `response_type` is for type checkers only.
+    Raises `LunulaError` (Unavailable STREAM_BROKEN when the call ended while a request was being sent and
+    gRPC does not say why), and whatever `requests` raises.
     """
     del response_type
     deadline = _deadline(timeout)
@@ -167,23 +167,23 @@ class _Status:
 
     def _note(self, running: Any) -> None:
         status = grpc.aio.AioRpcError(
-            _now(running.code()),
+            _result_now(running.code()),
             grpc.aio.Metadata(),
-            _now(running.trailing_metadata()) or grpc.aio.Metadata(),
-            _now(running.details()),
-            _now(running.debug_error_string()),
+            _result_now(running.trailing_metadata()) or grpc.aio.Metadata(),
+            _result_now(running.details()),
+            _result_now(running.debug_error_string()),
         )
         if not _is_write_failure(status):
             self._noted = status
 
 
-def _now(known: Coroutine[Any, Any, Any]) -> Any:
+def _result_now(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """The value of a coroutine that has nothing to wait for; None when it has."""
     try:
-        known.send(None)
+        coroutine.send(None)
     except StopIteration as end:
         return end.value
-    known.close()
+    coroutine.close()
     return None
 
 
@@ -198,7 +198,7 @@ async def is_serving(
     *,
     timeout: float = 2.0,  # noqa: ASYNC109 - gRPC's word; it becomes the deadline on the wire
 ) -> bool:
-    """Whether the server says SERVING for `service` ("" is the whole server). Never raises."""
+    """Whether the health service answers SERVING for `service` ("" is the whole server). Never raises."""
     stub = health_pb2_grpc.HealthStub(channel)
     request = health_pb2.HealthCheckRequest(service=service)
     try:

@@ -51,7 +51,7 @@ def connect(
         "grpc.initial_reconnect_backoff_ms": 100,
         "grpc.min_reconnect_backoff_ms": 500,
         "grpc.max_reconnect_backoff_ms": 5_000,
-        # Retries are those of `retry.Backoff`, which knows deadlines and RetryInfo.
+        # Retries are those of `retry.Backoff`, which honours deadlines and RetryInfo.
         "grpc.enable_retries": 0,
     }
     if tls is not None and tls.server_name is not None:
@@ -86,18 +86,18 @@ class _SignedChannel:
         return getattr(self._channel, name)
 
     def unary_unary(self, *method: Any, **how: Any) -> Any:
-        return self._signed(self._channel.unary_unary(*method, **how))
+        return self._sign(self._channel.unary_unary(*method, **how))
 
     def unary_stream(self, *method: Any, **how: Any) -> Any:
-        return self._signed(self._channel.unary_stream(*method, **how))
+        return self._sign(self._channel.unary_stream(*method, **how))
 
     def stream_unary(self, *method: Any, **how: Any) -> Any:
-        return self._signed(self._channel.stream_unary(*method, **how))
+        return self._sign(self._channel.stream_unary(*method, **how))
 
     def stream_stream(self, *method: Any, **how: Any) -> Any:
-        return self._signed(self._channel.stream_stream(*method, **how))
+        return self._sign(self._channel.stream_stream(*method, **how))
 
-    def _signed(self, method: Any) -> Any:
+    def _sign(self, method: Any) -> Any:
         def start(*request: Any, metadata: Iterable[tuple[str, Any]] | None = None, **how: Any) -> Any:
             return method(*request, metadata=(*(metadata or ()), self._signature), **how)
 

@@ -53,7 +53,7 @@ class Coalescer(Generic[Q, A]):
             self._runner = None
 
     def _next(self) -> list[tuple[Q, asyncio.Future[A]]]:
-        """The oldest item and others of its group; items that nobody waits for are dropped."""
+        """The oldest item and others of its group; items whose caller has gone are dropped."""
         batch: list[tuple[Q, asyncio.Future[A]]] = []
         others: deque[tuple[Q, asyncio.Future[A]]] = deque()
         while self._waiting and len(batch) < self._max_items:

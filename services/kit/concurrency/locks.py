@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 
 class KeyedLocks:
-    """A lock for every key, first come first served; keys that nobody uses take no memory."""
+    """A lock for every key, first come first served; unused keys take no memory."""
 
     def __init__(self) -> None:
         self._locks: dict[str, asyncio.Lock] = {}

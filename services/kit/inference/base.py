@@ -35,7 +35,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """What is known about a model without running it.
+    """The description of a model, read without running it.
 
     `fingerprint` is the sha256 over weights, preprocessing version and precision: vectors are comparable
     if and only if the fingerprints of what made them are equal. `parameters` are the free strings of the
@@ -83,7 +83,7 @@ class InferenceBackend(Protocol):
         ...
 
     async def metadata(self, model: str) -> ModelMetadata:
-        """What is known about `model`. Raises NotFound MODEL_NOT_FOUND."""
+        """The description of `model`. Raises NotFound MODEL_NOT_FOUND."""
         ...
 
     async def close(self) -> None:
@@ -105,11 +105,11 @@ def check_inputs(metadata: ModelMetadata, inputs: Mapping[str, NDArray[Any]]) ->
     must have the same number of rows, at least 1.
     """
     wrong: list[tuple[str, str]] = []
-    known = {spec.name: spec for spec in metadata.inputs}
-    wrong += [(name, "is missing") for name in known if name not in inputs]
-    wrong += [(name, "is not an input of this model") for name in inputs if name not in known]
+    specs = {spec.name: spec for spec in metadata.inputs}
+    wrong += [(name, "is missing") for name in specs if name not in inputs]
+    wrong += [(name, "is not an input of this model") for name in inputs if name not in specs]
     rows: dict[str, int] = {}
-    for name, spec in known.items():
+    for name, spec in specs.items():
         tensor = inputs.get(name)
         if tensor is None:
             continue

@@ -158,9 +158,9 @@ class DynamicBatcher:
                 return
             task = asyncio.get_running_loop().create_task(self._serve(self._take()))
             self._running.add(task)
-            task.add_done_callback(self._ended)
+            task.add_done_callback(self._on_end)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _on_end(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not self._closed:
             self._pump()

@@ -1,4 +1,4 @@
-"""Reads a model's folder: `config.pbtxt` says how it is served, `model.toml` what its weights must be."""
+"""Reads a model's folder: `config.pbtxt` for how it is served, `model.toml` for the sha256 of its weights."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def read_metadata(folder: Path, config: Any) -> ModelMetadata:
-    """What the `inference.ModelConfig` message `config` says of the model that `folder` is named after.
+    """The metadata of the model that `folder` is named after, from its `inference.ModelConfig` message.
 
     The folder is not read. Raises FailedPrecondition MODEL_CONFIG_INVALID.
     """

@@ -158,7 +158,7 @@ class _Model:
             return self._batcher
         if self._loading is None:
             self._loading = asyncio.create_task(self._load())
-            self._loading.add_done_callback(self._load_ended)
+            self._loading.add_done_callback(self._on_load_end)
         remaining = deadline.remaining()
         try:
             async with asyncio.timeout(None if math.isinf(remaining) else remaining):
@@ -181,7 +181,7 @@ class _Model:
         self._batcher = self._start(session)
         return self._batcher
 
-    def _load_ended(self, task: asyncio.Task[DynamicBatcher]) -> None:
+    def _on_load_end(self, task: asyncio.Task[DynamicBatcher]) -> None:
         self._loading = None
         if not task.cancelled():
             task.exception()  # seen, also when every caller has given up

@@ -9,7 +9,7 @@ _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 
 
 class InferenceMetrics:
-    """What is counted about models. One object a registry; without a registry nobody reads it."""
+    """Metrics of the models. One object for each registry; without a registry they are not exported."""
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
         registry = registry or CollectorRegistry()

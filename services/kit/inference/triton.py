@@ -38,7 +38,7 @@ from services.kit.telemetry.timings import record, stage
 
 CANARY_S = 30.0  # longest canary inference; the caller of `ready` may stop earlier
 CONFIG_S = 10.0  # longest question for a model's config
-RETRY_S = 0.2  # what a caller is told to wait when the model's queue is full
+RETRY_S = 0.2  # retry delay sent to callers when the model's queue is full
 _log = logging.getLogger(__name__)
 Tensors = dict[str, NDArray[Any]]
 
@@ -46,7 +46,7 @@ Tensors = dict[str, NDArray[Any]]
 class TritonBackend:
     """The `InferenceBackend` of production.
 
-    What Triton says of a model is remembered until a call to it fails or its canary runs, so that a model
+    A model's metadata is cached until a call to it fails or its canary runs, so that a model
     that was exchanged is noticed. A call that waits in Triton's queue longer than its deadline is refused
     there; a cancelled one leaves the queue.
     """
@@ -87,7 +87,7 @@ class TritonBackend:
         return {spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in metadata.outputs}
 
     async def canary(self, model: str, *, deadline: Deadline) -> None:
-        """Run one row of ones through `model`, whatever was remembered of it. Raises what `infer` raises.
+        """Run one row of ones through `model`, whatever is cached of it. Raises what `infer` raises.
 
         Raises Internal INFERENCE_FAILED when the outputs are not finite.
         """
@@ -102,7 +102,7 @@ class TritonBackend:
     async def ready(self, model: str) -> bool:
         """See `InferenceBackend.ready`. A full queue is a model at work, not a dead one.
 
-        Triton's own `is_model_ready` is not asked: it stays true when a model's process has died.
+        Triton's own `is_model_ready` is not used: it stays true when a model's process has died.
         """
         try:
             await self.canary(model, deadline=Deadline.after(CANARY_S))
@@ -128,7 +128,7 @@ class TritonBackend:
         """Unload and load `model`: the cure for one whose process died. Raises what `infer` raises."""
         self._known.pop(model, None)
         with _translated(model):
-            client = self._connected()
+            client = self._connect()
             await client.unload_model(model, client_timeout=_seconds(deadline))
             await client.load_model(model, client_timeout=_seconds(deadline))
 
@@ -137,7 +137,7 @@ class TritonBackend:
             return self._known[model]
         limit = min(deadline.remaining(), CONFIG_S)
         with _translated(model):
-            answer = await self._connected().get_model_config(model, client_timeout=limit)
+            answer = await self._connect().get_model_config(model, client_timeout=limit)
         self._known[model] = read_metadata(Path(model), answer.config)
         return self._known[model]
 
@@ -155,7 +155,7 @@ class TritonBackend:
         seconds = _seconds(deadline)
         try:
             with _translated(model):
-                result = await self._connected().infer(
+                result = await self._connect().infer(
                     model,
                     tensors,
                     outputs=wanted,
@@ -171,7 +171,7 @@ class TritonBackend:
             raise Internal(f"Model {model!r} gave no {', '.join(missing)}.", reason="INFERENCE_FAILED")
         return outputs
 
-    def _connected(self) -> InferenceServerClient:
+    def _connect(self) -> InferenceServerClient:
         if self._closed:
             raise Unavailable("The backend is closed.", reason="MODEL_SERVER_UNAVAILABLE")
         if self._client is None:
@@ -189,7 +189,7 @@ class _translated(contextlib.AbstractContextManager[None]):
         if isinstance(error, InferenceServerException):
             raise translate(self._model, error.status() or "", error.message() or "") from error
         if isinstance(error, asyncio.CancelledError) and not _is_being_cancelled():
-            # gRPC ends the calls of a closed channel with a cancellation that nobody asked for.
+            # gRPC ends the calls of a closed channel with a cancellation that no caller requested.
             raise Unavailable(
                 "The connection to the model server was closed.", reason="MODEL_SERVER_UNAVAILABLE"
             ) from error
@@ -198,19 +198,19 @@ class _translated(contextlib.AbstractContextManager[None]):
 def translate(model: str, status: str, message: str) -> LunulaError:
     """Our error for Triton's `status` ("StatusCode.UNAVAILABLE") and `message`.
 
-    Triton has few codes and says in words what it means; the words below are those of its 2.4x and 2.5x
-    releases. Words that are not known fall back to the code.
+    Triton has few codes; its message tells the cause. The texts below are those of its 2.4x and 2.5x
+    releases; other messages fall back to the code.
     """
-    code, said = status.rpartition(".")[2], message.lower()
-    if "unknown model" in said or code == "NOT_FOUND":
+    code, text = status.rpartition(".")[2], message.lower()
+    if "unknown model" in text or code == "NOT_FOUND":
         return model_not_found(model)
-    if "timeout expired" in said or code == "DEADLINE_EXCEEDED":
+    if "timeout expired" in text or code == "DEADLINE_EXCEEDED":
         return DeadlineExceeded(f"The deadline passed during inference of {model!r}.")
-    if "maximum queue size" in said or code == "RESOURCE_EXHAUSTED":
+    if "maximum queue size" in text or code == "RESOURCE_EXHAUSTED":
         return ResourceExhausted(
             f"The queue of model {model!r} is full.", reason="QUEUE_FULL", retry_after_s=RETRY_S
         )
-    if "stub process" in said or "not healthy" in said or code == "UNAVAILABLE":
+    if "stub process" in text or "not healthy" in text or code == "UNAVAILABLE":
         return Unavailable(
             f"Model {model!r} cannot be reached: {message}",
             reason="MODEL_SERVER_UNAVAILABLE",

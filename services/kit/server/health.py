@@ -33,7 +33,7 @@ class Health:
             self._notify()
 
     def drain(self) -> None:
-        """NOT_SERVING for everything, for good; watchers are told and their streams end."""
+        """NOT_SERVING for everything, for good; watchers receive it and their streams end."""
         self._draining = True
         self._notify()
 
@@ -94,7 +94,7 @@ async def watch_readiness(
     interval_s: float,
     timeout_s: float,
 ) -> None:
-    """Run every service's readiness check for ever and tell `health`; ends by cancellation."""
+    """Run every service's readiness check again and again and set `health`; ends by cancellation."""
 
     async def follow(service: str, check: Callable[[], Awaitable[bool]]) -> None:
         before: bool | None = None
@@ -104,7 +104,7 @@ async def watch_readiness(
                 async with asyncio.timeout(timeout_s):
                     ready = await check()
             except Exception:
-                # A check that raises or hangs has failed; the service stays up and is asked again.
+                # A check that raises or hangs has failed; the service stays up and is checked again.
                 if before is not False:
                     _log.warning("readiness check failed", exc_info=True, extra={"service": service})
             if ready != before:

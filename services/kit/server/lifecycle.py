@@ -32,7 +32,7 @@ class Service:
     """One gRPC service of a server.
 
     `name` is its full name ("lunula.crop.v1.CropService"), `register` adds its servicer to a server,
-    `ready` is its readiness check (`inference.all_ready`), asked again and again.
+    `ready` is its readiness check (`inference.all_ready`), run periodically.
     """
 
     name: str
@@ -193,7 +193,7 @@ def _options(settings: ServiceSettings) -> list[tuple[str, int]]:
     return [
         ("grpc.max_send_message_length", settings.max_message_bytes),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
-        # What arrives for calls that nobody reads yet: bounded for each call, and calls for each connection.
+        # Messages that arrived and were not read yet: bounded for each call, and calls for each connection.
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", _LOOKAHEAD_BYTES),
         ("grpc.max_concurrent_streams", 4 * settings.max_in_flight + 16),

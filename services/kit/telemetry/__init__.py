@@ -1,1 +1,1 @@
-"""What a service says about itself: JSON logs, Prometheus metrics, OpenTelemetry spans, stage timings."""
+"""Observability: JSON logs, Prometheus metrics, OpenTelemetry spans, stage timings."""

@@ -13,7 +13,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class RpcMetrics:
-    """What is counted about calls. One object a registry."""
+    """Metrics of the calls. One object for each registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.started = Counter("lunula_rpc_started", "Calls that arrived.", ["method"], registry=registry)

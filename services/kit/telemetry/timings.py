@@ -1,6 +1,6 @@
 """Wall time of the stages of one request: decode, queue, inference, search ...
 
-A `StageTimings` is bound to the running request (or stream item) by `collect`; code anywhere below says
+A `StageTimings` is bound to the running request (or stream item) by `collect`; code anywhere below uses
 `with stage("decode"):` or `record("queue", ms)`. The items of a batch run through a stage at the same
 time, so a stage's figure is the length of the *union* of its intervals: time in which at least one item
 was in that stage, never more than the request's own duration.
@@ -66,7 +66,7 @@ _current: ContextVar[StageTimings | None] = ContextVar("lunula_stage_timings", d
 
 
 def current() -> StageTimings:
-    """The timings of the running request; outside of one, fresh timings that nobody reads."""
+    """The timings of the running request; outside of one, fresh timings that are not read."""
     return _current.get() or StageTimings()
 
 

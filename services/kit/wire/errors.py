@@ -78,7 +78,7 @@ def to_item_error(error: LunulaError) -> item_error_pb2.ItemError:
             item_error_pb2.FieldViolation(field=field, description=description)
             for field, description in error.fields
         ],
-        # At least 1 ms: 0 means "no delay is known" on the wire.
+        # At least 1 ms: 0 means "no retry delay" on the wire.
         retry_delay_ms=0 if error.retry_after_s is None else max(1, round(error.retry_after_s * 1000)),
     )
 

@@ -27,7 +27,7 @@ from services.kit.inference.fake import FakeBackend
 from services.kit.server import RunningServer, running_server
 
 LABELS = ("ayame", "botan", "chie", "dan")
-"""The artists that the image model knows; the text model knows the last of them not, and "emi" besides."""
+"""The artists of the image model; the text model lacks the last of them, and has "emi" besides."""
 SAYINGS = {
     "ayame": "milky pink pearl bridal 桜色",
     "botan": "black gold gothic lace 黒",
@@ -44,7 +44,7 @@ OPENSET = OpenSet(
         BOTH: Coefficients((8.0, 0.5, 6.0, 6.0), (-1.0, 0.0, 10.0, 10.0)),
     }
 ).to_parameters()
-"""What strangers and enrolled artists weigh in these tests; a real model's numbers are fitted."""
+"""Coefficients of the unknown class and of enrolled artists in these tests; a real model's are fitted."""
 
 
 class Classifies(NamedTuple):
@@ -58,7 +58,7 @@ class Classifies(NamedTuple):
 def text_model(tmp_path_factory: pytest.TempPathFactory) -> FastTextModel:
     """A quantised model of the four sayings."""
     folder = tmp_path_factory.mktemp("artist_text")
-    lines = [f"__label__{artist} {' '.join(split_words(said))}" for artist, said in SAYINGS.items()]
+    lines = [f"__label__{artist} {' '.join(split_words(text))}" for artist, text in SAYINGS.items()]
     (folder / "texts.txt").write_text("\n".join(lines * 30) + "\n", encoding="utf-8")
     # fastText leaves a part of its first layer unset when it has fewer than eleven threads.
     model = fasttext.train_supervised(

@@ -190,7 +190,7 @@ async def test_an_expired_deadline_enrols_nobody(classifies: Any, hand_photo: An
 
 
 async def test_a_model_server_that_is_away_enrols_nobody(classifies: Any, hand_photo: Any, gate: Any) -> None:
-    gate.error = lambda *_: Unavailable("away", reason="MODEL_SERVER_UNAVAILABLE")
+    gate.error = lambda *_: Unavailable("unavailable", reason="MODEL_SERVER_UNAVAILABLE")
     error = await refused(classifies, "fumi", pb.Work(photo=photo_pb2.Photo(data=hand_photo.jpeg)))
     assert (type(error), error.reason) == (Unavailable, "MODEL_SERVER_UNAVAILABLE")
 

@@ -79,7 +79,7 @@ async def test_a_full_server_refuses_with_a_retry_delay(
 async def test_when_no_work_can_be_served_the_call_fails_so_that_it_is_retried(
     classifies: Any, hand_photo: Any, gate: Any
 ) -> None:
-    gate.error = lambda *_: Unavailable("away", reason="MODEL_SERVER_UNAVAILABLE")
+    gate.error = lambda *_: Unavailable("unavailable", reason="MODEL_SERVER_UNAVAILABLE")
     with pytest.raises(Unavailable) as caught:
         await ask(classifies, "IdentifyArtists", hand_photo.jpeg, count=2)
     assert caught.value.reason == "MODEL_SERVER_UNAVAILABLE"

@@ -89,7 +89,7 @@ async def test_a_caller_that_reads_slowly_holds_the_server_back(
         answers = stream(crops.stub.StreamCrops, stream_requests(hand_photo.jpeg, 10), timeout=60)
         first = asyncio.create_task(anext(answers))
         await gate.waiting.wait()
-        # Two models are asked at once for each photo, and no third photo is taken before one is answered.
+        # Two models run at once for each photo, and no third photo is taken before one is answered.
         assert gate.entered <= 2 * 2
         gate.open()
         seen = [await first] + [answer async for answer in answers]
@@ -126,7 +126,7 @@ async def test_a_full_queue_fails_the_photo_that_met_it_with_a_retry_delay(
 async def test_when_no_photo_can_be_served_the_call_fails_so_that_it_is_retried(
     crops: Any, hand_photo: Any, gate: Any
 ) -> None:
-    gate.error = lambda *_: Unavailable("away", reason="MODEL_SERVER_UNAVAILABLE")
+    gate.error = lambda *_: Unavailable("unavailable", reason="MODEL_SERVER_UNAVAILABLE")
     with pytest.raises(Unavailable) as caught:
         await call(crops.stub.CropImages, batch(hand_photo.jpeg, 2), timeout=30, backoff=ONCE)
     assert caught.value.reason == "MODEL_SERVER_UNAVAILABLE"
@@ -144,7 +144,7 @@ async def test_the_service_is_not_ready_while_a_model_fails_its_canary(
     open_crops: Callable[..., Any], gate: Any, until: Any
 ) -> None:
     async with open_crops(canary_interval_s=0.01) as crops:
-        gate.error = lambda model, _: Unavailable("away") if model == "hand_pose" else None
+        gate.error = lambda model, _: Unavailable("unavailable") if model == "hand_pose" else None
         await until(lambda: not crops.server.health.serving)
         gate.error = None
         await crops.server.until_serving()

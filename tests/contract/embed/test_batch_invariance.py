@@ -118,7 +118,7 @@ async def test_a_row_does_not_depend_on_the_rows_beside_it(root: Path, model: st
 
 @asynccontextmanager
 async def real_embeds(root: Path) -> AsyncIterator[Any]:
-    settings = EmbedSettings(port=0, model_repository=need(root, *ENCODERS), remembered_texts=0)
+    settings = EmbedSettings(port=0, model_repository=need(root, *ENCODERS), cached_texts=0)
     async with running_server(settings, build) as server, connect(server.address) as channel:
         await server.until_serving()
         yield pb_grpc.EmbedServiceStub(channel)

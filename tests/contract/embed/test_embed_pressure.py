@@ -67,7 +67,7 @@ async def test_cancelling_a_call_frees_its_queued_items(
         gate.open()
         entered = gate.entered
         assert await ask(embeds, method, hand_photo.jpeg)
-        # At most two items asked at most two models; of the 38 others none ever did.
+        # At most two items used at most two models each; of the 38 others none ever did.
         assert gate.entered == entered <= 2 * 2
 
 
@@ -91,7 +91,7 @@ async def test_a_full_server_refuses_with_a_retry_delay(
     "error",
     [
         ResourceExhausted("full", reason="QUEUE_FULL", retry_after_s=0.25),
-        Unavailable("away", reason="MODEL_SERVER_UNAVAILABLE"),
+        Unavailable("unavailable", reason="MODEL_SERVER_UNAVAILABLE"),
     ],
 )
 async def test_when_no_item_can_be_served_the_call_fails_so_that_it_is_retried(

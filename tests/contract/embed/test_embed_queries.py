@@ -20,13 +20,13 @@ TEXT = "long almond nails, milky pink, a thin gold French line, no glitter"
 
 
 def palette(*colours: tuple[float, float, float], weights: tuple[float, ...] = ()) -> palette_pb2.Palette:
-    said = weights or (0.0,) * len(colours)
+    given = weights or (0.0,) * len(colours)
     return palette_pb2.Palette(
         colours=[
             palette_pb2.PaletteColour(
                 colour=palette_pb2.LabColour(l=lab[0], a=lab[1], b=lab[2]), weight=weight
             )
-            for lab, weight in zip(colours, said, strict=True)
+            for lab, weight in zip(colours, given, strict=True)
         ]
     )
 
@@ -51,9 +51,9 @@ async def test_a_request_has_unit_vectors_and_tells_what_was_read(embeds: Any) -
     assert (embedding.text.space, embedding.text.fingerprint) == ("text", "fingerprint-of-text_encode")
     assert len(embedding.text.values) == 512
     assert embedding.mdd and embedding.nnp
-    said = {(phrase.kind, phrase.name): phrase.negated for phrase in embedding.phrases}
-    assert said[("shape", "almond")] is False
-    assert any(negated for (_, name), negated in said.items() if "glitter" in name)
+    phrases = {(phrase.kind, phrase.name): phrase.negated for phrase in embedding.phrases}
+    assert phrases[("shape", "almond")] is False
+    assert any(negated for (_, name), negated in phrases.items() if "glitter" in name)
     assert not any("glitter" in phrase for phrase in embedding.nnp)
 
 
@@ -98,13 +98,13 @@ async def test_text_palette_and_context_all_count(embeds: Any) -> None:
     assert items[3].embedding.mdd[0] == "a summer festival"
 
 
-@pytest.mark.parametrize("remembered", [0, 4096])
+@pytest.mark.parametrize("cached", [0, 4096])
 async def test_a_request_has_the_same_vectors_alone_and_in_a_batch(
-    open_embeds: Callable[..., Any], remembered: int
+    open_embeds: Callable[..., Any], cached: int
 ) -> None:
     texts = [TEXT, "red", "短めのスクエア、白いフレンチ", "a" * 3000, "gold " * 400, "🌸"]
     queries = [pb.QueryInput(text=text) for text in texts] * 4
-    async with open_embeds(remembered_texts=remembered) as embeds:
+    async with open_embeds(cached_texts=cached) as embeds:
         together = await embed(embeds, *queries)
         for index, query in enumerate(queries[: len(texts)]):
             alone = vector((await embed(embeds, query))[0])
@@ -112,7 +112,7 @@ async def test_a_request_has_the_same_vectors_alone_and_in_a_batch(
                 assert np.allclose(alone, vector(together[repeat]), atol=1e-5)
 
 
-async def test_unsaid_weights_share_and_said_ones_are_scaled(embeds: Any) -> None:
+async def test_missing_weights_share_and_given_ones_are_scaled(embeds: Any) -> None:
     red, blue = (53.2, 80.1, 67.2), (32.3, 79.2, -107.9)
     items = await embed(
         embeds,

@@ -34,11 +34,11 @@ async def test_tokens_come_only_where_they_are_asked_for(embeds: Any, hand_photo
     plain = (await embed(embeds, design(hand_photo.jpeg)))[0].embedding
     assert not plain.HasField("tokens")
     assert not plain.HasField("photo_align")
-    asked = (await embed(embeds, design(hand_photo.jpeg), token_packing=SMALL))[0].embedding
-    assert (asked.design, asked.align) == (plain.design, plain.align)
-    assert (asked.tokens.dims, asked.tokens.packing) == (320, SMALL)
-    assert len(asked.tokens.data) == Packing(4, 8).size(320)
-    assert np.isfinite(unpack(asked.tokens.data, Packing(4, 8), 320)).all()
+    result = (await embed(embeds, design(hand_photo.jpeg), token_packing=SMALL))[0].embedding
+    assert (result.design, result.align) == (plain.design, plain.align)
+    assert (result.tokens.dims, result.tokens.packing) == (320, SMALL)
+    assert len(result.tokens.data) == Packing(4, 8).size(320)
+    assert np.isfinite(unpack(result.tokens.data, Packing(4, 8), 320)).all()
 
 
 async def test_tokens_and_their_vector_are_of_the_whole_photo(
@@ -71,14 +71,14 @@ async def test_packings_are_those_of_one_image_and_each_has_a_fingerprint_of_its
 
 
 async def test_tokens_cost_no_second_inference(embeds: Any, hand_photo: Any, gate: Any) -> None:
-    asked: list[str] = []
+    calls: list[str] = []
 
     def note(model: str, _: Any) -> None:
-        asked.append(model)
+        calls.append(model)
 
     gate.error = note
     await embed(embeds, design(hand_photo.jpeg), token_packing=SMALL)
-    assert sorted(asked) == ["design_fuse", "image_align", "image_style"]
+    assert sorted(calls) == ["design_fuse", "image_align", "image_style"]
 
 
 async def test_a_bad_photo_has_no_tokens_and_its_neighbour_has(
@@ -151,19 +151,19 @@ async def queries(embeds: Any, *texts: str, include_tags: bool = True) -> list[p
 
 async def test_a_request_tells_what_it_is_about_where_that_is_asked(embeds: Any) -> None:
     text = "marble nails for a wedding, no glitter"
-    (asked,) = await queries(embeds, text)
+    (result,) = await queries(embeds, text)
     (plain,) = await queries(embeds, text, include_tags=False)
-    assert [tag.words for tag in asked.tags] == ["marble", "wedding"]
+    assert [tag.words for tag in result.tags] == ["marble", "wedding"]
     assert not plain.tags
-    assert (asked.design, asked.text) == (plain.design, plain.text)
+    assert (result.design, result.text) == (plain.design, plain.text)
     (marble,) = (await texts(embeds, "marble")).items
-    assert np.allclose(asked.tags[0].vector.values, marble.vector.values, atol=1e-6)
-    assert asked.tags[0].vector.fingerprint == marble.vector.fingerprint == "fingerprint-of-text_encode"
+    assert np.allclose(result.tags[0].vector.values, marble.vector.values, atol=1e-6)
+    assert result.tags[0].vector.fingerprint == marble.vector.fingerprint == "fingerprint-of-text_encode"
 
 
 async def test_a_request_of_no_theme_is_about_its_lines(embeds: Any) -> None:
-    (asked,) = await queries(embeds, "long almond nails in red")
-    assert [tag.words for tag in asked.tags] == list(asked.mdd)
+    (result,) = await queries(embeds, "long almond nails in red")
+    assert [tag.words for tag in result.tags] == list(result.mdd)
 
 
 async def texts(embeds: Any, *sentences: str) -> pb.EmbedTextsResponse:

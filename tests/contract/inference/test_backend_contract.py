@@ -105,9 +105,9 @@ async def test_more_rows_than_a_batch_holds_come_back_complete_and_in_order(
 async def test_concurrent_callers_of_different_lengths_each_get_their_own(
     backend: InferenceBackend,
 ) -> None:
-    asked = [sentence(1 + index % 3, 2 + index % 5, seed=index) for index in range(24)]
-    answers = await asyncio.gather(*(infer(backend, "words", inputs) for inputs in asked))
-    for inputs, outputs in zip(asked, answers, strict=True):
+    requests = [sentence(1 + index % 3, 2 + index % 5, seed=index) for index in range(24)]
+    answers = await asyncio.gather(*(infer(backend, "words", inputs) for inputs in requests))
+    for inputs, outputs in zip(requests, answers, strict=True):
         assert outputs["tokens"].shape[:2] == inputs["input_ids"].shape
         assert_same(outputs, await infer(backend, "words", inputs))
 
@@ -117,16 +117,16 @@ async def test_one_poisoned_item_leaves_those_beside_it_right(
 ) -> None:
     if not computes:
         pytest.skip("the fake backend runs nothing that could raise")
-    asked = [sentence(1, 4, seed=index) for index in range(64)]
-    asked[20]["input_ids"][0, 1] = 10_000  # outside of the vocabulary: the run raises
+    requests = [sentence(1, 4, seed=index) for index in range(64)]
+    requests[20]["input_ids"][0, 1] = 10_000  # outside of the vocabulary: the run raises
     answers = await asyncio.gather(
-        *(infer(backend, "words", inputs) for inputs in asked), return_exceptions=True
+        *(infer(backend, "words", inputs) for inputs in requests), return_exceptions=True
     )
     assert isinstance(answers[20], LunulaError)
     for index, answer in enumerate(answers):
         if index != 20:
             assert isinstance(answer, dict)
-            assert_same(answer, expected("words", asked[index]))
+            assert_same(answer, expected("words", requests[index]))
 
 
 async def test_an_unknown_model_is_not_found(backend: InferenceBackend) -> None:

@@ -53,7 +53,7 @@ async def triton(triton_url: str) -> AsyncIterator[TritonBackend]:
 
 @pytest.fixture
 def frozen(triton_server: ServerProcess) -> Iterator[None]:
-    """The processes of `pixels` stand still during the test: whatever it is asked waits."""
+    """The processes of `pixels` stand still during the test: every call waits."""
     processes = stubs(triton_server, "pixels")
     assert processes
     for process in processes:

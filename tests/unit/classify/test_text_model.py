@@ -20,7 +20,7 @@ NAMES = ("100%", "ayame 花", "botan")
 def folds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three models of the same sayings, not equal."""
     folder = tmp_path_factory.mktemp("artist_text")
-    lines = "".join(f"__label__{artist} {said}\n" for artist, said in SAYINGS.items()) * 30
+    lines = "".join(f"__label__{artist} {text}\n" for artist, text in SAYINGS.items()) * 30
     (folder / "texts.txt").write_text(lines, encoding="utf-8")
     for fold in range(3):
         # fastText leaves a part of its first layer unset when it has fewer than eleven threads.

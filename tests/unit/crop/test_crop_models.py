@@ -1,4 +1,4 @@
-"""What the models are asked about a photo, and what is made of their answers."""
+"""The inputs that the models get for a photo, and what is made of their outputs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def metadata(
     )
 
 
-def hand_models(scores: list[float], asked: list[str]) -> FakeBackend:
+def hand_models(scores: list[float], calls: list[str]) -> FakeBackend:
     """Detects as many hands as scores; every inference is noted."""
 
     def detect(_: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def hand_models(scores: list[float], asked: list[str]) -> FakeBackend:
         return {"boxes": boxes, "scores": found}
 
     async def note(model: str, inputs: Mapping[str, Any]) -> None:
-        asked.append(f"{model} x{len(next(iter(inputs.values())))}")
+        calls.append(f"{model} x{len(next(iter(inputs.values())))}")
 
     return FakeBackend(
         [
@@ -65,20 +65,20 @@ def hand_models(scores: list[float], asked: list[str]) -> FakeBackend:
 
 
 async def test_the_pose_model_is_not_asked_when_no_hand_was_detected(threads: WorkThreads) -> None:
-    asked: list[str] = []
-    finder = await HandFinder.from_backend(hand_models([0.29], asked), threads, max_hands=4)
+    calls: list[str] = []
+    finder = await HandFinder.from_backend(hand_models([0.29], calls), threads, max_hands=4)
     assert await finder.find(IMAGE, deadline=NEVER) == []
-    assert asked == ["hand_detect x1"]
+    assert calls == ["hand_detect x1"]
 
 
 async def test_all_hands_of_a_photo_are_posed_in_one_batch_and_no_more_than_allowed(
     threads: WorkThreads,
 ) -> None:
-    asked: list[str] = []
-    finder = await HandFinder.from_backend(hand_models([0.5, 0.9, 0.4], asked), threads, max_hands=2)
+    calls: list[str] = []
+    finder = await HandFinder.from_backend(hand_models([0.5, 0.9, 0.4], calls), threads, max_hands=2)
     hands = await finder.find(IMAGE, deadline=NEVER)
     assert [round(hand.score, 1) for hand in hands] == [0.9, 0.5]
-    assert asked == ["hand_detect x1", "hand_pose x2"]
+    assert calls == ["hand_detect x1", "hand_pose x2"]
 
 
 async def test_the_decoder_follows_the_models_parameter(threads: WorkThreads) -> None:

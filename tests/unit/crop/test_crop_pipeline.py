@@ -1,4 +1,4 @@
-"""The way of one photo, where its deadline passes on the way and where several wait for room."""
+"""The pipeline of one photo, where its deadline passes on the way and where several wait for room."""
 
 from __future__ import annotations
 
@@ -77,23 +77,23 @@ async def pipeline(intake: PhotoIntake, before: Callable[..., Any]) -> CropPipel
 
 
 async def test_a_deadline_that_passes_between_stages_ends_the_work_there(intake: PhotoIntake) -> None:
-    now, asked = [0.0], []
+    now, calls = [0.0], []
 
     async def before(name: str, inputs: Mapping[str, Any]) -> None:
         del inputs
-        asked.append(name)
+        calls.append(name)
         if name == "hand_detect":
             now[0] = 10.0
 
     crops = await pipeline(intake, before)
     with pytest.raises(DeadlineExceeded):
         await crops.crop(SOURCE, CropOptions(), Deadline(5.0, lambda: now[0]))
-    assert "hand_detect" in asked and "hand_pose" not in asked
+    assert "hand_detect" in calls and "hand_pose" not in calls
 
 
 async def test_a_deadline_that_has_passed_decodes_nothing(intake: PhotoIntake) -> None:
     async def before(name: str, inputs: Mapping[str, Any]) -> None:
-        pytest.fail(f"{name} was asked for {len(inputs)} inputs")
+        pytest.fail(f"{name} ran on {len(inputs)} inputs")
 
     crops = await pipeline(intake, before)
     with collect() as timings, pytest.raises(DeadlineExceeded):

@@ -1,4 +1,4 @@
-"""Sentences to vectors: padding, remembering, and what has no token."""
+"""Sentences to vectors: padding, caching, and texts without a token."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Letters:
 
 
 class Counted:
-    """An encoder over a backend that notes the shapes that it is asked for."""
+    """An encoder over a backend that records the shapes of its inputs."""
 
-    def __init__(self, threads: WorkThreads, remembered: int) -> None:
-        self.asked: list[tuple[int, ...]] = []
+    def __init__(self, threads: WorkThreads, cached: int) -> None:
+        self.shapes: list[tuple[int, ...]] = []
 
         async def note(model: str, inputs: Mapping[str, Any]) -> None:
             del model
-            self.asked.append(inputs["input_ids"].shape)
+            self.shapes.append(inputs["input_ids"].shape)
 
         dynamic = (None,)
         model = ModelMetadata(
@@ -53,7 +53,7 @@ class Counted:
             tokenizer=Letters(),
             threads=threads,
             width=8,
-            remembered=remembered,
+            cached=cached,
         )
 
 
@@ -69,36 +69,36 @@ async def test_texts_of_like_length_share_a_batch_and_equal_texts_are_asked_once
 ) -> None:
     counted = Counted(threads, 100)
     vectors = await counted.encoder.encode(["abc", "abcd", "abc", "a" * 20], NEVER)
-    assert counted.asked == [(2, 8), (1, 24)]
+    assert counted.shapes == [(2, 8), (1, 24)]
     assert np.array_equal(vectors[0], vectors[2])
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-6)
 
 
-async def test_remembered_texts_are_not_asked_again_and_the_oldest_are_forgotten(
+async def test_cached_texts_are_not_asked_again_and_the_oldest_are_forgotten(
     threads: WorkThreads,
 ) -> None:
     counted = Counted(threads, 2)
     first = await counted.encoder.encode(["one", "two"], NEVER)
     again = await counted.encoder.encode(["two", "one"], NEVER)
-    assert np.array_equal(again, first[::-1]) and len(counted.asked) == 1
+    assert np.array_equal(again, first[::-1]) and len(counted.shapes) == 1
     await counted.encoder.encode(["three"], NEVER)
     await counted.encoder.encode(["two"], NEVER)
-    assert len(counted.asked) == 3, "'two' was used longest ago"
+    assert len(counted.shapes) == 3, "'two' was used longest ago"
     await counted.encoder.encode(["three"], NEVER)
-    assert len(counted.asked) == 3
+    assert len(counted.shapes) == 3
 
 
-async def test_nothing_is_remembered_when_told_so(threads: WorkThreads) -> None:
+async def test_without_a_cache_every_text_is_encoded_anew(threads: WorkThreads) -> None:
     counted = Counted(threads, 0)
     one = await counted.encoder.encode(["one"], NEVER)
     assert np.array_equal(await counted.encoder.encode(["one"], NEVER), one)
-    assert len(counted.asked) == 2
+    assert len(counted.shapes) == 2
 
 
 async def test_a_text_without_a_token_is_absent(threads: WorkThreads) -> None:
     counted = Counted(threads, 2)
     vectors = await counted.encoder.encode(["", "123"], NEVER)
-    assert not vectors.any() and counted.asked == []
+    assert not vectors.any() and counted.shapes == []
 
 
 def test_rows_are_padded_to_one_length_with_a_mask() -> None:

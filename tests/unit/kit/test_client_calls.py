@@ -60,7 +60,7 @@ def patient(waits: Waits) -> Backoff:
 
 
 async def test_unavailable_is_retried_with_growing_delays(crops: Any, waits: Waits, patient: Backoff) -> None:
-    crops.servicer.script = Flaky(*(Unavailable("Milvus is away.") for _ in range(3)))
+    crops.servicer.script = Flaky(*(Unavailable("Milvus is unavailable.") for _ in range(3)))
     async with crops() as server, connect(server.address) as channel:
         stub = pb_grpc.CropServiceStub(channel)
         assert len((await call(stub.CropImages, REQUEST, timeout=30, backoff=patient)).items) == 1
@@ -68,9 +68,9 @@ async def test_unavailable_is_retried_with_growing_delays(crops: Any, waits: Wai
 
 
 async def test_retries_end_with_the_last_error(crops: Any, waits: Waits, patient: Backoff) -> None:
-    crops.servicer.script = Flaky(*(Unavailable(f"Away {index}.") for index in range(9)))
+    crops.servicer.script = Flaky(*(Unavailable(f"Attempt {index}.") for index in range(9)))
     async with crops() as server, connect(server.address) as channel:
-        with pytest.raises(Unavailable, match="Away 3"):
+        with pytest.raises(Unavailable, match="Attempt 3"):
             await call(pb_grpc.CropServiceStub(channel).CropImages, REQUEST, timeout=30, backoff=patient)
     assert len(waits.seconds) == 3
 
@@ -96,7 +96,7 @@ async def test_what_cannot_get_better_is_not_retried(
 async def test_a_delay_that_the_deadline_does_not_allow_is_not_waited_for(
     crops: Any, waits: Waits, patient: Backoff
 ) -> None:
-    crops.servicer.script = Flaky(Unavailable("Away.", retry_after_s=60))
+    crops.servicer.script = Flaky(Unavailable("Unavailable.", retry_after_s=60))
     async with crops() as server, connect(server.address) as channel:
         with pytest.raises(Unavailable):
             await call(pb_grpc.CropServiceStub(channel).CropImages, REQUEST, timeout=30, backoff=patient)

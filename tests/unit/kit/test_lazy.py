@@ -18,7 +18,7 @@ MODEL = ModelMetadata("one", "1", "old", 8, (TENSOR,), (TENSOR,), {})
 
 
 class Makes:
-    """Makes the fingerprint that it sees; fails as often as it is told."""
+    """Makes the fingerprint that it sees; fails the first `failures` times."""
 
     def __init__(self, failures: int = 0) -> None:
         self.backend = FakeBackend([MODEL])

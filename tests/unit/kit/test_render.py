@@ -82,13 +82,13 @@ def test_the_committed_config_is_the_rendering_of_its_description(model: Path) -
 
 @pytest.mark.parametrize("model", COMMITTED, ids=lambda path: path.name)
 def test_committed_weights_and_fingerprints_are_those_that_are_described(model: Path) -> None:
-    told = describe(model)["model"]
-    weights = model / told["weights"]
+    described = describe(model)["model"]
+    weights = model / described["weights"]
     if not weights.is_file():
         pytest.skip(f"{weights} is built at set-up (make models)")
-    assert hash_file(weights) == told["weights_sha256"]
-    assert told["fingerprint"] == compute_fingerprint(
-        told["weights_sha256"], told["preprocess_version"], told["precision"]
+    assert hash_file(weights) == described["weights_sha256"]
+    assert described["fingerprint"] == compute_fingerprint(
+        described["weights_sha256"], described["preprocess_version"], described["precision"]
     )
 
 
@@ -136,7 +136,7 @@ def test_a_model_that_no_engine_can_hold_is_served_by_onnx_runtime(folder: Path)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ('name = "shapes"', 'name = "sizes"', "sizes"),
         ('precision = "fp32"', 'precision = "fp16"', "fingerprint"),
@@ -145,9 +145,9 @@ def test_a_model_that_no_engine_can_hold_is_served_by_onnx_runtime(folder: Path)
         ("[batching]", "[batching", "line"),
     ],
 )
-def test_a_wrong_description_is_refused(folder: Path, old: str, new: str, said: str) -> None:
+def test_a_wrong_description_is_refused(folder: Path, old: str, new: str, message: str) -> None:
     edit(folder, old, new)
-    with pytest.raises(RenderError, match=said):
+    with pytest.raises(RenderError, match=message):
         render(folder, "onnx")
 
 

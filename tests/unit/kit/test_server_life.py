@@ -215,8 +215,8 @@ async def test_mutual_tls_refuses_callers_without_a_certificate(crops: Any, pki:
     async with crops(
         tls_cert=pki / "server.pem", tls_key=pki / "server.key", tls_client_ca=pki / "ca.pem"
     ) as server:
-        known = ClientTls(ca=pki / "ca.pem", cert=pki / "client.pem", key=pki / "client.key")
-        async with connect(server.address, tls=known) as channel:
+        accepted = ClientTls(ca=pki / "ca.pem", cert=pki / "client.pem", key=pki / "client.key")
+        async with connect(server.address, tls=accepted) as channel:
             assert len((await call(crop_images(channel), REQUEST, timeout=10)).items) == 1
         async with connect(server.address, tls=ClientTls(ca=pki / "ca.pem")) as channel:
             with pytest.raises(Unavailable):

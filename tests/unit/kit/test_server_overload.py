@@ -183,11 +183,11 @@ async def test_whatever_callers_do_nothing_stays_held_and_no_task_is_left(crops:
         patience = chance.choice([0.001, 0.01, 30.0])
         if chance.random() < 0.5:
             request = photo(chance.choice([10, 50_000, 500_000]))
-            asked = call(stub.CropImages, request, timeout=patience, backoff=ONCE)
+            pending = call(stub.CropImages, request, timeout=patience, backoff=ONCE)
         else:
             count, size = chance.randrange(8), chance.choice([10, 100_000])
-            asked = collect_all(stream(stub.StreamCrops, items(count, size), timeout=patience))
-        task = asyncio.ensure_future(asked)
+            pending = collect_all(stream(stub.StreamCrops, items(count, size), timeout=patience))
+        task = asyncio.ensure_future(pending)
         if chance.random() < 0.3:
             await asyncio.wait([task], timeout=chance.random() * 0.01)
             task.cancel()

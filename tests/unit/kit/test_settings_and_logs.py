@@ -1,4 +1,4 @@
-"""What a service is told and what it tells: settings, JSON logs, spans."""
+"""Configuration and observability of a service: settings, JSON logs, spans."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def test_settings_can_be_switched_off_on_the_command_line() -> None:
 
 
 def test_lists_are_given_by_repeating_the_option_or_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = load(ToeSettings, ["--allowed-uri-prefixes", "file:///a", "--allowed-uri-prefixes", "s3://b"])
-    assert told.allowed_uri_prefixes == ("file:///a", "s3://b")
+    loaded = load(ToeSettings, ["--allowed-uri-prefixes", "file:///a", "--allowed-uri-prefixes", "s3://b"])
+    assert loaded.allowed_uri_prefixes == ("file:///a", "s3://b")
     monkeypatch.setenv("LUNULA_TOE_ALLOWED_URI_PREFIXES", '["file:///a"]')
     assert load(ToeSettings, []).allowed_uri_prefixes == ("file:///a",)
 

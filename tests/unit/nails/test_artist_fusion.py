@@ -100,28 +100,28 @@ def test_parameters_that_make_no_pool_are_refused() -> None:
 
 
 def test_candidates_are_the_first_five_of_either_modality_each_once() -> None:
-    known = evidence()
-    for row, places in enumerate(select_candidates(known)):
+    works = evidence()
+    for row, places in enumerate(select_candidates(works)):
         named = [int(place) for place in places if place >= 0]
-        first = {int(p) for table in (known.image, known.text) for p in np.argsort(-table[row])[:TOP]}
+        first = {int(p) for table in (works.image, works.text) for p in np.argsort(-table[row])[:TOP]}
         assert len(named) == len(set(named))
         assert set(named) == first
 
 
 def test_a_missing_modality_names_no_candidate() -> None:
-    known = evidence(2)
-    known.image[0] = 0
-    places = select_candidates(known)
+    works = evidence(2)
+    works.image[0] = 0
+    places = select_candidates(works)
     assert (places[0] >= 0).sum() == TOP
-    assert set(places[0][places[0] >= 0]) == set(np.argsort(-known.text[0])[:TOP])
+    assert set(places[0][places[0] >= 0]) == set(np.argsort(-works.text[0])[:TOP])
 
 
 def test_features_say_what_their_names_say() -> None:
     image, text = np.array([[0.7, 0.2, 0.1]]), np.array([[0.2, 0.5, 0.3]])
     near = np.array([[0.9, 0.8, 0.1]])
-    known = Evidence(image, text, np.array([0.5, 0.3, 0.2]), np.array([99]), near, None)
+    works = Evidence(image, text, np.array([0.5, 0.3, 0.2]), np.array([99]), near, None)
     places = np.array([[0, 1, -1]])
-    found = compute_features(known, places, Pool(1.0, 1.0))
+    found = compute_features(works, places, Pool(1.0, 1.0))
     first, second = (dict(zip(FEATURES, row, strict=True)) for row in found[0, :2])
     assert not found[0, 2].any()
     assert first["log image"] == pytest.approx(np.log(0.7))
@@ -140,29 +140,29 @@ def test_features_say_what_their_names_say() -> None:
 
 
 def test_a_ranker_spreads_all_mass_and_the_reach_over_the_candidates() -> None:
-    known = evidence()
+    works = evidence()
     pool = Pool(0.6, 0.9)
     ranker = Ranker(pool, {"log image": 0.5, "neighbours text": 2.0}, reach_bias=1.0, reach_slope=0.5)
-    found = ranker(known)
-    places = select_candidates(known)
+    found = ranker(works)
+    places = select_candidates(works)
     assert found.sum(axis=1) == pytest.approx(np.ones(len(found)))
-    mass = candidate_mass(pool(known.image, known.text), places)
+    mass = candidate_mass(pool(works.image, works.text), places)
     assert candidate_mass(found, places) == pytest.approx(ranker.reach(mass))
 
 
 def test_a_ranker_of_the_pools_logarithm_alone_keeps_the_pools_order_of_candidates() -> None:
-    known, pool = evidence(), Pool(0.6, 0.9)
-    found = Ranker(pool, {"log pool": 1.0})(known)
-    pooled = pool(known.image, known.text)
-    for row, places in enumerate(select_candidates(known)):
+    works, pool = evidence(), Pool(0.6, 0.9)
+    found = Ranker(pool, {"log pool": 1.0})(works)
+    pooled = pool(works.image, works.text)
+    for row, places in enumerate(select_candidates(works)):
         named = places[places >= 0]
         assert np.argsort(found[row, named]).tolist() == np.argsort(pooled[row, named]).tolist()
 
 
 def test_a_work_without_photo_and_words_gets_no_answer() -> None:
-    known = evidence(3)
-    known.image[1] = known.text[1] = 0
-    found = Ranker(Pool(1, 1), {"log pool": 1.0})(known)
+    works = evidence(3)
+    works.image[1] = works.text[1] = 0
+    found = Ranker(Pool(1, 1), {"log pool": 1.0})(works)
     assert not found[1].any()
     assert found[[0, 2]].sum(axis=1) == pytest.approx(np.ones(2))
 

@@ -256,10 +256,10 @@ class TestSimilarity:
         assert palette_similarity(request_, design).similarity == pytest.approx(best)
 
     def test_a_nearer_colour_is_never_worse(self) -> None:
-        asked = palette_of(RED)
+        request = palette_of(RED)
         steps = [
             palette_similarity(
-                asked, validate_palette([(lab_of(RED)[0], lab_of(RED)[1] - share * 60, lab_of(RED)[2])])
+                request, validate_palette([(lab_of(RED)[0], lab_of(RED)[1] - share * 60, lab_of(RED)[2])])
             ).similarity
             for share in np.linspace(0, 1, 30)
         ]
@@ -270,19 +270,19 @@ class TestSimilarity:
         assert palette_similarity(palette_of(RED), palette_of(RED, NAVY)).similarity == 1.0
 
     def test_a_speck_of_a_colour_counts_less_than_a_nail_of_it(self) -> None:
-        asked = palette_of(RED)
+        request = palette_of(RED)
         speck = palette_of(WHITE, RED, weights=(0.97, 0.03))
-        assert palette_similarity(asked, speck).similarity < 0.95
+        assert palette_similarity(request, speck).similarity < 0.95
         assert (
-            palette_similarity(asked, speck).similarity
-            > palette_similarity(asked, palette_of(NAVY)).similarity
+            palette_similarity(request, speck).similarity
+            > palette_similarity(request, palette_of(NAVY)).similarity
         )
 
     def test_two_asked_colours_are_better_met_by_two_than_by_one(self) -> None:
-        asked = palette_of(RED, (200, 60, 80))
+        request = palette_of(RED, (200, 60, 80))
         assert (
-            palette_similarity(asked, palette_of(RED, (200, 60, 80))).similarity
-            > palette_similarity(asked, palette_of(RED)).similarity
+            palette_similarity(request, palette_of(RED, (200, 60, 80))).similarity
+            > palette_similarity(request, palette_of(RED)).similarity
         )
 
     def test_pairs_say_which_colour_answers_which(self) -> None:

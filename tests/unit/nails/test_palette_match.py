@@ -34,8 +34,8 @@ def test_many_real_palettes_are_as_far_as_when_they_are_compared_alone() -> None
             for share in shares
         ]
 
-    for asked in (1, 2, 3, 5):
-        request = palette(asked)
+    for colours in (1, 2, 3, 5):
+        request = palette(colours)
         designs = [palette(int(rng.integers(1, 6))) for _ in range(60)]
         shown = [[(colour.lab, colour.weight) for colour in design] for design in designs]
         alone = [palette_similarity(request, design).difference for design in designs]

@@ -1,4 +1,4 @@
-"""Photos: judged by their headers, decoded upright, refused with a reason."""
+"""Photos: checked by their headers, decoded upright, refused with a reason."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ class TestOddButValid:
     @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
     @pytest.mark.parametrize("orientation", range(1, 9))
     def test_every_exif_orientation_is_undone(self, kind: str, orientation: int) -> None:
-        # What the camera stored so that, turned as told, the picture is upright.
+        # What the camera stored so that, turned accordingly, the picture is upright.
         upright = quarters()
         stored = {
             1: upright,

@@ -11,7 +11,7 @@ from nails.language.phrases import MAX_COLOURS, MAX_MDD, MAX_NNP, MAX_PHRASES, p
 from nails.vocabulary import ATTRIBUTES, COLOUR_BY_NAME, COLOURS
 
 
-def said(text: str) -> set[tuple[str, str]]:
+def terms(text: str) -> set[tuple[str, str]]:
     return {(phrase.kind, phrase.name) for phrase in parse_request(text).phrases if not phrase.negated}
 
 
@@ -47,7 +47,7 @@ class TestWholeRequests:
         assert reading.nnp == ["autumn", "deep plum to wine ombre"]
         assert reading.mdd == ["nails, autumn style", "deep plum to wine ombre"]
         assert [colour.name for colour in reading.colours] == ["plum", "wine"]
-        assert ("pattern", "ombre") in said("秋らしい、濃いプラムから移り変わる深いワインレッド")
+        assert ("pattern", "ombre") in terms("秋らしい、濃いプラムから移り変わる深いワインレッド")
 
     def test_a_dense_japanese_request(self) -> None:
         reading = parse_request("透けるヌードベースに真っ赤なフレンチ、薬指にだけ小さな紫の花、ラメなし")
@@ -132,7 +132,7 @@ class TestPlaces:
 
 
 class TestRefusals:
-    """What is not wanted is known, and kept out of what is embedded."""
+    """Negated phrases are recognised, and kept out of what is embedded."""
 
     @pytest.mark.parametrize(
         ("text", "expected"),
@@ -170,7 +170,7 @@ class TestRefusals:
         ],
     )
     def test_a_refusal_ends_where_another_wish_begins(self, text: str, wished: tuple[str, str]) -> None:
-        assert wished in said(text)
+        assert wished in terms(text)
         assert wished not in refused(text)
 
     def test_what_is_refused_is_neither_embedded_nor_shown_as_a_colour(self) -> None:
@@ -215,12 +215,12 @@ class TestLexicon:
                     assert in_gamut(found.lab)
 
     def test_dark_before_a_colour_is_no_theme(self) -> None:
-        assert said("dark plum nails") == {("colour", "plum")}
-        assert ("theme", "goth") in said("dark nails")
+        assert terms("dark plum nails") == {("colour", "plum")}
+        assert ("theme", "goth") in terms("dark nails")
 
     def test_full_width_and_half_width_forms_are_the_same(self) -> None:
-        assert said("ﾋﾟﾝｸのﾌﾚﾝﾁ") == said("ピンクのフレンチ") == {("colour", "pink"), ("pattern", "french")}
-        assert said("ＰＩＮＫ　ｎａｉｌｓ") == {("colour", "pink")}
+        assert terms("ﾋﾟﾝｸのﾌﾚﾝﾁ") == terms("ピンクのフレンチ") == {("colour", "pink"), ("pattern", "french")}
+        assert terms("ＰＩＮＫ　ｎａｉｌｓ") == {("colour", "pink")}
 
     def test_unknown_nouns_are_kept(self) -> None:
         assert "small cactus on thumb" in parse_request("Tiny cactus on the thumb").nnp

@@ -36,8 +36,8 @@ def test_a_vector_has_length_one_or_no_direction(text: str) -> None:
 
 @settings(deadline=None)  # as above
 @given(st.lists(texts, max_size=6), texts)
-def test_rows_give_the_cosines_of_their_vectors(stored: list[str], asked: str) -> None:
-    rows, query = SparseRows.stack(vectorise(text, RARITY) for text in stored), vectorise(asked, RARITY)
+def test_rows_give_the_cosines_of_their_vectors(stored: list[str], query_text: str) -> None:
+    rows, query = SparseRows.stack(vectorise(text, RARITY) for text in stored), vectorise(query_text, RARITY)
     assert len(rows) == len(stored)
     for found, text in zip(rows.cosines(query), stored, strict=True):
         one = vectorise(text, RARITY)
@@ -48,9 +48,9 @@ def test_rows_give_the_cosines_of_their_vectors(stored: list[str], asked: str) -
 
 def test_rare_words_make_texts_alike_more_than_common_ones() -> None:
     rarity = compute_rarities(["nails pearl", "nails lace", "nails sea", "nails chrome"])
-    asked = vectorise("nails chrome", rarity)
+    query_text = vectorise("nails chrome", rarity)
     rows = SparseRows.stack([vectorise("chrome tips", rarity), vectorise("nails tips", rarity)])
-    rare, common = rows.cosines(asked)
+    rare, common = rows.cosines(query_text)
     assert rare > common > 0
 
 

@@ -1,4 +1,4 @@
-"""Admission control: how much may be worked on at once, in calls and in bytes of requests.
+"""Admission control: how much may be in progress at once, in calls and in bytes of requests.
 
 A call is admitted before its request is read from the connection, and its bytes are counted before they
 are parsed, so a refused call costs next to nothing. How large a request is shows only when it is there:
@@ -101,7 +101,7 @@ class Admission:
         if not self._calls:
             self._idle.set()
 
-    async def _freed(self) -> None:
+    async def _wait_for_room(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         async with asyncio.timeout(self._stall_s):
@@ -169,7 +169,7 @@ class Ticket:
         """Count one message of a stream, waiting for room. Raises ResourceExhausted after a stall."""
         while not self._admission._fits(size):
             try:
-                await self._admission._freed()
+                await self._admission._wait_for_room()
             except TimeoutError:
                 raise self._admission._refusal(
                     "TOO_MANY_BYTES", "The server found no room for the next message of the stream."

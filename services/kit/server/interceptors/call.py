@@ -108,11 +108,11 @@ class _Call:
         metrics = self._policy.metrics
         metrics.started.labels(self._method).inc()
         start = time.perf_counter()
-        code = grpc.StatusCode.CANCELLED  # unless we learn better: the caller went away
+        code = grpc.StatusCode.CANCELLED  # unless another code is set: the caller cancelled
         with bind(self._scope), self._policy.tracing.span(self._method, self._metadata) as span:
             self._context.set_trailing_metadata(self._trailers())
             try:
-                response = await self._translated()
+                response = await self._run_translated()
                 code = self._context.code() or grpc.StatusCode.OK
                 return response
             except LunulaError as error:
@@ -126,12 +126,12 @@ class _Call:
                 span.set_attribute("rpc.grpc.status_code", _code(code).value[0])
                 self._account(_code(code), seconds)
 
-    async def _translated(self) -> Any:
+    async def _run_translated(self) -> Any:
         """Serve within the deadline; every failure leaves as a LunulaError."""
         remaining = self._scope.deadline.remaining()
         try:
             async with asyncio.timeout(None if math.isinf(remaining) else remaining) as timer:
-                return await self._admitted()
+                return await self._run_admitted()
         except (LunulaError, grpc.aio.AbortError):
             raise
         except TimeoutError as error:
@@ -139,7 +139,7 @@ class _Call:
                 raise DeadlineExceeded("The deadline passed before the call was done.") from error
             raise self._opaque() from error
         except grpc.RpcError as error:
-            # A call to another service whose error nobody translated.
+            # The untranslated error of a call to another service.
             raise from_rpc_error(error) from error
         except Exception as error:
             raise self._opaque() from error
@@ -148,7 +148,7 @@ class _Call:
         _log.exception("unhandled exception")
         return Internal(f"Internal error. The log explains it under request id {self._scope.request_id}.")
 
-    async def _admitted(self) -> Any:
+    async def _run_admitted(self) -> Any:
         self._policy.auth.check(self._metadata)
         self._scope.deadline.check("the call was admitted")
         with self._policy.admission.enter() as ticket:
@@ -240,10 +240,10 @@ class _Call:
 
 
 def _code(code: Any) -> grpc.StatusCode:
-    """grpc.aio hands a code back as the number that core knows."""
+    """grpc.aio returns a code as the number of the C core."""
     if isinstance(code, grpc.StatusCode):
         return code
-    return next((known for known in grpc.StatusCode if known.value[0] == code), grpc.StatusCode.UNKNOWN)
+    return next((member for member in grpc.StatusCode if member.value[0] == code), grpc.StatusCode.UNKNOWN)
 
 
 def _text_metadata(context: Any) -> Mapping[str, str]:
