@@ -24,8 +24,8 @@ from training.aesthetic.fitting import VARIANTS, Config, Inputs, answer, fit
 from training.aesthetic.material import NONE, Material, read_material
 from training.aesthetic.packing_step import repacked, smallest
 from training.aesthetic.probe_step import read_off
-from training.export import run_onnx
-from training.stepwise import Job, StepError
+from training.kit.export.model import run_onnx
+from training.kit.stepwise import Job, StepError
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(600)]
 QUICK = ["runs=2", "epochs=1", "weight=1", "combine=mean", "retrained=1"]

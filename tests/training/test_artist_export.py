@@ -17,19 +17,20 @@ from evaluation.artist.works import Work
 from nails.artist.fusion import softmax
 from nails.artist.labels import from_label, to_label
 from nails.artist.openset import MODES, Numbers, OpenSet
-from training.artist import export, text_export
-from training.artist.artist_image import DESCRIPTION, ArtistHead
+from training.artist.export.served import FoldedArtistImage
+from training.artist.export.step import step as export
+from training.artist.export.step import text as text_export
 from training.artist.fold_step import deal
+from training.artist.image.network import DESCRIPTION, ArtistHead
 from training.artist.nested import Nest
-from training.artist.openset_models import SPACES, Material, space_of, unit
-from training.artist.served import FoldedArtistImage
-from training.backbone import EfficientNetLite0
-from training.design.encoders import Encoders
-from training.design.export import example_images
-from training.design.image_align import ALIGN_DIM
-from training.design.image_style import STYLE_DIM
-from training.export import run_onnx
-from training.stepwise import Job, StepError
+from training.artist.openset.models import SPACES, Material, space_of, unit
+from training.kit.export.images import example_images
+from training.kit.export.model import run_onnx
+from training.kit.networks.backbone import EfficientNetLite0
+from training.kit.networks.encoders import Encoders
+from training.kit.networks.image_align import ALIGN_DIM
+from training.kit.networks.image_style import STYLE_DIM
+from training.kit.stepwise import Job, StepError
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(600)]
 ARTISTS = ("abe 花", "ban%20", "chi", "dan")

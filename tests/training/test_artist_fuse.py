@@ -23,11 +23,11 @@ from evaluation.artist.predictions import RunOfModels, open_run
 from nails.artist.fusion import Pool, tempered
 from nails.artist.ranking import Evidence
 from tests.artist_predictions import drawn_folds, drawn_run
-from training.artist import fuse as step
-from training.artist.fuse_fitting import fit_pool, fit_ranker, fit_reach, fit_temperature
-from training.artist.fuse_rules import fixed, ladder
-from training.artist.fuse_trees import fit_trees
-from training.stepwise import Job, StepError
+from training.artist.fusion import step
+from training.artist.fusion.fitting import fit_pool, fit_ranker, fit_reach, fit_temperature
+from training.artist.fusion.rules import fixed, ladder
+from training.artist.fusion.trees import fit_trees
+from training.kit.stepwise import Job, StepError
 
 pytestmark = pytest.mark.torch
 

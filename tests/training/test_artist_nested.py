@@ -16,18 +16,19 @@ from evaluation.artist.folds import read_folds
 from evaluation.artist.predictions import open_run
 from evaluation.artist.works import WorksError, read
 from tests.training.artist_works import write_works
-from training.artist import features, nested
+from training.artist import nested
 from training.artist.__main__ import main
-from training.artist.control_step import background_only
+from training.artist.baselines.knn_step import nearest
+from training.artist.baselines.label_step import combination
 from training.artist.fold_step import deal
-from training.artist.knn_step import nearest
-from training.artist.label_step import combination
+from training.artist.image.control_step import background_only
 from training.artist.nested import Task, cross_validate, open_nest
 from training.artist.steps import STEPS
-from training.artist.text_data import TfIdf, with_pairs
-from training.backbone import EfficientNetLite0
-from training.design.encoders import Encoders
-from training.stepwise import Job, StepError, load_step
+from training.artist.text.words import TfIdf, with_pairs
+from training.kit.data import features
+from training.kit.networks.backbone import EfficientNetLite0
+from training.kit.networks.encoders import Encoders
+from training.kit.stepwise import Job, StepError, load_step
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(600)]
 FACTS = [["main", "pattern", "dots"], ["accent", "pattern", "dots"], ["main", "part", "pearl"],

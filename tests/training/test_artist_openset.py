@@ -14,13 +14,14 @@ pytest.importorskip("fasttext", reason="needs the training environment")
 from evaluation.artist.metrics import auroc
 from evaluation.artist.works import Work
 from nails.artist.openset import BOTH, IMAGE, MODES, Nearness, Numbers, OpenSet, joint
-from training.artist import openset, openset_trial
 from training.artist.fold_step import deal
 from training.artist.nested import Nest
-from training.artist.openset_fit import Signs, distribution, fit_enrolled, fit_unknown, strangeness
-from training.artist.openset_models import Material, space_of, unit
-from training.artist.openset_trial import first_works, split
-from training.stepwise import Job, StepError
+from training.artist.openset.fitting import Signs, distribution, fit_enrolled, fit_unknown, strangeness
+from training.artist.openset.models import Material, space_of, unit
+from training.artist.openset.step import step as openset
+from training.artist.openset.step import trial as openset_trial
+from training.artist.openset.trial import first_works, split
+from training.kit.stepwise import Job, StepError
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(600)]
 ARTISTS, EACH = 20, 25

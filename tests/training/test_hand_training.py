@@ -12,7 +12,6 @@ torch = pytest.importorskip("torch", reason="training is tested in an environmen
 from nails.perception.hands import decode_simcc
 from nails.photo.preprocess import PoseTransform
 from tests.training.drawn_photos import write_drawn_photos
-from training.backbone import EfficientNetLite0, fold_batch_norm
 from training.hand.data import DetectViews, PoseViews, served_pose_view, turned_box
 from training.hand.detect_loss import centre_targets, detect_loss, generalised_iou
 from training.hand.detect_model import HandDetector, ServedDetector, hand_detector, peaks
@@ -20,8 +19,9 @@ from training.hand.front import Front, Pool, front_levels
 from training.hand.pose_loss import bin_targets, pose_loss
 from training.hand.pose_model import ServedPose, hand_pose
 from training.hand.train_detect import padded
-from training.photos import read_drawn
-from training.run import Schedule, optimiser, take_step
+from training.kit.data.photos import read_drawn
+from training.kit.networks.backbone import EfficientNetLite0, fold_batch_norm
+from training.kit.run import Schedule, optimiser, take_step
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 

@@ -11,8 +11,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
 from tests.training.drawn_photos import write_drawn_photos
-from training.photos import Clutter, read_drawn, split
-from training.run import Schedule, load_checkpoint, optimiser, take_step
+from training.kit.data.photos import Clutter, read_drawn, split
+from training.kit.run import Schedule, load_checkpoint, optimiser, take_step
 from training.seg.data import SegViews, ViewConfig, interior_of, target_maps
 from training.seg.loss import seg_loss
 from training.seg.train import SegConfig, build, train

@@ -11,13 +11,13 @@ torch = pytest.importorskip("torch", reason="needs the training environment")
 
 from evaluation.artist.predictions import open_run
 from tests.training.artist_works import write_works
+from training.artist.image.vgg16 import PINS, Vgg16, VggArtist, VggHead, from_state, load_vgg16
+from training.artist.image.vgg_step import train_sgd, validate
 from training.artist.steps import STEPS
-from training.artist.vgg16 import PINS, Vgg16, VggArtist, VggHead, from_state, load_vgg16
-from training.artist.vgg_step import train_sgd, validate
-from training.design.features import onnx_runner
-from training.full.pins import SHA256, PinError, read_pins
-from training.full.weights import WeightsError
-from training.stepwise import Job, load_step
+from training.kit.export.sessions import onnx_runner
+from training.kit.pins import SHA256, PinError, read_pins
+from training.kit.stepwise import Job, load_step
+from training.kit.weights import WeightsError
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(600)]
 TINY = (4, 0, 6, 0, 6, 0, 8, 0, 8, 0)  # as often halved as the whole

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 from evaluation.perception.labelled import LabelsError
 from training.aesthetic.steps import STEPS
-from training.export import ExportError
-from training.stepwise import add_arguments, run_steps
+from training.kit.export.model import ExportError
+from training.kit.stepwise import add_arguments, run_steps
 
 _OPTIONS = """options of the steps (--option NAME=VALUE, repeatable):
   of AVA      rule=paper|official, test_list=FILE, least=1000, train=135000, val=1350, test=1350,

@@ -31,9 +31,8 @@ from training.aesthetic.networks import ALIGN_DIM, TOKEN_DIM, TagAesthetic
 from training.aesthetic.packing_step import grid_path, read_served, repacked
 from training.aesthetic.steps import whole
 from training.aesthetic.train_step import Trained, load, model_path, told
-from training.design.export import SCRATCH
-from training.export import ExportReport, ModelCard, Provenance, TensorCard, export_model
-from training.stepwise import Job, StepError
+from training.kit.export.model import SCRATCH, ExportReport, ModelCard, Provenance, TensorCard, export_model
+from training.kit.stepwise import Job, StepError
 
 logger = logging.getLogger(__name__)
 MOST_TAGS: Final = 8

@@ -19,13 +19,12 @@ from evaluation.aesthetic.rated import Rated, RatedSet
 from evaluation.artist.works import Work
 from nails.photo.preprocess import backbone_input
 from training.aesthetic.steps import photos_of
-from training.artist.features import Photo, Run, Source, extract
-from training.artist.nested import remember
-from training.backbone import imagenet_backbone
-from training.design.features import open_network, write_network
-from training.design.sentences import Sentences
-from training.onnx_files import sha256_of
-from training.stepwise import Job, StepError
+from training.kit.data.features import Photo, Run, Source, extract
+from training.kit.data.sentences import Sentences
+from training.kit.export.onnx_files import sha256_of
+from training.kit.export.sessions import open_network, write_network
+from training.kit.networks.backbone import imagenet_backbone
+from training.kit.stepwise import Job, StepError, remember
 
 logger = logging.getLogger(__name__)
 FOLDER = "features"

@@ -17,7 +17,7 @@ from training.aesthetic.groups import SIZE, batches, slots_of
 from training.aesthetic.losses import order_of, ranking_loss, squared_emd
 from training.aesthetic.material import NONE, Material, Rows
 from training.aesthetic.networks import Literal, Regression, TagAesthetic
-from training.run import Averaged, Schedule, optimiser, take_step
+from training.kit.run import Averaged, Schedule, optimiser, take_step
 
 Network = TagAesthetic | Literal | Regression
 ANSWERED = 512  # photos at a time

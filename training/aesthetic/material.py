@@ -13,9 +13,9 @@ from evaluation.aesthetic.rated import MAX_TAGS, RatedSet, mos_of, standard_erro
 from nails.aesthetic.tokens import Grid, pooled
 from training.aesthetic.features import FOLDER, OUTPUTS, WORDS
 from training.aesthetic.steps import photos_of
-from training.artist.features import load
-from training.design.sentences import Sentences
-from training.stepwise import Job, StepError
+from training.kit.data.features import load
+from training.kit.data.sentences import Sentences
+from training.kit.stepwise import Job, StepError
 
 Rows = NDArray[np.int64]
 NONE = -1  # in place of a tag

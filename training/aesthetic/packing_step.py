@@ -37,7 +37,7 @@ from training.aesthetic.train_step import (
     told,
     train_one,
 )
-from training.stepwise import Job, StepError
+from training.kit.stepwise import Job, StepError
 
 FILE: Final = "packing.json"
 MOST_LOST: Final = 0.01

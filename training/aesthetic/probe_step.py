@@ -25,10 +25,10 @@ from nails.photo.preprocess import backbone_input
 from training.aesthetic.features import works_of
 from training.aesthetic.material import Material, read_material
 from training.aesthetic.steps import whole
-from training.artist.features import read_photo
-from training.backbone import imagenet_backbone
-from training.design.features import open_network
-from training.stepwise import Job, StepError
+from training.kit.data.features import read_photo
+from training.kit.export.sessions import open_network
+from training.kit.networks.backbone import imagenet_backbone
+from training.kit.stepwise import Job, StepError
 
 FILE: Final = "probe.json"
 PENALTIES: Final = (30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)

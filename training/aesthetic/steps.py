@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from evaluation.aesthetic.photos import read
 from evaluation.aesthetic.rated import RatedSet
-from training.stepwise import Job, StepError
+from training.kit.stepwise import Job, StepError
 
 STEPS: Final[dict[str, str]] = {
     "features": "training.aesthetic.features:run",

@@ -36,8 +36,7 @@ from training.aesthetic.fitting import (
 )
 from training.aesthetic.material import NONE, Material, Rows, read_material
 from training.aesthetic.steps import listed, whole
-from training.artist.nested import remember
-from training.stepwise import Job, StepError
+from training.kit.stepwise import Job, StepError, remember
 
 logger = logging.getLogger(__name__)
 WEIGHTS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from evaluation.artist.works import WorksError
 from training.artist.steps import STEPS
-from training.stepwise import add_arguments, run_steps
+from training.kit.stepwise import add_arguments, run_steps
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from evaluation.artist.folds import FILE, FoldedWork, Folds, read_folds, write_folds
 from evaluation.artist.works import Work, read
 from training.artist.steps import INNER, OUTER
-from training.stepwise import Job, StepError
+from training.kit.stepwise import Job, StepError
 
 FEWEST = 2  # works of an artist: with one there is nothing left to learn her from
 

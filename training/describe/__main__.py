@@ -30,7 +30,7 @@ from training.describe.question import RunError
 from training.describe.requests import read_requests
 from training.describe.running import Item, Tally, Worker, ask_all
 from training.describe.store import Key, Store, request_digest
-from training.design.mining import Mined
+from training.kit.data.mined_pairs import Mined
 
 T = TypeVar("T")
 

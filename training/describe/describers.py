@@ -15,7 +15,7 @@ from training.describe import answers, prompts
 from training.describe.answers import Restated, restate_by_lexicon
 from training.describe.photos import Photo
 from training.describe.question import Asker, ItemError, Question
-from training.describe.wording import Attributes, Palette, describe_attributes
+from training.kit.data.attribute_text import Attributes, Palette, describe_attributes
 
 T = TypeVar("T")
 

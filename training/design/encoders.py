@@ -21,8 +21,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -31,15 +30,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from nails.vocabulary import COLOURS
-from training.backbone import EfficientNetLite0, imagenet_backbone
-from training.design.corpus import Corpus
-from training.design.folded import fold_backbone
-from training.design.image_align import ALIGN_DIM, AlignHead
-from training.design.image_style import STYLE_DIM, StyleHead
-from training.design.records import Design
-from training.design.views import ViewConfig, distorted_view, read_mask, read_photo
-from training.losses import EXCLUDED, Temperature
+from training.design.data.corpus import Corpus
+from training.design.data.photos import read_mask, read_photo
+from training.design.data.records import Design
+from training.kit.data.augment import ViewConfig, distorted_view
+from training.kit.losses import EXCLUDED
+from training.kit.networks.encoders import Encoders
+from training.kit.networks.image_align import ALIGN_DIM
+from training.kit.networks.image_style import STYLE_DIM
+from training.kit.run import Schedule
 
 logger = logging.getLogger(__name__)
 
@@ -74,52 +73,6 @@ class EncoderConfig:
     processes: int = 1  # that share every batch and add up their gradients
 
 
-class Encoders(nn.Module):
-    """The backbone, both heads, and what only training needs. Takes the backbone over and folds it."""
-
-    def __init__(self, backbone: EfficientNetLite0, facts: int) -> None:
-        super().__init__()
-        self.backbone = fold_backbone(backbone)
-        self.align = AlignHead()
-        self.style = StyleHead()
-        self.style_to_text = nn.Linear(STYLE_DIM, ALIGN_DIM)
-        self.align_facts = nn.Linear(ALIGN_DIM, facts)
-        self.style_facts = nn.Linear(STYLE_DIM, facts)
-        self.align_palette = nn.Linear(ALIGN_DIM, len(COLOURS))
-        self.style_palette = nn.Linear(STYLE_DIM, len(COLOURS))
-        self.temperature = Temperature(ceiling=100)
-        self.style_temperature = Temperature(ceiling=100)
-
-    def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """images f32 [N,3,S,S] -> align f32 [N,512], style f32 [N,256], both unit."""
-        return self.look(images)[:2]
-
-    def look(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """images f32 [N,3,S,S] -> align [N,512], style [N,256], facts [N,F] in [0, 1], tokens [N,T,112].
-
-        The tokens are those of stride 16, averaged by two: 49 at 224 pixels.
-        """
-        levels = self.backbone.levels(images)
-        _, align = self.align(self.align.describe(images, levels)[0])
-        _, style = self.style(self.style.describe(images, levels)[0])
-        logits = self.align_facts(align * ALIGN_DIM**0.5) + self.style_facts(style * STYLE_DIM**0.5)
-        tokens = functional.avg_pool2d(levels[16], 2).flatten(2).transpose(1, 2)
-        return align, style, (logits / 2).sigmoid(), tokens
-
-
-def pretrained_encoders(facts: int) -> Encoders:
-    """Heads at random, backbone from ImageNet."""
-    return Encoders(imagenet_backbone(), facts)
-
-
-def load_encoders(path: Path) -> tuple[Encoders, dict[str, Any]]:
-    """The model of a checkpoint and what the checkpoint says about itself."""
-    stored = torch.load(path, map_location="cpu", weights_only=True)
-    model = Encoders(EfficientNetLite0(), len(stored["facts"]))
-    model.load_state_dict(stored.pop("state"))
-    return model.eval(), stored
-
-
 def freeze(model: Encoders, blocks: int) -> None:
     """Stops gradients into the stem and the first `blocks` blocks."""
     for module in (model.backbone._conv_stem, *model.backbone._blocks[:blocks]):
@@ -140,20 +93,6 @@ def text_contrast(embedding: Tensor, texts: Tensor, ignored: Tensor, scale: Tens
     ignored[own, own] = False
     logits = logits.masked_fill(ignored, EXCLUDED)
     return (functional.cross_entropy(logits, own) + functional.cross_entropy(logits[:, :size].T, own)) / 2
-
-
-class Schedule:
-    """Linear warm-up, then a half cosine to a hundredth."""
-
-    def __init__(self, steps: int, warm_up: float) -> None:
-        self.steps = steps
-        self.rise = max(1, round(steps * warm_up))
-
-    def __call__(self, step: int) -> float:
-        if step < self.rise:
-            return (step + 1) / self.rise
-        progress = (step - self.rise) / max(1, self.steps - self.rise)
-        return 0.01 + 0.99 * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
 
 
 class Views(NamedTuple):
@@ -276,7 +215,7 @@ def train_encoders(
     optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay, betas=(0.9, 0.98))
     batches = EncoderViews(corpus.designs, config, views, rank)
     steps = len(batches)
-    schedule = Schedule(steps, config.warm_up)
+    schedule = Schedule(steps=steps, warmup=max(1, round(steps * config.warm_up)), floor=0.01)
     started = time.monotonic()
     workers = min(1, config.loaders)
     loader = DataLoader(
@@ -289,7 +228,7 @@ def train_encoders(
     )
     for step, batch in enumerate(loader):
         for group in optimiser.param_groups:
-            group["lr"] = group["base"] * schedule(step)
+            group["lr"] = group["base"] * schedule.factor(step)
         loss, terms = step_loss(model, corpus, batch, rng, config)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import torch
 
-from training.export import ExportError
 from training.full.catalogue import ENCODERS, UnknownEncoder, encoder
 from training.full.export import export, provenance
 from training.full.fetch import download, fetch
-from training.full.pins import Pin, PinError, Progress, pin_of, record, verify
-from training.full.weights import WeightsError
+from training.full.pins import pin_of
+from training.kit.export.model import ExportError
+from training.kit.pins import Pin, PinError, Progress, record, verify
+from training.kit.weights import WeightsError
 
 PROGRAM = "python -m training.full"
 # Never in the folder of weights: who gives the files must not say which files are right.

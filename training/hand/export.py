@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from training.export import ExportReport, ModelCard, Provenance, TensorCard, export_model
 from training.hand import detect_model, pose_model
-from training.run import load_checkpoint
+from training.kit.export.model import ExportReport, ModelCard, Provenance, TensorCard, export_model
+from training.kit.run import load_checkpoint
 
 CELLS = (detect_model.SIZE // detect_model.STRIDE) ** 2
 DETECT_CARD = ModelCard(

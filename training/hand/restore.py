@@ -27,10 +27,9 @@ from training.hand.data import draw_detect, draw_pose, seen_hands
 from training.hand.detect_model import HALF, SIZE, hand_detector
 from training.hand.front import front_levels
 from training.hand.pose_model import hand_pose
-from training.photos import read_drawn
-from training.run import save_checkpoint
-from training.seg.data import to_tensor
-from training.seg.model import Up
+from training.kit.data.photos import read_drawn
+from training.kit.networks.blocks import Up, to_tensor
+from training.kit.run import save_checkpoint
 
 Weights = NDArray[np.float32]
 

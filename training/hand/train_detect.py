@@ -25,8 +25,17 @@ from training.hand.data import DetectViews, seen_hands
 from training.hand.detect_loss import detect_loss
 from training.hand.detect_model import SIZE, HandDetector, halved, hand_detector, peaks
 from training.hand.front import Front, FrontFeatures, Pool
-from training.photos import Clutter, Drawn, digest, read_drawn, read_image, split
-from training.run import Averaged, Log, Schedule, load_checkpoint, mean, optimiser, save_checkpoint, take_step
+from training.kit.data.photos import Clutter, Drawn, digest, read_drawn, read_image, split
+from training.kit.run import (
+    Averaged,
+    Log,
+    Schedule,
+    load_checkpoint,
+    mean,
+    optimiser,
+    save_checkpoint,
+    take_step,
+)
 
 LAST = torch.channels_last
 MAX_HANDS = 4  # of a view; drawn photos have two

@@ -22,8 +22,17 @@ from training.hand.detect_model import halved
 from training.hand.front import Front, FrontFeatures, Pool, freeze_front, learnt_front
 from training.hand.pose_loss import pose_loss
 from training.hand.pose_model import COARSE_BINS, SIZE, HandPose, hand_pose
-from training.photos import Drawn, digest, read_drawn, split
-from training.run import Averaged, Log, Schedule, load_checkpoint, mean, optimiser, save_checkpoint, take_step
+from training.kit.data.photos import Drawn, digest, read_drawn, split
+from training.kit.run import (
+    Averaged,
+    Log,
+    Schedule,
+    load_checkpoint,
+    mean,
+    optimiser,
+    save_checkpoint,
+    take_step,
+)
 
 LAST = torch.channels_last
 BOX_PADDING = 1.25  # of the served view: a tenth of the box is a tenth of 256 / 1.25 input pixels

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from nails.perception.nail_decode import NailInstance, decode_interior, decode_yolo_seg
 from nails.photo.preprocess import Letterbox
-from training.backbone import EfficientNetLite0, fold_batch_norm, freeze, imagenet_backbone
+from training.kit.networks.backbone import EfficientNetLite0, fold_batch_norm, freeze, imagenet_backbone
 from training.seg.centres import CentreMaps, CentreSeg, centre_loss, decode_centres
 from training.seg.data import SegBatch, target_maps
 from training.seg.loss import seg_loss

@@ -17,9 +17,9 @@ from torch.nn import functional
 
 from nails.perception.nail_decode import NailInstance, instance_of
 from nails.photo.preprocess import Letterbox
-from training.backbone import PYRAMID_CHANNELS, EfficientNetLite0
+from training.kit.networks.backbone import PYRAMID_CHANNELS, EfficientNetLite0
+from training.kit.networks.blocks import Separable, Up
 from training.seg.loss import dice_loss, focused_bce
-from training.seg.model import Separable, Up
 
 STRIDE = 4
 # Spread of a centre's peak, as a share of the nail's size, in cells at least one.

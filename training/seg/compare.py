@@ -32,11 +32,12 @@ from evaluation.perception.segmentation import evaluate, matched, union_mask
 from nails.perception.masks import iou
 from nails.perception.nail_decode import NailInstance
 from nails.photo.preprocess import nail_seg_input
-from training.export import TensorCard, plain_graph, trace_onnx
-from training.photos import Clutter, Drawn, Image, digest, read_drawn, read_image, read_mask, split
-from training.run import Averaged, Log, Schedule, mean, optimiser, take_step
+from training.kit.data.photos import Clutter, Drawn, Image, digest, read_drawn, read_image, read_mask, split
+from training.kit.export.model import TensorCard, plain_graph, trace_onnx
+from training.kit.networks.blocks import to_tensor
+from training.kit.run import Averaged, Log, Schedule, mean, optimiser, take_step
 from training.seg.candidates import CANDIDATES, LEAST_SCORE, Candidate, Labels
-from training.seg.data import ViewConfig, draw_view, to_tensor
+from training.seg.data import ViewConfig, draw_view
 from training.seg.yolo_data import numbered_nails
 
 Batch = tuple[list[Image], list[Labels]]

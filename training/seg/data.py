@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from training.photos import Clutter, Drawn, Image, photographed, read_image, read_mask
+from training.kit.data.photos import Clutter, Drawn, Image, photographed, read_image, read_mask
+from training.kit.networks.blocks import to_tensor
 
 GREY = 127
 # The interior of a nail is what lies deeper than this share of its largest depth.
@@ -57,12 +58,6 @@ class SegBatch:
     interior: Tensor
     weight: Tensor
     body: Tensor | None = None
-
-
-def to_tensor(views: list[Image]) -> Tensor:
-    """uint8 views [S,S,3] to f32 [N,3,S,S] in (x - 127) / 128."""
-    stacked = np.stack(views).transpose(0, 3, 1, 2)
-    return torch.from_numpy((stacked.astype(np.float32) - 127) / 128)
 
 
 def interior_of(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from training.export import ExportReport, ModelCard, Provenance, TensorCard, export_model
-from training.run import load_checkpoint
+from training.kit.export.model import ExportReport, ModelCard, Provenance, TensorCard, export_model
+from training.kit.run import load_checkpoint
 from training.seg.model import NailMaps
 from training.seg.train import build, take_weights
 

@@ -18,9 +18,18 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from nails.photo.preprocess import nail_seg_input
-from training.backbone import fold_batch_norm, freeze
-from training.photos import Clutter, Drawn, digest, read_drawn, read_image, read_mask, split
-from training.run import Averaged, Log, Schedule, load_checkpoint, mean, optimiser, save_checkpoint, take_step
+from training.kit.data.photos import Clutter, Drawn, digest, read_drawn, read_image, read_mask, split
+from training.kit.networks.backbone import fold_batch_norm, freeze
+from training.kit.run import (
+    Averaged,
+    Log,
+    Schedule,
+    load_checkpoint,
+    mean,
+    optimiser,
+    save_checkpoint,
+    take_step,
+)
 from training.seg.data import SegViews, ViewConfig, target_maps
 from training.seg.loss import seg_loss
 from training.seg.model import NailSeg, nail_seg

@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training.export import ExportReport, ModelCard, Provenance, TensorCard, export_model
+from training.kit.export.model import ExportReport, ModelCard, Provenance, TensorCard, export_model
 from training.seg.yolo_data import convert
 
 ARCHITECTURE = "yolo11n-seg.yaml"

@@ -1,0 +1,137 @@
+"""The step `vgg16`: paper A's image model. Option vgg=FOLDER, where the published checkpoint lies.
+
+The convolutions stand still at ImageNet's weights and are computed once a photo (RUN/features/vgg16). What is
+trained is, by the option head,
+
+- `dense` (default): the layer from 4,096 numbers to the artists, on ImageNet's first dense layer;
+- `paper`: 7·7·512 -> 4,096 -> artists as in the paper, 103 million weights: for a machine with a GPU.
+
+SGD with rate .005, momentum .97 and batches of 256 as in the paper; option epochs (the paper's 100).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from evaluation.artist.works import Work
+from training.artist.image import feature_step
+from training.artist.image.image_step import answer, whole_numbers, with_photo
+from training.artist.image.vgg16 import PINS, Vgg16, VggHead, load_vgg16
+from training.artist.nested import Rows, Table, Task, cross_validate, open_nest
+from training.kit.data import features
+from training.kit.data.augment import plain_view
+from training.kit.data.features import Photo, Source
+from training.kit.export.sessions import SIZE, open_network, write_network
+from training.kit.pins import PinError, read_pins
+from training.kit.stepwise import Job, StepError, remember
+
+NAME = "vgg16"
+OUTPUTS = ("pooled", "dense")
+HEADS = ("dense", "paper")
+RATE, MOMENTUM, BATCH, EPOCHS = 0.005, 0.97, 256, 100
+
+
+class DenseHead(nn.Module):
+    """f32 [N,4096] -> logits f32 [N,A], the input itself."""
+
+    def __init__(self, artists: int, inputs: int) -> None:
+        super().__init__()
+        self.out = nn.Linear(inputs, artists)
+
+    def forward(self, dense: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.out(dense), dense
+
+
+def run(job: Job) -> None:
+    """Writes RUN/features/vgg16 and RUN/predictions/vgg16. Raises StepError."""
+    head = job.options.get("head", HEADS[0])
+    if head not in HEADS:
+        raise StepError(f"--option head={head}: one of {', '.join(HEADS)}")
+    folder = job.options.get("vgg")
+    if folder is None:
+        raise StepError("--option vgg=FOLDER: where the published VGG16 checkpoint lies")
+    try:
+        network = load_vgg16(Path(folder))
+    except PinError as error:
+        raise StepError(str(error)) from None
+    validate(job, network, head)
+
+
+def validate(job: Job, network: Vgg16, head: str) -> None:
+    """The step with a network that is loaded already."""
+    nest = open_nest(job)
+    epochs = whole_numbers(job, "epochs").get("epochs", EPOCHS)
+    pin = next(iter(read_pins(PINS)[NAME].files.values()))
+    folder = job.out / feature_step.FOLDER / NAME
+    remember(folder, {"data": nest.digest, "weights": pin, "head": head})
+    kept = OUTPUTS[0] if head == "paper" else OUTPUTS[1]
+    onnx = folder / "network.onnx"
+    if not onnx.exists():
+        write_network(_Kept(network, kept), onnx, (kept,))
+    features.extract(folder, nest.works, Source(onnx, open_network, _views, (kept,)), job.workers, NAME)
+    inputs = features.load(folder, (kept,), len(nest.works), NAME)[kept]
+    shown = with_photo(nest)
+
+    def fit(task: Task) -> Table:
+        train = task.train[shown[task.train]]
+        artists = len(nest.folds.artists)
+        torch.manual_seed(task.seed)
+        own = VggHead.after(network, artists) if head == "paper" else DenseHead(artists, inputs.shape[2])
+        trained = train_sgd(own, inputs[:, 0], train, nest.truth[train], task.seed, epochs)
+        return answer(trained, inputs, task.asked, shown)
+
+    what = "VGG16 (ImageNet), convolutions frozen; trained: " + (
+        "7·7·512 -> 4096 -> artists" if head == "paper" else "4096 -> artists on ImageNet's first dense layer"
+    )
+    settings = {
+        "weights": pin,
+        "head": head,
+        "epochs": epochs,
+        "rate": RATE,
+        "momentum": MOMENTUM,
+        "batch": BATCH,
+    }
+    cross_validate(job, nest, NAME, fit, what=what, settings=settings)
+
+
+def train_sgd(
+    head: nn.Module, inputs: NDArray[np.float16], rows: Rows, labels: Rows, seed: int, epochs: int
+) -> nn.Module:
+    """Trains `head` in place on inputs[rows] f16 [n,D] with labels [n], on a GPU if there is one."""
+    rng = np.random.default_rng(seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    head.train().to(device)
+    optimiser = torch.optim.SGD(head.parameters(), lr=RATE, momentum=MOMENTUM)
+    for _ in range(epochs):
+        order = rng.permutation(len(rows))
+        for start in range(0, len(order), BATCH):
+            chosen = order[start : start + BATCH]
+            batch = torch.from_numpy(inputs[rows[chosen]].astype(np.float32)).to(device)
+            logits, _ = head(batch)
+            loss = functional.cross_entropy(logits, torch.from_numpy(labels[chosen]).to(device))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+    return head.eval().cpu()
+
+
+class _Kept(nn.Module):
+    """The one output that is kept: both together would be 1.2 GB for 20,000 photos."""
+
+    def __init__(self, network: Vgg16, name: str) -> None:
+        super().__init__()
+        self.network, self.place = network, OUTPUTS.index(name)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.network(images)[self.place]
+        return found
+
+
+def _views(photo: Photo, _work: Work, _row: int) -> list[NDArray[np.float32]]:
+    return [plain_view(photo, None, SIZE)]
