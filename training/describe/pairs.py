@@ -1,4 +1,4 @@
-"""Pairs of text and photo by their numbers, in the order in which `training.design.data.claims` counts records."""
+"""Pairs of text and photo by number, in the order in which `training.design.data.claims` counts records."""
 
 from __future__ import annotations
 
