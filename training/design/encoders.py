@@ -21,6 +21,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -33,12 +34,13 @@ from torch.utils.data import DataLoader, Dataset
 from training.design.data.corpus import Corpus
 from training.design.data.photos import read_mask, read_photo
 from training.design.data.records import Design
+from training.kit.compute import CPU, Compute
 from training.kit.data.augment import ViewConfig, distorted_view
+from training.kit.fit import fit, warm_cosine
 from training.kit.losses import EXCLUDED
 from training.kit.networks.encoders import Encoders
 from training.kit.networks.image_align import ALIGN_DIM
 from training.kit.networks.image_style import STYLE_DIM
-from training.kit.run import Schedule
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +90,7 @@ def text_contrast(embedding: Tensor, texts: Tensor, ignored: Tensor, scale: Tens
     """
     size = embedding.shape[0]
     logits = scale * embedding @ texts.T  # [B,B+K]
-    own = torch.arange(size)
+    own = torch.arange(size, device=embedding.device)
     ignored = ignored.clone()
     ignored[own, own] = False
     logits = logits.masked_fill(ignored, EXCLUDED)
@@ -147,12 +149,18 @@ def batch_views(
 
 
 def step_loss(
-    model: Encoders, corpus: Corpus, batch: Views, rng: np.random.Generator, config: EncoderConfig
-) -> tuple[Tensor, dict[str, float]]:
-    """Loss of one batch and its terms."""
+    model: Encoders,
+    corpus: Corpus,
+    batch: Views,
+    rng: np.random.Generator,
+    config: EncoderConfig,
+    compute: Compute = CPU,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss of one batch and its terms, on the device of `compute`."""
     rows = batch.rows.numpy()
+    batch = compute.batch(batch)
     images = batch.images.contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bfloat16):
+    with compute.autocast(enabled=config.bfloat16):
         levels = model.backbone.levels(images)
     levels = {stride: level.float() for stride, level in levels.items()}
     align_description, align_nails = model.align.describe(images, levels)
@@ -161,40 +169,47 @@ def step_loss(
     _, style = model.style(style_description)
 
     said = functional.normalize(model.style_to_text(style), dim=1)
-    terms = {"align": torch.zeros(()), "style": torch.zeros(())}
+    zero = align.new_zeros(())
+    terms = {"align": zero, "style": zero}
     for _ in range(config.texts):
         own = rng.integers(corpus.first[rows], corpus.first[rows + 1])
         bank = rng.integers(0, len(corpus.texts), config.bank)
         chosen = np.concatenate([own, corpus.sibling_texts(rows, rng), bank])
-        texts = torch.from_numpy(corpus.texts[chosen])
-        ignored = torch.from_numpy(corpus.ignored(rows, chosen))
+        texts = compute.batch(torch.from_numpy(corpus.texts[chosen]))
+        ignored = compute.batch(torch.from_numpy(corpus.ignored(rows, chosen)))
         align_lost = text_contrast(align, texts, ignored, model.temperature())
         style_lost = text_contrast(said, texts, ignored, model.style_temperature())
         terms["align"] = terms["align"] + align_lost / config.texts
         terms["style"] = terms["style"] + config.weight_style * style_lost / config.texts
-    shown, palette = torch.from_numpy(corpus.shown[rows]), torch.from_numpy(corpus.palette[rows])
+    shown = compute.batch(torch.from_numpy(corpus.shown[rows]))
+    palette = compute.batch(torch.from_numpy(corpus.palette[rows]))
     align_wide, style_wide = align * ALIGN_DIM**0.5, style * STYLE_DIM**0.5  # entries of about 1
-    facts = torch.zeros(())
+    facts = zero
     for logits in (model.align_facts(align_wide), model.style_facts(style_wide)):
         each = functional.binary_cross_entropy_with_logits(logits, shown, reduction="none")
         facts = facts + each.sum(dim=1).mean()
     terms["facts"] = config.weight_facts * facts
-    shares_lost = torch.zeros(())
+    shares_lost = zero
     for logits in (model.align_palette(align_wide), model.style_palette(style_wide)):
         shares_lost = shares_lost - (palette * logits.log_softmax(dim=1)).sum(dim=1).mean()
     terms["palette"] = config.weight_palette * shares_lost
-    nails = torch.zeros(())
+    nails = zero
     for logits in (align_nails, style_nails):
         nails = nails + functional.binary_cross_entropy_with_logits(logits, batch.shares)
     terms["nails"] = config.weight_nails * nails
     loss = torch.stack(list(terms.values())).sum()
-    return loss, {name: float(value.detach()) for name, value in terms.items()}
+    return loss, {name: value.detach() for name, value in terms.items()}
 
 
 def train_encoders(
-    model: Encoders, corpus: Corpus, config: EncoderConfig, views: ViewConfig, rank: int = 0
+    model: Encoders,
+    corpus: Corpus,
+    config: EncoderConfig,
+    views: ViewConfig,
+    rank: int = 0,
+    compute: Compute = CPU,
 ) -> Encoders:
-    """Trains `model` in place on `corpus` and returns it in eval mode.
+    """Trains `model` in place on `corpus` and returns it in eval mode, on the CPU.
 
     With several `processes`, each calls this with its `rank` in a process group of torch.distributed and the
     same `model`; all end with the same weights, but each with running statistics of its own.
@@ -204,18 +219,17 @@ def train_encoders(
     freeze(model, config.frozen_blocks)
     for temperature in (model.temperature, model.style_temperature):
         nn.init.constant_(temperature.log_scale, math.log(config.scale))
-    model.train().to(memory_format=torch.channels_last)
+    compute.network(model).train().to(memory_format=torch.channels_last)
     backbone = [p for p in model.backbone.parameters() if p.requires_grad]
     chosen = {id(p) for p in backbone}
     heads = [p for p in model.parameters() if p.requires_grad and id(p) not in chosen]
     groups = [
-        {"params": backbone, "lr": config.lr_backbone, "base": config.lr_backbone},
-        {"params": heads, "lr": config.lr_head, "base": config.lr_head},
+        {"params": backbone, "lr": config.lr_backbone},
+        {"params": heads, "lr": config.lr_head},
     ]
-    optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay, betas=(0.9, 0.98))
     batches = EncoderViews(corpus.designs, config, views, rank)
     steps = len(batches)
-    schedule = Schedule(steps=steps, warmup=max(1, round(steps * config.warm_up)), floor=0.01)
     started = time.monotonic()
     workers = min(1, config.loaders)
     loader = DataLoader(
@@ -226,20 +240,30 @@ def train_encoders(
         worker_init_fn=_one_thread,
         multiprocessing_context="spawn" if workers else None,  # a fork would inherit locks of other threads
     )
-    for step, batch in enumerate(loader):
-        for group in optimiser.param_groups:
-            group["lr"] = group["base"] * schedule.factor(step)
-        loss, terms = step_loss(model, corpus, batch, rng, config)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        if config.processes > 1:
-            add_gradients(model, config.processes)
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
-        if rank == 0 and (step % 20 == 0 or step == steps - 1):
-            shown = " ".join(f"{name} {value:.3f}" for name, value in terms.items())
-            logger.info("step %d/%d %.0f s %s", step + 1, steps, time.monotonic() - started, shown)
-    return model.eval()
+    terms: dict[str, Tensor] = {}
+
+    def loss(batch: Views) -> Tensor:
+        value, parts = step_loss(model, corpus, batch, rng, config, compute)
+        terms.update(parts)
+        return value
+
+    def log(**facts: float | int | str) -> None:
+        shown = " ".join(f"{name} {float(value):.3f}" for name, value in terms.items())
+        logger.info("step %d/%d %.0f s %s", facts["step"], steps, time.monotonic() - started, shown)
+
+    fit(
+        model,
+        optimizer,
+        loader,
+        loss,
+        steps=steps,
+        factor=warm_cosine(steps, config.warm_up),
+        reduce=partial(add_gradients, processes=config.processes) if config.processes > 1 else None,
+        log=log if rank == 0 else None,
+        log_every=20,
+        label="encoders",
+    )
+    return model.eval().cpu()
 
 
 def add_gradients(model: nn.Module, processes: int) -> None:

@@ -88,7 +88,7 @@ class Front:
     """
 
     def __init__(self, backbone: EfficientNetLite0) -> None:
-        self._backbone = copy.deepcopy(backbone).to(memory_format=torch.contiguous_format).eval()
+        self._backbone = copy.deepcopy(backbone).cpu().to(memory_format=torch.contiguous_format).eval()
         self._session: Any = None
 
     def __call__(self, images: Tensor) -> FrontFeatures:

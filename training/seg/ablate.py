@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from evaluation.perception.segmentation import Predictor, evaluate
 from nails.perception.nail_decode import NailInstance, decode_interior
 from nails.photo.preprocess import nail_seg_input
-from training.kit.run import Schedule, load_checkpoint
+from training.kit.fit import Schedule
+from training.kit.run import load_checkpoint
 from training.seg.data import ViewConfig
 from training.seg.model import NailMaps
 from training.seg.train import SegConfig, build, train

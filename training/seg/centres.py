@@ -96,7 +96,9 @@ def centre_targets(labels: Labels) -> tuple[Floats, Floats, Floats]:
 def centre_loss(maps: Tensor, labels: list[Labels]) -> Tensor:
     """Scalar loss of `CentreSeg`'s maps [N,4,h,w] against instance labels, one [S,S] an item."""
     targets = [centre_targets(one) for one in labels]
-    nail, heatmap, offsets = (torch.from_numpy(np.stack(part)) for part in zip(*targets, strict=True))
+    nail, heatmap, offsets = (
+        torch.from_numpy(np.stack(part)).to(maps.device) for part in zip(*targets, strict=True)
+    )
     nail, heatmap = nail[:, None], heatmap[:, None]
     loss = focused_bce(maps[:, :1], nail, torch.ones_like(nail)) + dice_loss(maps[:, :1], nail)
     # Squared error of the peaks, as in the paper; by the peaks' own mass, so that few nails weigh as many do.

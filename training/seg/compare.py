@@ -26,16 +26,18 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 from rich.progress import track
-from torch import nn
+from torch import Tensor, nn
 
 from evaluation.perception.segmentation import evaluate, matched, union_mask
 from nails.perception.masks import iou
 from nails.perception.nail_decode import NailInstance
 from nails.photo.preprocess import nail_seg_input
+from training.kit.compute import CPU, Compute
 from training.kit.data.photos import Clutter, Drawn, Image, digest, read_drawn, read_image, read_mask, split
 from training.kit.export.model import TensorCard, plain_graph, trace_onnx
+from training.kit.fit import Averaged, Schedule, adamw, fit
 from training.kit.networks.blocks import to_tensor
-from training.kit.run import Averaged, Log, Schedule, mean, optimiser, take_step
+from training.kit.run import Log, mean
 from training.seg.candidates import CANDIDATES, LEAST_SCORE, Candidate, Labels
 from training.seg.data import ViewConfig, draw_view
 from training.seg.yolo_data import numbered_nails
@@ -85,29 +87,36 @@ def batches_of(photos: Sequence[Drawn], plan: Plan, clutter: Clutter | None) -> 
     return batches
 
 
-def train(candidate: Candidate, batches: Sequence[Batch], plan: Plan, run: Path) -> nn.Module:
+def train(
+    candidate: Candidate, batches: Sequence[Batch], plan: Plan, run: Path, compute: Compute = CPU
+) -> nn.Module:
     """The candidate's averaged network after all batches."""
     torch.manual_seed(plan.seed)
-    network = candidate.make(run).to(memory_format=torch.channels_last)
-    averaged = Averaged(network)
+    network = compute.network(candidate.make(run).to(memory_format=torch.channels_last))
     schedule = Schedule(
         steps=plan.steps,
         rate=plan.rate,
         warmup=min(50, plan.steps // 5 + 1),
         slow=0.25 if candidate.slow else 1.0,
     )
-    solver = optimiser(network, candidate.slow(network) if candidate.slow else network, schedule)
-    log, losses = Log(run), list[float]()
-    for step, (views, labels) in enumerate(batches):
-        network.train()
-        images = to_tensor(views).contiguous(memory_format=torch.channels_last)
-        loss = candidate.loss(network, images, labels)
-        take_step(network, solver, loss, factor=schedule.factor(step))
-        averaged.update(network)
-        losses.append(loss.item())
-        if (step + 1) % 25 == 0 or step + 1 == plan.steps:
-            log(event="train", step=step + 1, of=plan.steps, loss=mean(losses[-25:]))
-    return averaged.network.to(memory_format=torch.contiguous_format)
+    averaged = Averaged(network)
+
+    def loss(batch: Batch) -> Tensor:
+        images = to_tensor(batch[0]).contiguous(memory_format=torch.channels_last)
+        return candidate.loss(network, compute.batch(images), batch[1], compute)
+
+    fit(
+        network,
+        adamw(network, candidate.slow(network) if candidate.slow else network, schedule),
+        batches,
+        loss,
+        steps=plan.steps,
+        factor=schedule.factor,
+        averaged=averaged,
+        log=Log(run),
+        log_every=25,
+    )
+    return averaged.network.cpu().to(memory_format=torch.contiguous_format)
 
 
 def export(candidate: Candidate, network: nn.Module, plan: Plan, path: Path) -> None:

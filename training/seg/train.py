@@ -14,23 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from nails.photo.preprocess import nail_seg_input
+from training.kit.compute import CPU, Compute
 from training.kit.data.photos import Clutter, Drawn, digest, read_drawn, read_image, read_mask, split
+from training.kit.fit import Averaged, Schedule, Validation, adamw, every, fit
 from training.kit.networks.backbone import fold_batch_norm, freeze
-from training.kit.run import (
-    Averaged,
-    Log,
-    Schedule,
-    load_checkpoint,
-    mean,
-    optimiser,
-    save_checkpoint,
-    take_step,
-)
-from training.seg.data import SegViews, ViewConfig, target_maps
+from training.kit.run import Log, load_checkpoint, mean, save_checkpoint
+from training.seg.data import SegBatch, SegViews, ViewConfig, target_maps
 from training.seg.loss import seg_loss
 from training.seg.model import NailSeg, nail_seg
 
@@ -73,7 +66,7 @@ def take_weights(network: NailSeg, weights: dict[str, torch.Tensor]) -> None:
 
 
 @torch.no_grad()
-def validate(network: nn.Module, photos: list[Drawn], size: int) -> dict[str, float]:
+def validate(network: nn.Module, photos: list[Drawn], size: int, compute: Compute = CPU) -> dict[str, float]:
     """Mean IoU of the nail map over photos that have nails, and the share of nail in those that have none."""
     network.eval()
     overlaps, phantoms = [], []
@@ -84,7 +77,7 @@ def validate(network: nn.Module, photos: list[Drawn], size: int) -> dict[str, fl
         labels = (placed[0] * 128 + 127 == 1).astype(np.uint8)
         target = target_maps(labels)[0] > 0.5
         batch = torch.from_numpy(image)[None].contiguous(memory_format=torch.channels_last)
-        found = network(batch)[0, 0].numpy() > 0
+        found = network(compute.batch(batch))[0, 0].cpu().numpy() > 0
         if target.any():
             overlaps.append(float((found & target).sum() / (found | target).sum()))
         else:
@@ -92,7 +85,15 @@ def validate(network: nn.Module, photos: list[Drawn], size: int) -> dict[str, fl
     return {"iou": mean(overlaps), "phantom_share": mean(phantoms)}
 
 
-def train(config: SegConfig, data: list[Path], clutter: list[Path], run: Path, *, start: Path | None) -> None:
+def train(
+    config: SegConfig,
+    data: list[Path],
+    clutter: list[Path],
+    run: Path,
+    *,
+    start: Path | None,
+    compute: Compute = CPU,
+) -> None:
     """Runs the whole training; the best checkpoint by validation IoU is in `run`."""
     torch.manual_seed(config.seed)
     training, kept = [], []
@@ -104,32 +105,39 @@ def train(config: SegConfig, data: list[Path], clutter: list[Path], run: Path, *
     network = build(frozen_stride=config.frozen_stride)
     if start is not None:
         take_weights(network, load_checkpoint(start)["weights"])
+    network = compute.network(network)
     averaged = Averaged(network)
-    solver = optimiser(network, network.backbone, config.schedule)
     steps = config.schedule.steps
     views = SegViews(training, config.views, seed=config.seed, steps=steps, clutter=Clutter(clutter))
-    log, best = Log(run), -1.0
+    log = Log(run)
     log(event="start", photos=len(training), validation=len(kept), clutter=len(views.clutter or ()))
-    losses: list[float] = []
-    for step, batch in enumerate(DataLoader(views, batch_size=None, num_workers=1, prefetch_factor=4)):
-        network.train()
+
+    def loss(batch: SegBatch) -> Tensor:
+        batch = compute.batch(batch)
         images = batch.images.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bfloat16):
+        with compute.autocast(enabled=config.bfloat16):
             logits = network(images)
-        loss = seg_loss(logits.float(), batch)
-        take_step(network, solver, loss, factor=config.schedule.factor(step))
-        averaged.update(network)
-        losses.append(loss.item())
-        if (step + 1) % 50 == 0:
-            log(event="train", step=step + 1, loss=mean(losses[-50:]))
-        if (step + 1) % config.validate_every == 0 or step + 1 == steps:
-            metrics = validate(averaged.network, kept, config.validation_size)
-            log(event="validate", step=step + 1, **metrics)
-            if metrics["iou"] > best:
-                best = metrics["iou"]
-                save_checkpoint(
-                    run, averaged.network, config=config, data=digest(data), step=step + 1, metrics=metrics
-                )
+        return seg_loss(logits.float(), batch)
+
+    def keep(best: nn.Module, step: int, metrics: dict[str, float]) -> None:
+        save_checkpoint(run, best, config=config, data=digest(data), step=step, metrics=metrics)
+
+    fit(
+        network,
+        adamw(network, network.backbone, config.schedule),
+        DataLoader(views, batch_size=None, num_workers=1, prefetch_factor=4),
+        loss,
+        steps=steps,
+        factor=config.schedule.factor,
+        averaged=averaged,
+        validation=Validation(
+            due=every(config.validate_every, steps),
+            measure=lambda best: validate(best, kept, config.validation_size, compute),
+            by="iou",
+            keep=keep,
+        ),
+        log=log,
+    )
 
 
 def main() -> None:

@@ -11,12 +11,13 @@ SGD with rate .005, momentum .97 and batches of 256 as in the paper; option epoc
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from evaluation.artist.works import Work
@@ -24,10 +25,12 @@ from training.artist.image import feature_step
 from training.artist.image.image_step import answer, whole_numbers, with_photo
 from training.artist.image.vgg16 import PINS, Vgg16, VggHead, load_vgg16
 from training.artist.nested import Rows, Table, Task, cross_validate, open_nest
+from training.kit.compute import CPU, Compute
 from training.kit.data import features
 from training.kit.data.augment import plain_view
 from training.kit.data.features import Photo, Source
 from training.kit.export.sessions import SIZE, open_network, write_network
+from training.kit.fit import fit
 from training.kit.pins import PinError, read_pins
 from training.kit.stepwise import Job, StepError, remember
 
@@ -101,23 +104,30 @@ def validate(job: Job, network: Vgg16, head: str) -> None:
 
 
 def train_sgd(
-    head: nn.Module, inputs: NDArray[np.float16], rows: Rows, labels: Rows, seed: int, epochs: int
+    head: nn.Module,
+    inputs: NDArray[np.float16],
+    rows: Rows,
+    labels: Rows,
+    seed: int,
+    epochs: int,
+    compute: Compute = CPU,
 ) -> nn.Module:
-    """Trains `head` in place on inputs[rows] f16 [n,D] with labels [n], on a GPU if there is one."""
+    """Trains `head` in place on inputs[rows] f16 [n,D] with labels [n]; it ends in eval mode, on the CPU."""
     rng = np.random.default_rng(seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    head.train().to(device)
-    optimiser = torch.optim.SGD(head.parameters(), lr=RATE, momentum=MOMENTUM)
-    for _ in range(epochs):
-        order = rng.permutation(len(rows))
-        for start in range(0, len(order), BATCH):
-            chosen = order[start : start + BATCH]
-            batch = torch.from_numpy(inputs[rows[chosen]].astype(np.float32)).to(device)
-            logits, _ = head(batch)
-            loss = functional.cross_entropy(logits, torch.from_numpy(labels[chosen]).to(device))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
+    optimizer = torch.optim.SGD(compute.network(head).parameters(), lr=RATE, momentum=MOMENTUM)
+
+    def batches() -> Iterator[Rows]:
+        for _ in range(epochs):
+            order = rng.permutation(len(rows))
+            yield from (order[start : start + BATCH] for start in range(0, len(order), BATCH))
+
+    def loss(chosen: Rows) -> Tensor:
+        batch = (torch.from_numpy(inputs[rows[chosen]].astype(np.float32)), torch.from_numpy(labels[chosen]))
+        images, wanted = compute.batch(batch)
+        return functional.cross_entropy(head(images)[0], wanted)
+
+    steps = epochs * -(-len(rows) // BATCH)
+    fit(head, optimizer, batches(), loss, steps=steps, clip=None, label="head")
     return head.eval().cpu()
 
 

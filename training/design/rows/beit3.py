@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from training.design.rows.fitting import Fit, fit
+from training.design.rows.fitting import Plan, fit_row
+from training.kit.compute import CPU, Compute
 from training.kit.losses import info_nce
 from training.kit.networks.beit3 import Beit3, Beit3Config
 from training.kit.ranking import best_ranks
@@ -150,20 +151,26 @@ def whiten(projection: nn.Module, tokens: NDArray[np.float32]) -> None:
 
 @torch.inference_mode()
 def embed(
-    network: Beit3, tokens: NDArray[np.float16], ids: NDArray[np.int64], block: int = 128
+    network: Beit3,
+    tokens: NDArray[np.float16],
+    ids: NDArray[np.int64],
+    block: int = 128,
+    compute: Compute = CPU,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Requests f32 [Q,d] and designs f32 [N,d]."""
-    queries = [network.encode_text(*trimmed(ids[i : i + block])) for i in range(0, len(ids), block)]
+    queries = [
+        network.encode_text(*compute.batch(trimmed(ids[i : i + block]))) for i in range(0, len(ids), block)
+    ]
     designs = [
-        network.encode_image(torch.from_numpy(tokens[i : i + block].astype(np.float32)))
+        network.encode_image(compute.batch(torch.from_numpy(tokens[i : i + block].astype(np.float32))))
         for i in range(0, len(tokens), block)
     ]
-    return torch.cat(queries).numpy(), torch.cat(designs).numpy()
+    return torch.cat(queries).cpu().numpy(), torch.cat(designs).cpu().numpy()
 
 
 def train(
     tokens: NDArray[np.float16], ids: NDArray[np.int64], first: NDArray[np.int64], pieces: Pieces,
-    config: Beit3RowConfig, validate: Any,
+    config: Beit3RowConfig, validate: Any, compute: Compute = CPU,
 ) -> tuple[Beit3, dict[str, float]]:  # fmt: skip
     """Trains on designs with tokens f16 [N,T,D] and the texts first[i]..first[i+1] of ids i64 [T,L]."""
     torch.manual_seed(config.seed)
@@ -173,17 +180,19 @@ def train(
         network.words.weight[3:] = torch.from_numpy(pieces.table(config.width, rng))
         whiten(network.visual, tokens[:: max(1, len(tokens) // 500)].astype(np.float32))
 
+    network = compute.network(network)
+
     def loss(rows: NDArray[np.int64]) -> Tensor:
         texts = rng.integers(first[rows], first[rows + 1])
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with compute.autocast():
             images, requests, scale = network(
-                torch.from_numpy(tokens[rows].astype(np.float32)), *trimmed(ids[texts])
+                *compute.batch((torch.from_numpy(tokens[rows].astype(np.float32)), *trimmed(ids[texts])))
             )
         return info_nce(scale.clamp(max=50.0) * (requests.float() @ images.float().T))
 
-    metrics = fit(
+    metrics = fit_row(
         network,
-        Fit(config.epochs, config.batch, config.lr, config.weight_decay, config.warm_up),
+        Plan(config.epochs, config.batch, config.lr, config.weight_decay, config.warm_up),
         len(tokens),
         order=lambda: rng.permutation(len(tokens)),
         loss=loss,
@@ -204,7 +213,9 @@ def embed_real(
     return embed(network.eval(), tokens, pieces(texts))
 
 
-def run(bench: Any, seed: int) -> tuple[Any, Any, dict[str, Tensor], Beit3RowConfig, dict[str, float]]:
+def run(
+    bench: Any, seed: int, compute: Compute = CPU
+) -> tuple[Any, Any, dict[str, Tensor], Beit3RowConfig, dict[str, float]]:
     """Trains the row on a `rows.Bench`: test requests and designs, weights, configuration, figures."""
     config = Beit3RowConfig(seed=seed)
     pieces = Pieces([request.text for request in bench.corpus.requests])
@@ -214,10 +225,10 @@ def run(bench: Any, seed: int) -> tuple[Any, Any, dict[str, Tensor], Beit3RowCon
     targets = bench.targets("val")
 
     def validate(network: Beit3) -> float:
-        queries, designs = embed(network, tokens["val"], asked["val"])
+        queries, designs = embed(network, tokens["val"], asked["val"], compute=compute)
         return 100 * float((1 / best_ranks(queries @ designs.T, targets)).mean())
 
-    network, metrics = train(tokens["train"], ids, bench.corpus.first, pieces, config, validate)
+    network, metrics = train(tokens["train"], ids, bench.corpus.first, pieces, config, validate, compute)
     queries, designs = embed(network, tokens["test"], asked["test"])
     state = network.state_dict() | {"pieces": torch.from_numpy(pieces.used)}
     return queries, designs, state, config, metrics

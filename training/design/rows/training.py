@@ -25,8 +25,9 @@ from training.design.data.requests import (
     Rows,
     picked_palettes,
 )
-from training.design.rows.fitting import Fit, fit
+from training.design.rows.fitting import Plan, fit_row
 from training.design.rows.models import Row, RowNetwork
+from training.kit.compute import CPU, Compute
 from training.kit.data.mined_pairs import Mined
 from training.kit.losses import confidence_relaxed, double_relaxed, info_nce
 from training.kit.ranking import best_ranks
@@ -166,10 +167,10 @@ def batch_loss(
         return info_nce(network.temperature() * cosines)
     if row.loss.startswith("drc"):
         assert mined is not None
-        ignored = torch.from_numpy(mined.mask(texts, rows))
+        ignored = torch.from_numpy(mined.mask(texts, rows)).to(cosines.device)
         relaxed = double_relaxed(cosines, ignored, gamma=config.weight_unlabelled, lam=config.weight_negative)
     else:
-        judged = torch.from_numpy(corpus.claims.confidence(texts, rows))
+        judged = torch.from_numpy(corpus.claims.confidence(texts, rows)).to(cosines.device)
         ignored = judged >= config.no_contrast
         relaxed = confidence_relaxed(
             cosines,
@@ -186,25 +187,25 @@ def batch_loss(
 
 def train_row(
     row: Row, corpus: Corpus, split: Split, table: RequestTable, config: RowConfig,
-    mined: Mined | None, validate: Callable[[RowNetwork], float],
+    mined: Mined | None, validate: Callable[[RowNetwork], float], compute: Compute = CPU,
 ) -> tuple[RowNetwork, dict[str, float]]:  # fmt: skip
-    """Trains a row from scratch; returns the best checkpoint in eval mode and what was best about it."""
+    """Trains a row from scratch; returns the best checkpoint in eval mode, on the CPU, and its figures."""
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    network = RowNetwork(row)
+    network = compute.network(RowNetwork(row))
     sampler = Sampler(row, corpus, split, table, config)
 
     def loss(rows: Rows) -> Tensor:
         texts = rng.integers(corpus.first[rows], corpus.first[rows + 1])
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bfloat16):
-            queries = network.query(*sampler.queries(rows, texts, rng))
-            designs = network.design(*sampler.designs(rows, rng))
+        with compute.autocast(enabled=config.bfloat16):
+            queries = network.query(*compute.batch(sampler.queries(rows, texts, rng)))
+            designs = network.design(*compute.batch(sampler.designs(rows, rng)))
         cosines = queries.float() @ designs.float().T  # [B,B] text x image
         return batch_loss(row, network, cosines, corpus, rows, texts, mined, config)
 
-    metrics = fit(
+    metrics = fit_row(
         network,
-        Fit(config.epochs, config.batch, config.lr, config.weight_decay, config.warm_up),
+        Plan(config.epochs, config.batch, config.lr, config.weight_decay, config.warm_up),
         len(corpus.designs),
         order=lambda: sampler.order(rng),
         loss=loss,
@@ -215,25 +216,35 @@ def train_row(
 
 
 @torch.inference_mode()
-def embed_split(row: Row, network: RowNetwork, split: Split, block: int = 1024) -> Floats:
+def embed_split(
+    row: Row, network: RowNetwork, split: Split, block: int = 1024, compute: Compute = CPU
+) -> Floats:
     """f32 [N,256] unit of all designs of a split, in their serving view."""
     count = len(split.features.align)
     blocks = [np.arange(start, min(start + block, count)) for start in range(0, count, block)]
-    found = [network.design(*map(torch.from_numpy, design_inputs(row, split, rows))) for rows in blocks]
-    return torch.cat(found).numpy()
+    found = [
+        network.design(*compute.batch([torch.from_numpy(x) for x in design_inputs(row, split, rows)]))
+        for rows in blocks
+    ]
+    return torch.cat(found).cpu().numpy()
 
 
 @torch.inference_mode()
 def embed_questions(
-    row: Row, network: RowNetwork, table: RequestTable, palettes: Palettes | None, block: int = 256
+    row: Row,
+    network: RowNetwork,
+    table: RequestTable,
+    palettes: Palettes | None,
+    block: int = 256,
+    compute: Compute = CPU,
 ) -> Floats:
     """f32 [Q,256] unit of all requests of a table."""
     found = []
     for start in range(0, len(table.text), block):
         rows = np.arange(start, min(start + block, len(table.text)))
         picked = None if palettes is None else (palettes[0][rows], palettes[1][rows])
-        found.append(network.query(*query_inputs(row, table, rows, picked)))
-    return torch.cat(found).numpy()
+        found.append(network.query(*compute.batch(query_inputs(row, table, rows, picked))))
+    return torch.cat(found).cpu().numpy()
 
 
 def target_matrix(questions: Questions, names: NDArray[np.str_]) -> NDArray[np.bool_]:

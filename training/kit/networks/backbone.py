@@ -81,7 +81,7 @@ def _in_float32(convolution: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """
     if x.device.type != "cpu":
         return convolution(x)
-    with torch.autocast("cpu", enabled=False):
+    with torch.autocast(x.device.type, enabled=False):
         return convolution(x.float()).to(x.dtype)
 
 
