@@ -111,7 +111,7 @@ def test_hands_are_computed_on_one_device() -> None:
 
 
 def test_the_image_encoders_are_computed_on_one_device(tmp_path: Path) -> None:
-    corpus = build_corpus(read_designs(write_designs(tmp_path / "designs", count=6)), Sentences())
+    corpus = build_corpus(read_designs(write_designs(tmp_path / "designs")), Sentences())
     config = EncoderConfig(size=64, large=64, batch=4, bank=4)
     model = META.network(Encoders(EfficientNetLite0(), len(corpus.facts)))
     batch = EncoderViews(corpus.designs, config, ViewConfig())[0]
@@ -134,7 +134,7 @@ def test_fusions_and_heads_are_computed_on_one_device() -> None:
 
 def test_a_checkpoint_holds_tensors_of_the_cpu() -> None:
     class Elsewhere(torch.nn.Linear):
-        def state_dict(self, *args: object, **kwargs: object) -> dict[str, Remote]:  # type: ignore[override]
+        def state_dict(self) -> dict[str, Remote]:  # type: ignore[override]
             return {"weight": Remote()}
 
     class Remote(torch.Tensor):

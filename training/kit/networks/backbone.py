@@ -69,7 +69,8 @@ class SameConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.same[0] != self.same[1]:
             x = functional.pad(x, self.same)
-        if self.groups > 1 and torch.is_autocast_enabled(x.device.type) and x.requires_grad:
+        device = x.device.type
+        if self.groups > 1 and device == "cpu" and x.requires_grad and torch.is_autocast_enabled(device):
             return _in_float32(super().forward, x)
         return super().forward(x)
 
@@ -79,8 +80,6 @@ def _in_float32(convolution: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
     On CPUs the backward pass of a depthwise convolution in bfloat16 takes three times as long as in f32.
     """
-    if x.device.type != "cpu":
-        return convolution(x)
     with torch.autocast(x.device.type, enabled=False):
         return convolution(x.float()).to(x.dtype)
 
