@@ -22,8 +22,9 @@ from tqdm import tqdm
 from evaluation.artist.folds import Folds, PredictionsError, read_folds
 from evaluation.artist.predictions import FOLDER, PROBABILITIES, Predictions, write
 from evaluation.artist.works import Work, digest, read
+from training.artist.job import ArtistJob
 from training.artist.steps import write_about
-from training.kit.stepwise import Job, StepError, remember
+from training.kit.stepwise import StepError, remember
 
 Rows = NDArray[np.int64]
 Table = NDArray[np.float32]
@@ -78,7 +79,7 @@ class Nest:
         return np.flatnonzero(np.array([work.outer for work in self.folds.works]) != outer)
 
 
-def open_nest(job: Job) -> Nest:
+def open_nest(job: ArtistJob) -> Nest:
     """The folds of `job.out` with the works of `job.data`. Raises StepError where they do not fit."""
     try:
         folds = read_folds(job.out)
@@ -96,7 +97,7 @@ def open_nest(job: Job) -> Nest:
 
 
 def cross_validate(
-    job: Job,
+    job: ArtistJob,
     nest: Nest,
     model: str,
     fit: Fit,

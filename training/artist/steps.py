@@ -8,10 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from training.kit.stepwise import Job
-
-OUTER: Final = 5
-INNER: Final = 5
+from training.artist.job import ArtistJob
 
 STEPS: Final[dict[str, str]] = {
     "folds": "training.artist.fold_step:run",
@@ -34,7 +31,7 @@ STEPS: Final[dict[str, str]] = {
 """Name of a step -> "module:function"; each owner of steps adds lines."""
 
 
-def write_about(folder: Path, job: Job, kind: str, what: str, started: float, **more: Any) -> None:
+def write_about(folder: Path, job: ArtistJob, kind: str, what: str, started: float, **more: Any) -> None:
     """Writes folder/about.json: the last file of a model, so that its presence says that it is complete.
 
     kind: "probabilities" or "scores". started: time.monotonic() at the beginning of this run of the step.

@@ -17,6 +17,10 @@ Batch = TypeVar("Batch")
 Network = TypeVar("Network", bound=nn.Module)
 
 
+class DeviceError(ValueError):
+    """A device that is none, or is not there."""
+
+
 @dataclass(frozen=True)
 class Compute:
     """device: where networks and batches lie. half: the type of mixed precision, None for f32 throughout."""
@@ -28,7 +32,7 @@ class Compute:
     def choose(cls, name: str = "auto") -> Compute:
         """The device of a name: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`, the best one that is there.
 
-        Mixed precision is bfloat16 where the device computes in it. Raises ValueError for a name that is no
+        Mixed precision is bfloat16 where the device computes in it. Raises DeviceError for a name that is no
         device, and for a device that is not there.
         """
         cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
@@ -37,10 +41,10 @@ class Compute:
         try:
             device = torch.device(name)
         except RuntimeError:
-            raise ValueError(f"--device {name}: not a device; give auto, cpu, cuda, cuda:N or mps") from None
+            raise DeviceError(f"--device {name}: not a device; give auto, cpu, cuda, cuda:N or mps") from None
         there = {"cpu": True, "mps": mps, "cuda": cuda and (device.index or 0) < torch.cuda.device_count()}
         if not there.get(device.type, False):
-            raise ValueError(f"--device {name}: torch does not find this device here; use auto or cpu")
+            raise DeviceError(f"--device {name}: torch does not find this device here; use auto or cpu")
         slow = device.type == "cuda" and not torch.cuda.is_bf16_supported()
         return cls(device, None if slow else torch.bfloat16)
 

@@ -1,42 +1,52 @@
 """Trainings in steps that each leave files behind: the job, and the command that runs steps by name.
 
-A step is a function `run(job: Job) -> None` that writes under `job.out` and passes over what is there; every
-step is imported only when it runs, so that a command needs the libraries of its own steps alone.
+A step is a function `run(job) -> None` that writes under `job.out` and passes over what is there; every step
+is imported only when it runs, so that a command needs the libraries of its own steps alone.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 from training.kit.command import shown
+from training.kit.compute import Compute, DeviceError
+from training.kit.flags import Count, Positional, Suppress, arg, parse
 
-Step = Callable[["Job"], None]
+Step = Callable[[Any], None]
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a step is asked to do.
-
-    data: the folder that is learnt from. out: the run. seed: fixes everything. encoders: checkpoint of the
-    compact encoders, None where the command named none. workers: processes. command: as it was typed, folders
-    by name. options: those of single steps, by name (`--option NAME=VALUE`), which the step reads and checks.
-    """
+    """What the steps of a command are asked to do; a package adds the options of its own steps."""
 
     data: Path
+    """folder that is learnt from"""
     out: Path
+    """folder of the results"""
     seed: int = 7
-    encoders: Path | None = None
-    workers: int = 1
-    command: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
+    """fixes splits and training"""
+    workers: Count = 1
+    """processes that read photos"""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps"""
+    steps: Annotated[Positional[tuple[str, ...]], arg(metavar="STEP...", help="in this order")] = ()
+    command: Suppress[str] = ""
+    """as it was typed, folders by name"""
+
+    @property
+    def compute(self) -> Compute:
+        """Where to compute. Raises DeviceError for a device that is not there."""
+        return Compute.choose(self.device)
+
+
+AnyJob = TypeVar("AnyJob", bound=Job)
 
 
 class StepError(ValueError):
@@ -50,61 +60,42 @@ def load_step(steps: Mapping[str, str], name: str) -> Step:
     return step
 
 
-def add_arguments(parser: argparse.ArgumentParser, *, data: str, seed: str, options: str) -> None:
-    """What all such commands take: STEP..., --data, --out, --seed, --workers, --option. data, seed, options:
-    their help."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("steps", nargs="+", metavar="STEP", help="see below; several are done in their order")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help=data)
-    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the results")
-    parser.add_argument("--seed", type=int, default=7, help=f"{seed} (default 7)")
-    parser.add_argument("--workers", type=int, default=1, help="processes that read photos (default 1)")
-    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help=options)
-
-
 def run_steps(
-    parser: argparse.ArgumentParser,
+    job_type: type[AnyJob],
     steps: Mapping[str, str],
     faults: tuple[type[Exception], ...],
-    argv: Sequence[str] | None,
+    arguments: Sequence[str] | None,
+    *,
+    program: str,
+    about: str | None,
 ) -> None:
-    """Reads the command line (of the process where `argv` is None) and does its steps in their order there.
+    """Reads the command line and does its steps, in their order there.
 
-    faults: errors beside StepError that are the caller's to mend. Ends the process with a reason: 2 for what
-    cannot be asked for, 1 for what failed.
+    steps: "module:function" by name. faults: errors beside StepError that are the caller's to mend.
+    arguments: those of the process where None. program, about: what the help begins with. Ends the process
+    with a reason: 2 for what cannot be done as it was asked for, 1 for what failed.
     """
-    arguments = sys.argv[1:] if argv is None else argv
-    args = parser.parse_args(arguments)
-    for step in args.steps:
-        if step not in steps:
-            parser.error(f"{step!r} is no step: one of {', '.join(steps)}")
-    if not args.data.is_dir():
-        parser.error(f"--data {args.data}: no such folder")
-    options = {}
-    for option in args.option:
-        name, equals, value = option.partition("=")
-        if not (name and equals):
-            parser.error(f"--option {option}: not NAME=VALUE")
-        options[name] = value
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    job = Job(
-        data=args.data,
-        out=args.out,
-        seed=args.seed,
-        encoders=getattr(args, "encoders", None),
-        workers=args.workers,
-        command=shown(*parser.prog.split(), arguments=arguments),
-        options=options,
-    )
+    arguments = sys.argv[1:] if arguments is None else arguments
+    about = f"{about}\n\nSteps: {', '.join(steps)}."
+    job: AnyJob = parse(job_type, arguments, program=program, about=about)
+    job = replace(job, command=shown(*program.split(), arguments=arguments))
     try:
-        for step in args.steps:
+        for step in job.steps or ("",):
+            if step not in steps:
+                raise StepError(f"STEP {step!r} is none of {', '.join(steps)}")
+        if not job.data.is_dir():
+            raise StepError(f"--data {job.data}: no such folder")
+        _ = job.compute  # a device that is not there is refused before anything begins
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+        for step in job.steps:
             load_step(steps, step)(job)
-    except (StepError, *faults) as error:
-        parser.exit(2, f"error: {error}\n")
+    except (StepError, DeviceError, *faults) as error:
+        print(f"{program}: error: {error}", file=sys.stderr)
+        sys.exit(2)
     except ModuleNotFoundError as error:
         sys.exit(f"error: {error.name} is not installed here: `make train-env`")
     except OSError as error:
-        sys.exit(f"error: {error.filename or args.out}: {error.strerror or error}")
+        sys.exit(f"error: {error.filename or job.out}: {error.strerror or error}")
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on where this one stopped")
 

@@ -16,10 +16,10 @@ from evaluation.artist.predictions import SCORES
 from nails.language.morphemes import VERSION
 from training.artist.image import feature_step
 from training.artist.image.image_step import with_photo
+from training.artist.job import ArtistJob
 from training.artist.nested import Nest, Rows, Table, Task, cross_validate, open_nest
 from training.artist.text.words import TfIdf, with_pairs, words_of
 from training.kit.data import features
-from training.kit.stepwise import Job
 
 NEIGHBOURS = 5
 _ROWS = 256  # compared at a time
@@ -28,7 +28,7 @@ _FAR = 0.0  # of an artist without a work to compare, and of works without photo
 Cosines = Callable[[Rows, Rows], NDArray[np.float32]]
 
 
-def image(job: Job) -> None:
+def image(job: ArtistJob) -> None:
     """Writes RUN/predictions/knn_image."""
     nest = open_nest(job)
     folder = job.out / feature_step.FOLDER / feature_step.NAME
@@ -48,7 +48,7 @@ def image(job: Job) -> None:
     cross_validate(job, nest, "knn_image", fit, what=what, settings=settings, kind=SCORES)
 
 
-def text(job: Job) -> None:
+def text(job: ArtistJob) -> None:
     """Writes RUN/predictions/knn_text."""
     nest = open_nest(job)
     texts = [with_pairs(words) for words in words_of(nest.works)]

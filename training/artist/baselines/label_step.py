@@ -17,12 +17,11 @@ from typing import Final
 import numpy as np
 
 from evaluation.artist.folds import Folds, write_folds
-from training.artist.baselines.trees import PARAMETERS, ROUNDS, ask_trees, fit_trees
+from training.artist.baselines.trees import PARAMETERS, ask_trees, fit_trees
 from training.artist.image import feature_step
-from training.artist.image.image_step import whole_numbers
+from training.artist.job import ArtistJob
 from training.artist.nested import Nest, Table, Task, cross_validate, open_nest
 from training.kit.data import features
-from training.kit.stepwise import Job
 
 THRESHOLD: Final = 0.2  # paper A: below it a label was not seen
 SEEN: Final = ("pattern", "part")
@@ -30,9 +29,9 @@ SEEN: Final = ("pattern", "part")
 OWN, STAND_IN = "labels of the works", "patterns and parts that the compact encoders see (no object detector)"
 
 
-def run(job: Job) -> None:
-    """Writes RUN/predictions/labels. Option: rounds."""
-    rounds = whole_numbers(job, "rounds").get("rounds", ROUNDS)
+def run(job: ArtistJob) -> None:
+    """Writes RUN/predictions/labels."""
+    rounds = job.trees.rounds
     nest, source = open_labelled(job)
     labels = [folded.labels or {} for folded in nest.folds.works]
     names = sorted({name for own in labels for name in own})
@@ -51,7 +50,7 @@ def run(job: Job) -> None:
     cross_validate(job, nest, "labels", fit, what=f"LightGBM on {source}", settings=settings)
 
 
-def majority(job: Job) -> None:
+def majority(job: ArtistJob) -> None:
     """Writes RUN/predictions/majority."""
     nest, source = open_labelled(job)
     combinations = [combination(folded.labels or {}) for folded in nest.folds.works]
@@ -75,7 +74,7 @@ def combination(labels: Mapping[str, float]) -> frozenset[str]:
     return frozenset(name for name, confidence in labels.items() if confidence >= THRESHOLD)
 
 
-def open_labelled(job: Job) -> tuple[Nest, str]:
+def open_labelled(job: ArtistJob) -> tuple[Nest, str]:
     """The folds with labels, and whose labels these are; folds without any get the encoders'."""
     nest = open_nest(job)
     if any(work.labels for work in nest.works):
@@ -87,7 +86,7 @@ def open_labelled(job: Job) -> tuple[Nest, str]:
     return nest, STAND_IN
 
 
-def _with_facts(job: Job, nest: Nest) -> Folds:
+def _with_facts(job: ArtistJob, nest: Nest) -> Folds:
     """Folds whose labels are the facts of SEEN, each as sure as on the nail where it is surest."""
     folder = job.out / feature_step.FOLDER / feature_step.NAME
     facts = features.load(folder, ("facts",), len(nest.works))["facts"][:, 0].astype(np.float32)

@@ -36,9 +36,10 @@ from nails.artist.text_vectors import VERSION, rarities, vector
 from training.artist.export.served import FoldedArtistImage
 from training.artist.export.text import MOST_TEXT_BYTES, export_text, fit_quantised, told
 from training.artist.fusion.fitting import fit_pool
-from training.artist.image.image_step import CONFIG, whole_numbers
+from training.artist.image.image_step import CONFIG
 from training.artist.image.network import ArtistHead
 from training.artist.image.training import ArtistConfig
+from training.artist.job import ArtistJob
 from training.artist.nested import Nest, open_nest
 from training.artist.openset.models import (
     SPACES,
@@ -55,7 +56,7 @@ from training.artist.openset.step import FILE as OPENSET
 from training.kit.export.images import IMAGES, example_images
 from training.kit.export.model import ORIGIN, ModelCard, Provenance, TensorCard, export_model
 from training.kit.networks.encoders import load_encoders
-from training.kit.stepwise import Job, StepError
+from training.kit.stepwise import StepError
 
 logger = logging.getLogger(__name__)
 HALF_TOLERANCE = {"logits": 0.5, "embedding": 0.02}
@@ -72,19 +73,17 @@ class Folded:
     text: Floats
 
 
-def run(job: Job) -> None:
+def run(job: ArtistJob) -> None:
     """Writes both models. Needs --encoders, and the steps features and openset. Raises StepError."""
     if job.encoders is None or not job.encoders.is_file():
         raise StepError("--encoders FILE: the checkpoint that the features were made with is needed")
-    choice = job.options.get("texts", "auto")
-    if choice not in ("auto", "five", "one"):
-        raise StepError(f"--option texts={choice}: five or one")
+    choice = job.export.texts
     space, openset = read_openset(job.out / OPENSET)
     nest = open_nest(job)
     material = read_material(job, nest)
-    models = Path(job.options.get("models", "triton_models"))
+    models = job.export.models
     with tempfile.TemporaryDirectory() as folder:
-        config = replace(CONFIG, **whole_numbers(job, "hidden"))
+        config = replace(CONFIG, hidden=job.image.hidden)
         folded = fold_models(material, job.seed, Path(folder), config)
         pool = fit_pool(folded.image, folded.text, nest.truth, job.seed)
         parameters = {
@@ -171,7 +170,7 @@ def figures_of(folded: Folded, pool: Pool, truth: Rows) -> dict[str, float]:
 
 
 def export_image(
-    job: Job,
+    job: ArtistJob,
     material: Material,
     folded: Folded,
     space: str,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,10 +43,10 @@ from training.artist.fusion.rules import (
     ladder,
     out_of_fold,
 )
+from training.artist.job import ArtistJob, FuseOptions
 from training.artist.steps import write_about
-from training.kit.stepwise import Job, StepError
+from training.kit.stepwise import StepError
 
-MEMBERS = ("logs", "mean")
 _NEIGHBOURS = {"image": "knn_image", "text": "knn_text"}
 
 
@@ -71,17 +71,13 @@ class Fused:
     parameters: Mapping[str, Any]
 
 
-def run(job: Job) -> None:
+def run(job: ArtistJob) -> None:
     """Writes RUN/predictions/FUSION of every fusion. Raises StepError where predictions are missing."""
-    options = {"image": "image", "text": "text", "members": MEMBERS[0]}
-    options |= {name: value for name, value in job.options.items() if name in options}
-    if options["members"] not in MEMBERS:
-        raise StepError(f"--option members={options['members']}: not one of {', '.join(MEMBERS)}")
     started = time.monotonic()
     try:
         models = open_run(job.out)
-        sources = _sources(models, options)
-        stamp = _stamp(models, sources, options)
+        sources = _sources(models, job.fuse)
+        stamp = _stamp(models, sources, job.fuse)
         if LADDER in models.models and models.about(LADDER).more.get("made_from") == stamp:
             return
         rungs = ladder(job.seed)
@@ -89,7 +85,7 @@ def run(job: Job) -> None:
         steps = models.folds.outer * (models.folds.inner + 1)
         with tqdm(total=steps, desc="fusing", unit="fit") as bar:
             for outer in range(models.folds.outer):
-                material = gather(models, outer, sources, options["members"])
+                material = gather(models, outer, sources, job.fuse.members)
                 for name, fused in fuse(material, rungs, bar.update).items():
                     _write(job, models.folds, outer, name, fused)
                     kept.setdefault(name, (fused.what, {}))[1][str(outer)] = dict(fused.parameters)
@@ -97,7 +93,7 @@ def run(job: Job) -> None:
         raise StepError(str(error)) from error
     for name, (what, parameters) in kept.items():
         folder = job.out / FOLDER / name
-        more = {"made_from": stamp, "members": options["members"], "by_outer_fold": parameters}
+        more = {"made_from": stamp, "members": job.fuse.members, "by_outer_fold": parameters}
         write_about(folder, job, PROBABILITIES, what, started, **more)
 
 
@@ -189,9 +185,9 @@ def in_logs(predictions: Predictions) -> NDArray[np.float32]:
     return np.asarray(np.where(missing(predictions.test)[:, None], 0.0, table), np.float32)
 
 
-def _sources(models: RunOfModels, options: Mapping[str, str]) -> dict[str, str]:
+def _sources(models: RunOfModels, options: FuseOptions) -> dict[str, str]:
     """By role the models that are fused; neighbours only where they are there."""
-    sources = {"image": options["image"], "text": options["text"]}
+    sources = {"image": options.image, "text": options.text}
     for role, model in sources.items():
         if model not in models.models:
             raise StepError(f"{models.folder}: no predictions of {model}, which is to be fused as {role}")
@@ -203,16 +199,16 @@ def _sources(models: RunOfModels, options: Mapping[str, str]) -> dict[str, str]:
     return sources
 
 
-def _stamp(models: RunOfModels, sources: Mapping[str, str], options: Mapping[str, str]) -> str:
+def _stamp(models: RunOfModels, sources: Mapping[str, str], options: FuseOptions) -> str:
     """Names what the fusions are made from: if it is the same, so are they."""
-    found = hashlib.sha256(repr(sorted(options.items())).encode())
+    found = hashlib.sha256(repr(sorted(asdict(options).items())).encode())
     for role, model in sorted(sources.items()):
         found.update(role.encode())
         found.update((models.folder / FOLDER / model / "about.json").read_bytes())
     return found.hexdigest()
 
 
-def _write(job: Job, folds: Folds, outer: int, name: str, fused: Fused) -> None:
+def _write(job: ArtistJob, folds: Folds, outer: int, name: str, fused: Fused) -> None:
     table = Predictions(
         artists=folds.artists,
         test_ids=tuple(work.id for work in folds.tested(outer)),

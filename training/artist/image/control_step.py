@@ -21,20 +21,21 @@ from evaluation.artist.works import MASKS, Work
 from training.artist.image import feature_step
 from training.artist.image.image_step import CONFIG, answer, with_photo
 from training.artist.image.training import train_head
+from training.artist.job import ArtistJob
 from training.artist.nested import Table, Task, cross_validate, open_nest
 from training.kit.data import features
 from training.kit.data.augment import plain_view
 from training.kit.data.features import Photo, Source
 from training.kit.export.sessions import SIZE, open_network
-from training.kit.stepwise import Job, StepError
+from training.kit.stepwise import StepError
 
 NAME = "background"
 _MARGIN = 0.02  # of the longer side: shadows and soft edges of the hand are covered too
 
 
-def run(job: Job) -> None:
+def run(job: ArtistJob) -> None:
     """Writes RUN/features/background and RUN/predictions/control. Needs --encoders. Raises StepError."""
-    nest = open_nest(job)
+    nest, compute = open_nest(job), job.compute
     shown = with_photo(nest)
     bare = [work.id for work in nest.works if work.image is not None and not _masks(work)]
     if bare:
@@ -48,7 +49,7 @@ def run(job: Job) -> None:
 
     def fit(task: Task) -> Table:
         config, train = replace(CONFIG, seed=task.seed), task.train[shown[task.train]]
-        head = train_head(described[train], nest.truth[train], len(nest.folds.artists), config)
+        head = train_head(described[train], nest.truth[train], len(nest.folds.artists), config, compute)
         return answer(head, described, task.asked, shown)
 
     what = "control: the background alone, hands and nails covered"

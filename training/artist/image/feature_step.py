@@ -1,6 +1,6 @@
 """The step `features`: the frozen compact encoders' description of every photo.
 
-Of each photo the serving view and, for training, distorted ones (option views, 1). `description` is what the
+Of each photo the serving view and, for training, distorted ones (--features.views). `description` is what the
 design heads start from: it still holds skin, light and shades, which their embeddings learn to overlook.
 `facts` is how likely each fact is that the encoders know; it stands in for an object detector's labels.
 """
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from evaluation.artist.works import Work
+from training.artist.job import ArtistJob
 from training.artist.nested import open_nest
 from training.kit.data.augment import ViewConfig, distorted_view, plain_view
 from training.kit.data.features import Photo, Source, extract
@@ -26,7 +27,7 @@ from training.kit.export.sessions import SIZE, open_network, write_network
 from training.kit.networks.encoders import Encoders, load_encoders
 from training.kit.networks.image_align import ALIGN_DIM
 from training.kit.networks.image_style import STYLE_DIM
-from training.kit.stepwise import Job, StepError, remember
+from training.kit.stepwise import StepError, remember
 
 FOLDER = "features"
 NAME = "compact"
@@ -67,21 +68,19 @@ GENTLE = ViewConfig(turn=12, quarter_turns=0.0, mirror=0.0, gain=0.04, exposure=
                     saturation=0.1, noise=4.0, patch=0.0)  # fmt: skip
 
 
-def run(job: Job) -> None:
-    """Writes RUN/features/compact. Needs --encoders. Option: views. Raises StepError."""
+def run(job: ArtistJob) -> None:
+    """Writes RUN/features/compact. Needs --encoders. Raises StepError."""
     nest = open_nest(job)
-    views = job.options.get("views", "1")
-    if not views.isdigit() or int(views) > 8:
-        raise StepError(f"--option views={views}: 0 to 8 distorted views")
+    views = job.features.views
     folder = job.out / FOLDER / NAME
-    network = prepare(job, folder, {"data": nest.digest, "seed": job.seed, "views": int(views)})
+    network = prepare(job, folder, {"data": nest.digest, "seed": job.seed, "views": views})
     source = Source(
-        network, open_network, functools.partial(views_of, distorted=int(views), seed=job.seed), OUTPUTS
+        network, open_network, functools.partial(views_of, distorted=views, seed=job.seed), OUTPUTS
     )
     extract(folder, nest.works, source, job.workers, NAME)
 
 
-def prepare(job: Job, folder: Path, settings: dict[str, object]) -> Path:
+def prepare(job: ArtistJob, folder: Path, settings: dict[str, object]) -> Path:
     """Writes the encoders as folder/network.onnx with the names of their facts beside it."""
     if job.encoders is None or not job.encoders.is_file():
         raise StepError("--encoders FILE: a checkpoint of the design encoders is needed")

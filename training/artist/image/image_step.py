@@ -18,9 +18,9 @@ from torch.nn import functional
 from training.artist.image import feature_step
 from training.artist.image.network import ArtistHead
 from training.artist.image.training import ArtistConfig, train_head
+from training.artist.job import ArtistJob
 from training.artist.nested import Nest, Rows, Table, Task, cross_validate, open_nest
 from training.kit.data import features
-from training.kit.stepwise import Job, StepError
 
 CONFIG = ArtistConfig(epochs=6, batch=64, hidden=256)
 """25 heads on 20,000 works in some eight minutes of one core."""
@@ -28,17 +28,17 @@ WHAT = "MLP on frozen features of the compact encoders (EfficientNet-Lite0); the
 HEADS = Path("models") / "image"
 
 
-def run(job: Job) -> None:
-    """Writes RUN/predictions/image. Options: epochs, hidden. Raises StepError."""
-    config = ArtistConfig(**{**asdict(CONFIG), **whole_numbers(job, "epochs", "hidden")})
-    nest = open_nest(job)
+def run(job: ArtistJob) -> None:
+    """Writes RUN/predictions/image. Raises StepError."""
+    config = replace(CONFIG, epochs=job.image.epochs, hidden=job.image.hidden)
+    nest, compute = open_nest(job), job.compute
     described = load_described(job, nest)
     shown = with_photo(nest)
 
     def fit(task: Task) -> Table:
         train = task.train[shown[task.train]]
         own = replace(config, seed=task.seed)
-        head = train_head(described[train], nest.truth[train], len(nest.folds.artists), own)
+        head = train_head(described[train], nest.truth[train], len(nest.folds.artists), own, compute)
         keep(job.out / HEADS / f"outer-{task.outer}-inner-{task.inner}.pt", head)
         return answer(head, described, task.asked, shown)
 
@@ -46,7 +46,7 @@ def run(job: Job) -> None:
     cross_validate(job, nest, "image", fit, what=WHAT, settings=settings)
 
 
-def load_described(job: Job, nest: Nest) -> NDArray[np.float16]:
+def load_described(job: ArtistJob, nest: Nest) -> NDArray[np.float16]:
     """Descriptions f16 [N,V,D] of the step features. Raises StepError."""
     folder = job.out / feature_step.FOLDER / feature_step.NAME
     return features.load(folder, ("description",), len(nest.works))["description"]
@@ -75,15 +75,3 @@ def keep(path: Path, head: ArtistHead) -> None:
     draft = path.with_suffix(".part")
     torch.save(head.state_dict(), draft)
     draft.replace(path)
-
-
-def whole_numbers(job: Job, *names: str) -> dict[str, int]:
-    """The options of these names, positive. Raises StepError."""
-    found = {}
-    for name in names:
-        value = job.options.get(name)
-        if value is not None:
-            if not value.isdigit() or not 1 <= int(value) <= 100_000:
-                raise StepError(f"--option {name}={value}: a number from 1 to 100,000")
-            found[name] = int(value)
-    return found

@@ -1,18 +1,17 @@
-"""The step `vgg16`: paper A's image model. Option vgg=FOLDER, where the published checkpoint lies.
+"""The step `vgg16`: paper A's image model. --vgg16.weights says where the published checkpoint lies.
 
 The convolutions stand still at ImageNet's weights and are computed once a photo (RUN/features/vgg16). What is
-trained is, by the option head,
+trained is, by --vgg16.head,
 
 - `dense` (default): the layer from 4,096 numbers to the artists, on ImageNet's first dense layer;
 - `paper`: 7·7·512 -> 4,096 -> artists as in the paper, 103 million weights: for a machine with a GPU.
 
-SGD with rate .005, momentum .97 and batches of 256 as in the paper; option epochs (the paper's 100).
+SGD with rate .005, momentum .97 and batches of 256 as in the paper; --vgg16.epochs (the paper's 100).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,8 +21,9 @@ from torch.nn import functional
 
 from evaluation.artist.works import Work
 from training.artist.image import feature_step
-from training.artist.image.image_step import answer, whole_numbers, with_photo
+from training.artist.image.image_step import answer, with_photo
 from training.artist.image.vgg16 import PINS, Vgg16, VggHead, load_vgg16
+from training.artist.job import ArtistJob
 from training.artist.nested import Rows, Table, Task, cross_validate, open_nest
 from training.kit.compute import CPU, Compute
 from training.kit.data import features
@@ -32,12 +32,11 @@ from training.kit.data.features import Photo, Source
 from training.kit.export.sessions import SIZE, open_network, write_network
 from training.kit.fit import fit
 from training.kit.pins import PinError, read_pins
-from training.kit.stepwise import Job, StepError, remember
+from training.kit.stepwise import StepError, remember
 
 NAME = "vgg16"
 OUTPUTS = ("pooled", "dense")
-HEADS = ("dense", "paper")
-RATE, MOMENTUM, BATCH, EPOCHS = 0.005, 0.97, 256, 100
+RATE, MOMENTUM, BATCH = 0.005, 0.97, 256
 
 
 class DenseHead(nn.Module):
@@ -51,25 +50,21 @@ class DenseHead(nn.Module):
         return self.out(dense), dense
 
 
-def run(job: Job) -> None:
+def run(job: ArtistJob) -> None:
     """Writes RUN/features/vgg16 and RUN/predictions/vgg16. Raises StepError."""
-    head = job.options.get("head", HEADS[0])
-    if head not in HEADS:
-        raise StepError(f"--option head={head}: one of {', '.join(HEADS)}")
-    folder = job.options.get("vgg")
-    if folder is None:
-        raise StepError("--option vgg=FOLDER: where the published VGG16 checkpoint lies")
+    if job.vgg16.weights is None:
+        raise StepError("--vgg16.weights FOLDER: where the published VGG16 checkpoint lies")
     try:
-        network = load_vgg16(Path(folder))
+        network = load_vgg16(job.vgg16.weights)
     except PinError as error:
         raise StepError(str(error)) from None
-    validate(job, network, head)
+    cross_validate_head(job, network)
 
 
-def validate(job: Job, network: Vgg16, head: str) -> None:
+def cross_validate_head(job: ArtistJob, network: Vgg16) -> None:
     """The step with a network that is loaded already."""
     nest = open_nest(job)
-    epochs = whole_numbers(job, "epochs").get("epochs", EPOCHS)
+    head, epochs, compute = job.vgg16.head, job.vgg16.epochs, job.compute
     pin = next(iter(read_pins(PINS)[NAME].files.values()))
     folder = job.out / feature_step.FOLDER / NAME
     remember(folder, {"data": nest.digest, "weights": pin, "head": head})
@@ -86,7 +81,7 @@ def validate(job: Job, network: Vgg16, head: str) -> None:
         artists = len(nest.folds.artists)
         torch.manual_seed(task.seed)
         own = VggHead.after(network, artists) if head == "paper" else DenseHead(artists, inputs.shape[2])
-        trained = train_sgd(own, inputs[:, 0], train, nest.truth[train], task.seed, epochs)
+        trained = train_sgd(own, inputs[:, 0], train, nest.truth[train], task.seed, epochs, compute)
         return answer(trained, inputs, task.asked, shown)
 
     what = "VGG16 (ImageNet), convolutions frozen; trained: " + (

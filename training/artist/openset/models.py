@@ -23,11 +23,12 @@ from training.artist.image import feature_step
 from training.artist.image.image_step import with_photo
 from training.artist.image.network import ArtistHead
 from training.artist.image.training import ArtistConfig, train_head
+from training.artist.job import ArtistJob
 from training.artist.nested import Nest
 from training.artist.text.steps import FASTTEXT, ask_fasttext
 from training.artist.text.words import Words
+from training.kit.compute import CPU, Compute
 from training.kit.data.features import load
-from training.kit.stepwise import Job, StepError
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -57,16 +58,15 @@ class Material:
     reader: str
     lines: tuple[Words, ...]
     texts: tuple[str, ...]
+    compute: Compute = CPU
 
 
-def read_material(job: Job, nest: Nest) -> Material:
+def read_material(job: ArtistJob, nest: Nest) -> Material:
     """The features of the step `features` with the works.
 
-    Option words: a key of READERS. Raises StepError.
+    Raises StepError.
     """
-    reader = job.options.get("words", "morphemes")
-    if reader not in READERS:
-        raise StepError(f"--option words={reader}: one of {', '.join(READERS)}")
+    reader = job.openset.words
     folder = job.out / feature_step.FOLDER / feature_step.NAME
     found = load(folder, ("description", "align", "style"), len(nest.works))
     return Material(
@@ -77,13 +77,14 @@ def read_material(job: Job, nest: Nest) -> Material:
         reader=reader,
         lines=tuple(READERS[reader](work.text) for work in nest.works),
         texts=tuple(work.text for work in nest.works),
+        compute=job.compute,
     )
 
 
 def fit_head(material: Material, rows: Rows, labels: Rows, artists: int, config: ArtistConfig) -> ArtistHead:
     """A head trained on the works of `rows` that have a photo. labels: [n], of `rows`."""
     seen = material.photo[rows]
-    return train_head(material.description[rows[seen]], labels[seen], artists, config)
+    return train_head(material.description[rows[seen]], labels[seen], artists, config, material.compute)
 
 
 @torch.no_grad()

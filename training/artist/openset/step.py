@@ -38,11 +38,11 @@ import numpy as np
 from evaluation.artist.metrics import auroc, calibration_error
 from nails.artist.openset import BOTH, IMAGE, MODES, Numbers, OpenSet
 from nails.artist.text_vectors import rarities, vector
+from training.artist.job import ArtistJob
 from training.artist.nested import open_nest
 from training.artist.openset.fitting import UNKNOWN, distribution, fit_enrolled, fit_unknown, strangeness
 from training.artist.openset.models import SPACES, Floats, Material, Rows, read_material
 from training.artist.openset.trial import Known, Parts, Trial, first_works, models, split
-from training.kit.stepwise import Job, StepError
 
 logger = logging.getLogger(__name__)
 FILE = "openset.json"
@@ -50,18 +50,15 @@ WORKS = 10
 _TRAINED = -2
 
 
-def run(job: Job) -> None:
+def run(job: ArtistJob) -> None:
     """Writes RUN/openset.json; passes over it when it is there. Raises StepError."""
     path = job.out / FILE
     if path.exists():
         return
     started = time.monotonic()
-    asked = job.options.get("works", str(WORKS))
-    if not asked.isdigit() or not 1 <= int(asked) <= 64:
-        raise StepError(f"--option works={asked}: a number from 1 to 64")
     nest = open_nest(job)
     material = read_material(job, nest)
-    found = evaluate(material, seed=job.seed, works=int(asked))
+    found = evaluate(material, seed=job.seed, works=job.openset.works)
     about = {"seed": job.seed, "command": job.command, "data": nest.digest}
     found = about | {"seconds": round(time.monotonic() - started, 1)} | found
     draft = path.with_suffix(".part")

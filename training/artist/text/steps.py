@@ -1,7 +1,7 @@
 """The steps that know artists by their words: `text` (fastText), and the pilots of paper A with LightGBM.
 
 `text_w2v` averages word vectors of 100 numbers, `text_d2v` learns 300 numbers a text, `text_tfidf` weighs the
-5,000 commonest words. Options: epochs, lr (text); rounds (the others: iterations of LightGBM).
+5,000 commonest words.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from evaluation.artist.predictions import FOLDER
 from nails.language.morphemes import VERSION
-from training.artist.baselines.trees import PARAMETERS, ROUNDS, ask_trees, fit_trees
-from training.artist.image.image_step import whole_numbers
+from training.artist.baselines.trees import PARAMETERS, ask_trees, fit_trees
+from training.artist.job import ArtistJob
 from training.artist.nested import Nest, Rows, Table, Task, cross_validate, open_nest
 from training.artist.text.words import TfIdf, Words, words_of
-from training.kit.stepwise import Job, StepError
+from training.kit.stepwise import StepError
 
 LABEL: Final = "__label__"
 FASTTEXT: Final[dict[str, Any]] = {
@@ -39,17 +39,14 @@ FASTTEXT: Final[dict[str, Any]] = {
     "thread": 1,  # with several it is not repeatable
     "verbose": 0,
 }
-EPOCHS: Final = (10, 25, 50, 100)
-"""Tried in this order on the first inner fold, until one is no better. The paper trains 1,000."""
 TOP_TERMS: Final = 5_000
 _TRIES = 4
 logging.getLogger("gensim").setLevel(logging.WARNING)
 
 
-def fasttext(job: Job) -> None:
+def fasttext(job: ArtistJob) -> None:
     """Writes RUN/predictions/text."""
-    epochs = _epochs(job)
-    rate = _rate(job)
+    epochs, rate = tuple(sorted(job.text.epochs)), job.text.lr
     nest = open_nest(job)
     texts = words_of(nest.works)
     artists = len(nest.folds.artists)
@@ -91,7 +88,7 @@ def fit_fasttext(lines: Sequence[tuple[Words, int]], seed: int, settings: dict[s
             except RuntimeError as error:
                 if "NaN" not in str(error):
                     raise
-    raise StepError("fastText diverges at every rate: --option lr=0.05")
+    raise StepError("fastText diverges at every rate: try --text.lr 0.05")
 
 
 def ask_fasttext(model: Any, texts: Sequence[Words], artists: int) -> Table:
@@ -106,7 +103,7 @@ def ask_fasttext(model: Any, texts: Sequence[Words], artists: int) -> Table:
     return table
 
 
-def word2vec(job: Job) -> None:
+def word2vec(job: ArtistJob) -> None:
     """Writes RUN/predictions/text_w2v."""
 
     def vectors(task: Task, texts: list[Words]) -> NDArray[np.float32]:
@@ -127,7 +124,7 @@ def word2vec(job: Job) -> None:
     _boosted(job, "text_w2v", "means of 100-d Word2Vec, LightGBM", vectors)
 
 
-def doc2vec(job: Job) -> None:
+def doc2vec(job: ArtistJob) -> None:
     """Writes RUN/predictions/text_d2v."""
 
     def vectors(task: Task, texts: list[Words]) -> NDArray[np.float32]:
@@ -153,7 +150,7 @@ def doc2vec(job: Job) -> None:
     _boosted(job, "text_d2v", "300-d Doc2Vec, LightGBM", vectors)
 
 
-def tfidf(job: Job) -> None:
+def tfidf(job: ArtistJob) -> None:
     """Writes RUN/predictions/text_tfidf."""
 
     def vectors(task: Task, texts: list[Words]) -> Any:
@@ -162,9 +159,9 @@ def tfidf(job: Job) -> None:
     _boosted(job, "text_tfidf", f"TF-IDF of the {TOP_TERMS:,} commonest words, LightGBM", vectors)
 
 
-def _boosted(job: Job, model: str, what: str, vectors: Callable[[Task, list[Words]], Any]) -> None:
+def _boosted(job: ArtistJob, model: str, what: str, vectors: Callable[[Task, list[Words]], Any]) -> None:
     """LightGBM on vectors [N,D] that are learnt from a task's training rows."""
-    rounds = whole_numbers(job, "rounds").get("rounds", ROUNDS)
+    rounds = job.trees.rounds
     nest = open_nest(job)
     texts = words_of(nest.works)
     said = np.array([bool(text) for text in texts])
@@ -191,24 +188,6 @@ def _tried(
         if found[count] < max(found.values()):
             break
     return found
-
-
-def _epochs(job: Job) -> tuple[int, ...]:
-    value = job.options.get("epochs", ",".join(map(str, EPOCHS)))
-    if not all(part.isdigit() and 1 <= int(part) <= 10_000 for part in value.split(",")):
-        raise StepError(f"--option epochs={value}: numbers such as 25,50,100")
-    return tuple(sorted(int(part) for part in value.split(",")))
-
-
-def _rate(job: Job) -> float:
-    value = job.options.get("lr", "0.25")
-    try:
-        rate = float(value)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate <= 10:
-        raise StepError(f"--option lr={value}: a rate above 0, such as 0.1")
-    return rate
 
 
 def _hash(word: str) -> int:

@@ -15,13 +15,13 @@ configuration, the digest of the data and the figures. `lunula eval design` prin
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import logging
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,45 +35,50 @@ from training.design.data.photos import read_photo
 from training.design.data.records import digest, read_designs
 from training.design.encoders import EncoderConfig, liveliness, train_encoders
 from training.design.export import export_encoders, export_fusions
-from training.design.rows.bench import SPLITS, Bench, designs_of, overridden, run_mine, run_rows
+from training.design.rows.bench import SPLITS, Bench, run_mine, run_rows
+from training.design.rows.job import DesignJob
 from training.design.rows.models import ROWS, RowNetwork
 from training.design.rows.photos import measure_photos
+from training.kit.compute import DeviceError
 from training.kit.data.augment import PLAIN, ViewConfig, plain_view
 from training.kit.data.sentences import Sentences
 from training.kit.export.model import ORIGIN, SCRATCH, Provenance
+from training.kit.flags import parse
 from training.kit.networks.encoders import load_encoders, pretrained_encoders
 
 logger = logging.getLogger(__name__)
 SERVED = "ours"  # the row that `export` writes
 
 
-def run_encoders(args: argparse.Namespace) -> None:
+def run_encoders(job: DesignJob) -> None:
     """Fine-tunes the backbone, in one process or in several."""
-    config = overridden(EncoderConfig(seed=args.seed), args.set if args.step == "encoders" else [])
+    config = job.encoder_config
     if config.processes == 1:
-        _encoders(0, args, config, None)
+        _encoders(0, job, config, None)
         return
     with tempfile.TemporaryDirectory() as folder:
         torch.multiprocessing.spawn(
-            _encoders, (args, config, Path(folder) / "meeting"), nprocs=config.processes
+            _encoders, (job, config, Path(folder) / "meeting"), nprocs=config.processes
         )
 
 
-def _encoders(rank: int, args: argparse.Namespace, config: EncoderConfig, meeting: Path | None) -> None:
+def _encoders(rank: int, job: DesignJob, config: EncoderConfig, meeting: Path | None) -> None:
     """One process of the training; rank 0 leaves the checkpoint."""
     if meeting is not None:
-        prepare(args)
+        prepare(job)
         torch.distributed.init_process_group(
             "gloo", init_method=meeting.as_uri(), rank=rank, world_size=config.processes
         )
-    sentences = Sentences(args.out / "sentences.npz")
-    corpus = build_corpus(read_designs(args.data, args.limit, "train"), sentences)
+    sentences = Sentences(job.out / "sentences.npz")
+    corpus = build_corpus(read_designs(job.folder, job.limit, "train"), sentences)
     if rank == 0:
         sentences.save()
     logger.info("%d designs, %d texts", len(corpus.designs), len(corpus.texts))
     started = time.monotonic()
     torch.manual_seed(config.seed)
-    model = train_encoders(pretrained_encoders(len(corpus.facts)), corpus, config, ViewConfig(), rank)
+    model = train_encoders(
+        pretrained_encoders(len(corpus.facts)), corpus, config, ViewConfig(), rank, job.compute
+    )
     if rank > 0:
         return
     seen = [plain_view(read_photo(design), None, config.large) for design in corpus.designs[:32]]
@@ -83,41 +88,43 @@ def _encoders(rank: int, args: argparse.Namespace, config: EncoderConfig, meetin
         "state": model.to(memory_format=torch.contiguous_format).state_dict(),
         "facts": [list(fact) for fact in corpus.facts],
         "config": dataclasses.asdict(config),
-        "data": {"digest": digest(args.data), "designs": len(corpus.designs)},
+        "data": {"digest": digest(job.folder), "designs": len(corpus.designs)},
         "metrics": {"seconds": time.monotonic() - started}
         | {f"liveliness at stride {stride}": value for stride, value in lively.items()},
-        "command": args.command_line,
+        "command": job.command,
     }
-    torch.save(stored, args.out / "encoders.pt")
+    torch.save(stored, job.out / "encoders.pt")
 
 
-def run_features(args: argparse.Namespace) -> None:
+def run_features(job: DesignJob) -> None:
     """Embeds all photos; only the training photos in distorted views too."""
-    model, _ = load_encoders(args.out / "encoders.pt")
+    model, _ = load_encoders(job.out / "encoders.pt")
     for split in SPLITS:
-        path = args.out / f"{split}.npz"
-        designs = designs_of(args, split)
-        distorted, config = (args.views, ViewConfig()) if split == "train" else (0, PLAIN)
+        path = job.out / f"{split}.npz"
+        designs = job.designs(split)
+        distorted, config = (job.views, ViewConfig()) if split == "train" else (0, PLAIN)
         if not path.exists() and designs:
             embed_designs(
-                model, designs, distorted=distorted, seed=args.seed, config=config, workers=args.workers
+                model, designs, distorted=distorted, seed=job.seed, config=config, workers=job.workers
             ).save(path)
 
 
-def run_photos(args: argparse.Namespace) -> None:
+def run_photos(job: DesignJob) -> None:
     """Each trained row on real photos: RUN/photos.json."""
-    if args.photos is None or args.crops is None:
-        raise SystemExit("photos: say --photos DIR and --crops DIR (of `lunula crop DIR/images/* --out DIR`)")
-    found = measure_photos(args.out, args.photos, args.crops)
-    (args.out / "photos.json").write_text(json.dumps(found, indent=1) + "\n")
+    if job.photos is None or job.crops is None:
+        raise SystemExit(
+            "photos: give --photos DIR and --crops DIR (of `lunula crop DIR/images/* --out DIR`)"
+        )
+    found = measure_photos(job.out, job.photos, job.crops)
+    (job.out / "photos.json").write_text(json.dumps(found, indent=1) + "\n")
     for name, values in found.items():
         print(f"{name}: " + " ".join(f"{k} {np.mean(v):.1f}±{np.std(v):.1f}" for k, v in values.items()))
 
 
-def run_export(args: argparse.Namespace) -> None:
+def run_export(job: DesignJob) -> None:
     """The encoders and the row SERVED of the first of --seeds, to be served."""
-    encoders, about_encoders = load_encoders(args.out / "encoders.pt")
-    folder = args.out / "rows" / SERVED / f"seed-{args.seeds[0]}"
+    encoders, about_encoders = load_encoders(job.out / "encoders.pt")
+    folder = job.out / "rows" / SERVED / f"seed-{job.seeds[0]}"
     about = json.loads((folder / "run.json").read_text())
     network = RowNetwork(ROWS[SERVED])
     network.load_state_dict(torch.load(folder / "network.pt", weights_only=True)["state"])
@@ -134,8 +141,8 @@ def run_export(args: argparse.Namespace) -> None:
         )
 
     seed = about_encoders["config"]["seed"]
-    reports = export_encoders(encoders, args.models, provenance(about_encoders, seed, ORIGIN))
-    reports |= export_fusions(network.eval(), args.models, provenance(about, about["seed"], SCRATCH))
+    reports = export_encoders(encoders, job.models, provenance(about_encoders, seed, ORIGIN))
+    reports |= export_fusions(network.eval(), job.models, provenance(about, about["seed"], SCRATCH))
     for name, report in reports.items():
         logger.info(
             "%s: %d bytes, graph %s, fp16 weights %s %s",
@@ -147,99 +154,46 @@ def run_export(args: argparse.Namespace) -> None:
         )
 
 
-def run_all(args: argparse.Namespace) -> None:
+def run_all(job: DesignJob) -> None:
     """All steps but `photos`; what is there already is passed over."""
-    if not (args.out / "encoders.pt").exists():
-        run_encoders(args)
-    run_features(args)
-    bench = Bench(args)
-    if not (args.out / "mined.npz").exists():
+    if not (job.out / "encoders.pt").exists():
+        run_encoders(job)
+    run_features(job)
+    bench = Bench(job)
+    if not (job.out / "mined.npz").exists():
         run_mine(bench)
     run_rows(bench)
-    run_export(args)
+    run_export(job)
 
 
-STEPS: dict[str, Callable[[argparse.Namespace], None]] = {
+STEPS: dict[str, Callable[[DesignJob], None]] = {
     "all": run_all,
     "encoders": run_encoders,
     "features": run_features,
-    "mine": lambda args: run_mine(Bench(args)),
-    "rows": lambda args: run_rows(Bench(args)),
+    "mine": lambda job: run_mine(Bench(job)),
+    "rows": lambda job: run_rows(Bench(job)),
     "photos": run_photos,
     "export": run_export,
 }
 
 
-def prepare(args: argparse.Namespace) -> None:
+def prepare(job: DesignJob) -> None:
     """Threads and logs of a process."""
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(job.threads)
     cv2.setNumThreads(1)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
 
 
-def numbers(text: str) -> list[int]:
-    """ "1-3,7" as [1, 2, 3, 7]."""
-    found: list[int] = []
-    for part in text.split(","):
-        low, _, high = part.partition("-")
-        found += range(int(low), int(high or low) + 1)
-    return found
-
-
-def row_names(text: str) -> list[str]:
-    """ "ours,cvfim" as a list; "all" is every row."""
-    names = list(ROWS) if text == "all" else text.split(",")
-    unknown = [name for name in names if name not in ROWS]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"no row {unknown[0]!r}; there are {', '.join(ROWS)}")
-    return names
-
-
-def shown_arguments(args: argparse.Namespace) -> str:
-    """The arguments that decide the result, with folders by name: where they lie is nobody's business."""
-    words = []
-    for name in ("data", "limit", "views", "seed", "set"):
-        value = getattr(args, name)
-        if value not in (None, []):
-            values = value if isinstance(value, list) else [value]
-            words += [f"--{name}", *(v.name if isinstance(v, Path) else str(v) for v in values)]
-    return " ".join(words)
-
-
-def main(argv: list[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="lunula train design", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("step", choices=STEPS)
-    parser.add_argument("--data", type=Path, help="drawn designs with nailstar.jsonl")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--models", type=Path, default=Path("triton_models"), help="where `export` writes")
-    parser.add_argument("--photos", type=Path, help="real photos with requests.jsonl, only measured")
-    parser.add_argument(
-        "--crops", type=Path, help="folder of NAME.crop.png that `lunula crop` wrote of --photos"
-    )
-    parser.add_argument(
-        "--rows", type=row_names, default=["ours"], help="comma-separated, or all (default ours)"
-    )
-    parser.add_argument("--seeds", type=numbers, default=[1, 2, 3, 4, 5], help="of rows: 1-5 or 1,4")
-    parser.add_argument("--limit", type=int, help="first designs of each split only")
-    parser.add_argument("--views", type=int, default=1, help="distorted views a training design")
-    parser.add_argument("--seed", type=int, default=7, help="of every step but rows")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=2, help="processes that embed photos")
-    parser.add_argument(
-        "--set",
-        nargs="*",
-        default=[],
-        metavar="NAME=VALUE",
-        help="change a field of the step's configuration",
-    )
-    args = parser.parse_args(argv)
-    args.command_line = f"lunula train design {args.step} {shown_arguments(args)}"
-    prepare(args)
-    args.out.mkdir(parents=True, exist_ok=True)
-    STEPS[args.step](args)
+    job: DesignJob = parse(DesignJob, argv, program="lunula train design", about=__doc__)
+    try:
+        _ = job.compute  # a device that is not there is refused before anything begins
+    except DeviceError as error:
+        sys.exit(f"lunula train design: error: {error}")
+    prepare(job)
+    job.out.mkdir(parents=True, exist_ok=True)
+    STEPS[job.step](job)
 
 
 if __name__ == "__main__":

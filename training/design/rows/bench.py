@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import logging
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +13,12 @@ import torch
 
 from training.design.data.corpus import Corpus, build_corpus
 from training.design.data.features import Features
-from training.design.data.records import Design, digest, read_designs
+from training.design.data.records import digest
 from training.design.data.requests import Questions, RequestTable, read_questions, tabulate
 from training.design.data.written import written_texts
 from training.design.mining import TOP, mine
 from training.design.rows import beit3 as beit3_row
+from training.design.rows.job import DesignJob
 from training.design.rows.models import ROWS, Row, RowNetwork
 from training.design.rows.training import (
     RowConfig,
@@ -30,6 +29,7 @@ from training.design.rows.training import (
     target_matrix,
     train_row,
 )
+from training.kit.compute import CPU, Compute
 from training.kit.data.mined_pairs import Mined
 from training.kit.data.sentences import Sentences
 from training.kit.networks.encoders import load_encoders
@@ -39,48 +39,27 @@ SPLITS = ("train", "val", "test")
 MINER = "cvfim_info_nce"  # the row whose embeddings unlabelled positives are mined with
 
 
-def overridden(config: Any, changes: Sequence[str]) -> Any:
-    """A frozen configuration with fields given as name=value. Raises SystemExit for an unknown field."""
-    fields = {field.name: type(getattr(config, field.name)) for field in dataclasses.fields(config)}
-    values = dict(change.split("=", 1) for change in changes)
-    for name in values:
-        if name not in fields:
-            raise SystemExit(f"--set {name}: no such field; there are {', '.join(fields)}")
-    return dataclasses.replace(config, **{name: fields[name](value) for name, value in values.items()})
-
-
-def row_config(args: argparse.Namespace, seed: int) -> RowConfig:
-    """The configuration of a row; --set wins."""
-    config: RowConfig = overridden(RowConfig(seed=seed), args.set if args.step == "rows" else [])
-    return config
-
-
-def designs_of(args: argparse.Namespace, split: str) -> list[Design]:
-    """Designs of a split that a request can be about."""
-    return [design for design in read_designs(args.data, args.limit, split) if design.requests]
-
-
 class Bench:
     """Everything that the rows of a run share."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
-        self.sentences = Sentences(args.out / "sentences.npz")
-        self.corpus: Corpus = build_corpus(designs_of(args, "train"), self.sentences)
+    def __init__(self, job: DesignJob) -> None:
+        self.job, self.compute = job, job.compute
+        self.sentences = Sentences(job.out / "sentences.npz")
+        self.corpus: Corpus = build_corpus(job.designs("train"), self.sentences)
         self.table: RequestTable = tabulate([r.text for r in self.corpus.requests], self.sentences)
-        self.facts = load_encoders(args.out / "encoders.pt")[1]["facts"]
+        self.facts = load_encoders(job.out / "encoders.pt")[1]["facts"]
         self.splits = {split: self._split(split) for split in SPLITS}
         names = [design.name for design in self.corpus.designs]
         if names != self.splits["train"].features.names.tolist():
-            raise SystemExit(f"{args.out}/train.npz was made of other designs: remove it and run `features`")
+            raise SystemExit(f"{job.out}/train.npz was made of other designs: remove it and run `features`")
         self.questions: dict[str, Questions] = {
-            split: read_questions(args.data / "nailstar.jsonl", split) for split in ("val", "test")
+            split: read_questions(job.folder / "nailstar.jsonl", split) for split in ("val", "test")
         }
         self.asked = {s: tabulate(q.texts, self.sentences) for s, q in self.questions.items()}
         self.sentences.save()
 
     def _split(self, split: str) -> Split:
-        features = Features.load(self.args.out / f"{split}.npz")
+        features = Features.load(self.job.out / f"{split}.npz")
         return Split(features, written_texts(features, self.facts, self.sentences))
 
     def targets(self, split: str) -> Any:
@@ -92,52 +71,55 @@ class Bench:
         targets = self.targets("val")
 
         def validate(network: RowNetwork) -> float:
-            return mrr(*self.embed(row, network, "val"), targets)
+            return mrr(*self.embed(row, network, "val", self.compute), targets)
 
-        return train_row(row, self.corpus, self.splits["train"], self.table, config, mined, validate)
+        return train_row(
+            row, self.corpus, self.splits["train"], self.table, config, mined, validate, self.compute
+        )
 
-    def embed(self, row: Row, network: RowNetwork, split: str) -> tuple[Any, Any]:
-        """Requests [Q,256] and designs [N,256] of a split."""
-        queries = embed_questions(row, network, self.asked[split], self.questions[split].palettes)
-        return queries, embed_split(row, network, self.splits[split])
+    def embed(self, row: Row, network: RowNetwork, split: str, compute: Compute = CPU) -> tuple[Any, Any]:
+        """Requests [Q,256] and designs [N,256] of a split, by a network on the device of `compute`."""
+        palettes = self.questions[split].palettes
+        queries = embed_questions(row, network, self.asked[split], palettes, compute=compute)
+        return queries, embed_split(row, network, self.splits[split], compute=compute)
 
 
 def run_mine(bench: Bench) -> None:
     """Mines with the row MINER, trained for it with the first seed."""
-    args, row = bench.args, ROWS[MINER]
-    network, found = bench.train(row, row_config(args, args.seed), None)
+    job, row = bench.job, ROWS[MINER]
+    network, found = bench.train(row, job.row_config(job.seed), None)
     queries = embed_questions(row, network, bench.table, None)
     designs = embed_split(row, network, bench.splits["train"])
-    mine(queries, designs, bench.corpus.owner, top=TOP).save(args.out / "mined.npz")
+    mine(queries, designs, bench.corpus.owner, top=TOP).save(job.out / "mined.npz")
     logger.info("mined with %s, val MRR %.2f", row.name, found["val_mrr"])
 
 
 def run_rows(bench: Bench) -> None:
     """Trains rows; each leaves run.json, network.pt and test.npz in a folder of its own."""
-    args = bench.args
-    mined = Mined.load(args.out / "mined.npz") if (args.out / "mined.npz").exists() else None
-    for seed in args.seeds:
-        for name in args.rows:
-            if not (args.out / "rows" / name / f"seed-{seed}" / "run.json").exists():
+    job = bench.job
+    mined = Mined.load(job.out / "mined.npz") if (job.out / "mined.npz").exists() else None
+    for seed in job.seeds:
+        for name in job.rows:
+            if not (job.out / "rows" / name / f"seed-{seed}" / "run.json").exists():
                 _run_row(bench, ROWS[name], seed, mined)
 
 
 def _run_row(bench: Bench, row: Row, seed: int, mined: Mined | None) -> None:
     """One row with one seed."""
-    args = bench.args
+    job = bench.job
     if row.loss.startswith("drc") and mined is None:
         raise SystemExit(f"row {row.name} needs unlabelled positives: run the step `mine` first")
     started = time.monotonic()
     config: Any
     if row.network == "beit3":
-        queries, designs, state, config, metrics = beit3_row.run(bench, seed)
+        queries, designs, state, config, metrics = beit3_row.run(bench, seed, bench.compute)
     else:
-        config = row_config(args, seed)
+        config = job.row_config(seed)
         network, metrics = bench.train(row, config, mined)
         queries, designs = bench.embed(row, network, "test")
         state = network.state_dict()
     metrics["test_mrr"] = mrr(queries, designs, bench.targets("test"))
-    folder = args.out / "rows" / row.name / f"seed-{seed}"
+    folder = job.out / "rows" / row.name / f"seed-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     torch.save({"row": row.name, "state": state, "config": dataclasses.asdict(config)}, folder / "network.pt")
     np.savez(
@@ -152,10 +134,10 @@ def _run_row(bench: Bench, row: Row, seed: int, mined: Mined | None) -> None:
         "title": row.title,
         "seed": seed,
         "config": dataclasses.asdict(config),
-        "data": {"digest": digest(args.data), "designs": len(bench.corpus.designs)},
+        "data": {"digest": digest(job.folder), "designs": len(bench.corpus.designs)},
         "metrics": metrics,
         "seconds": time.monotonic() - started,
-        "command": args.command_line,
+        "command": job.command,
     }
     # Last, since it says that the folder is whole.
     (folder / "run.json").write_text(json.dumps(about, indent=1) + "\n")
