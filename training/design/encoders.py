@@ -37,6 +37,7 @@ from training.design.data.records import Design
 from training.kit.compute import CPU, Compute
 from training.kit.data.augment import ViewConfig, distorted_view
 from training.kit.fit import fit, warm_cosine
+from training.kit.flags import Suppress
 from training.kit.losses import EXCLUDED
 from training.kit.networks.encoders import Encoders
 from training.kit.networks.image_align import ALIGN_DIM
@@ -49,30 +50,47 @@ logger = logging.getLogger(__name__)
 class EncoderConfig:
     """One training of the encoders."""
 
-    seed: int = 7
-    size: int = 160  # pixels of a view; the last `large_share` of the steps uses `large`
+    seed: Suppress[int] = 7
+    size: int = 160
+    """pixels of an augmented crop"""
     large: int = 224
+    """pixels in the last part of the training"""
     large_share: float = 0.2
+    """share of the steps that use `large`"""
     epochs: float = 10.0
     batch: int = 32
-    texts: int = 4  # of a design in a step: cheap, and a view is not
-    bank: int = 1024  # further texts to tell apart
-    scale: float = 40.0  # inverse temperature at the start: sentences on one subject lie close together
-    crop_share: float = 0.6  # of views that show the crop
-    frozen_blocks: int = 3  # of the backbone, after the stem
-    # At 4e-4 the blocks after stride 16 run into their clamps and stay there: their output no longer depends
-    # on the photo (docs/benchmark.md).
+    texts: int = 4
+    """texts of a design in a step: cheap, and a crop is not"""
+    bank: int = 1024
+    """further texts to tell apart"""
+    scale: float = 40.0
+    """inverse temperature at the start: sentences on one subject lie close together"""
+    crop_share: float = 0.6
+    """share of views that show the crop in place of the photo"""
+    frozen_blocks: int = 3
+    """blocks of the backbone that stay as they are, after the stem"""
     lr_backbone: float = 1e-4
+    """rate of the backbone; at 4e-4 its blocks after stride 16 run into their clamps and stay there: their
+    output no longer depends on the photo (docs/benchmark.md)"""
     lr_head: float = 1.5e-3
+    """rate of the heads"""
     weight_decay: float = 0.02
     warm_up: float = 0.05
+    """share of the steps in which the rate rises"""
     weight_style: float = 0.5
-    weight_facts: float = 0.15  # of the sum over all facts
+    """weight of the style embedding's contrast"""
+    weight_facts: float = 0.15
+    """weight of the sum over all facts"""
     weight_palette: float = 0.5
+    """weight of the shares of the named colours"""
     weight_nails: float = 1.0
-    bfloat16: bool = True  # the backbone alone
-    loaders: int = 1  # processes that make views, 0 or 1
-    processes: int = 1  # that share every batch and add up their gradients
+    """weight of the nail map"""
+    bfloat16: bool = True
+    """mixed precision, for the backbone alone"""
+    loaders: int = 1
+    """processes that make crops, 0 or 1"""
+    processes: int = 1
+    """processes that share every batch and add up their gradients"""
 
 
 def freeze(model: Encoders, blocks: int) -> None:

@@ -8,9 +8,9 @@ the limits at which the detector is served.
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -28,7 +28,9 @@ from training.hand.front import Front, FrontFeatures, Pool
 from training.kit.compute import CPU, Compute
 from training.kit.data.photos import Clutter, Drawn, digest, read_drawn, read_image, split
 from training.kit.fit import Averaged, Schedule, Validation, adamw, every, fit
+from training.kit.flags import FLAT, Folders, parse
 from training.kit.run import Log, load_checkpoint, save_checkpoint
+from training.kit.training_command import TrainingCommand
 
 LAST = torch.channels_last
 MAX_HANDS = 4  # of a view; drawn photos have two
@@ -40,21 +42,34 @@ CLUTTER_STEP = 5  # every fifth photo of clutter is kept for choosing
 
 @dataclass(frozen=True)
 class DetectConfig:
-    """The whole of a run.
-
-    drawn: new views a step; a view stays in a pool of `pool` and is learnt from batch / drawn times.
-    negative: share of views that are clutter alone.
-    """
+    """The whole of a run."""
 
     seed: int = 0
+    """fixes batches and weights"""
     batch: int = 24
+    """views a step"""
     drawn: int = 10
+    """new views a step; a view stays in the pool and is learnt from batch / drawn times"""
     pool: int = 3072
+    """views that are kept to learn from"""
     size: int = SIZE
+    """side of the served input"""
     negative: float = 0.25
+    """share of views that are clutter alone"""
     validate_every: int = 100
+    """steps"""
     validation_photos: int = 300
-    schedule: Schedule = field(default_factory=lambda: Schedule(rate=1e-3))
+    """synthetic photos kept for choosing"""
+    schedule: Annotated[Schedule, FLAT] = field(default_factory=lambda: Schedule(rate=1e-3))
+
+
+@dataclass(frozen=True)
+class TrainDetect(TrainingCommand):
+    """The command."""
+
+    clutter: Folders = ()
+    """folder of photos without hands; may be given several times"""
+    config: Annotated[DetectConfig, FLAT] = field(default_factory=DetectConfig)
 
 
 @dataclass(frozen=True)
@@ -221,23 +236,10 @@ def train(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Trains hand_detect on drawn photographs.")
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder of drawn photos")
-    parser.add_argument("--clutter", type=Path, action="append", default=[], help="photos without hands")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=Schedule.steps)
-    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
-    parser.add_argument("--start", type=Path, help="run whose weights to start from")
-    parser.add_argument(
-        "--negative", type=float, default=DetectConfig.negative, help="share of clutter alone"
-    )
-    parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    config = DetectConfig(seed=given.seed, negative=given.negative)
-    config = replace(config, schedule=replace(config.schedule, steps=given.steps, rate=given.rate))
-    train(config, given.data, given.clutter, given.out, start=given.start)
+    """The command line."""
+    job: TrainDetect = parse(TrainDetect, program="python -m training.hand.train_detect", about=__doc__)
+    compute = job.prepare()
+    train(job.config, list(job.data), list(job.clutter), job.out, start=job.start, compute=compute)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ within a tenth of the longer side of their hand's box.
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -26,7 +26,9 @@ from training.hand.pose_model import COARSE_BINS, SIZE, HandPose, hand_pose
 from training.kit.compute import CPU, Compute
 from training.kit.data.photos import Drawn, digest, read_drawn, split
 from training.kit.fit import Averaged, Schedule, Validation, adamw, every, fit
+from training.kit.flags import FLAT, parse
 from training.kit.run import Log, load_checkpoint, save_checkpoint
+from training.kit.training_command import TrainingCommand
 
 LAST = torch.channels_last
 BOX_PADDING = 1.25  # of the served view: a tenth of the box is a tenth of 256 / 1.25 input pixels
@@ -34,17 +36,30 @@ BOX_PADDING = 1.25  # of the served view: a tenth of the box is a tenth of 256 /
 
 @dataclass(frozen=True)
 class PoseConfig:
-    """The whole of a run. drawn: new views a step; a view stays in a pool of `pool` and is learnt from
-    batch / drawn times. front: stride (16 or 8) up to which the backbone stays as it is."""
+    """The whole of a run."""
 
     seed: int = 0
+    """fixes batches and weights"""
     batch: int = 32
+    """hands a step"""
     drawn: int = 12
+    """new views a step; a view stays in the pool and is learnt from batch / drawn times"""
     pool: int = 4096
-    front: int = 16
+    """views that are kept to learn from"""
+    frozen_stride: Literal[8, 16] = 16
+    """the backbone stays as it is up to this stride"""
     validate_every: int = 150
+    """steps"""
     validation_photos: int = 300
-    schedule: Schedule = field(default_factory=lambda: Schedule(rate=2e-3))
+    """synthetic photos kept for choosing"""
+    schedule: Annotated[Schedule, FLAT] = field(default_factory=lambda: Schedule(rate=2e-3))
+
+
+@dataclass(frozen=True)
+class TrainPose(TrainingCommand):
+    """The command."""
+
+    config: Annotated[PoseConfig, FLAT] = field(default_factory=PoseConfig)
 
 
 @dataclass(frozen=True)
@@ -104,7 +119,7 @@ def train(
     training, kept = split([photo for folder in data for photo in read_drawn(folder)])
     kept = kept[:: max(1, len(kept) // config.validation_photos)]
     network = hand_pose()
-    freeze_front(network.backbone, stride=config.front)
+    freeze_front(network.backbone, stride=config.frozen_stride)
     if start is not None:
         network.load_state_dict(load_checkpoint(start)["weights"])
     steps = config.schedule.steps
@@ -148,22 +163,9 @@ def train(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Trains hand_pose on drawn photographs.")
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder of drawn photos")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=Schedule.steps)
-    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
-    parser.add_argument(
-        "--front", type=int, choices=(8, 16), default=16, help="stride up to which the backbone stays"
-    )
-    parser.add_argument("--start", type=Path, help="run whose weights to start from")
-    parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    config = PoseConfig(seed=given.seed, front=given.front)
-    config = replace(config, schedule=replace(config.schedule, steps=given.steps, rate=given.rate))
-    train(config, given.data, given.out, start=given.start)
+    """The command line."""
+    job: TrainPose = parse(TrainPose, program="python -m training.hand.train_pose", about=__doc__)
+    train(job.config, list(job.data), job.out, start=job.start, compute=job.prepare())
 
 
 if __name__ == "__main__":

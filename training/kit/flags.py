@@ -20,6 +20,7 @@ Value = TypeVar("Value")
 
 Folders = Annotated[tuple[Path, ...], UseAppendAction]
 """A flag that may be given several times, one folder each."""
+
 FLAT: Any = arg(name="")
 """Annotation of a field whose own fields are flags without a prefix."""
 
@@ -80,10 +81,21 @@ def number_ranges(text: str) -> tuple[int, ...]:
     return tuple(found)
 
 
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ValueError(f"{text} is not NAME=VALUE")
+    return name, value
+
+
 Numbers = Annotated[
     tuple[int, ...], single(number_ranges, lambda values: ",".join(map(str, values)), "1-3,7")
 ]
 """Whole numbers as ranges with commas between."""
+Pairs = Annotated[
+    tuple[Annotated[tuple[str, str], single(_pair, "=".join, "NAME=VALUE")], ...], UseAppendAction
+]
+"""A flag that may be given several times, NAME=VALUE each."""
 Count = Annotated[int, whole(1)]
 """A whole number from 1."""
 
@@ -92,6 +104,7 @@ __all__ = [
     "Count",
     "Folders",
     "Numbers",
+    "Pairs",
     "Positional",
     "Suppress",
     "arg",

@@ -26,23 +26,30 @@ BOUNDARY_WEIGHT = 3.0
 
 @dataclass(frozen=True)
 class ViewConfig:
-    """How photos are seen.
-
-    sizes: side of the square view in pixels, one a batch, with their chances.
-    model_size: the side the model is served at; zoom 1 shows a photo as large as it will be served.
-    zoom: range of the zoom (log-uniform) of cut views.
-    whole: chance of a view of the whole photo, letterboxed as in serving, but smaller.
-    negative: chance of a view of clutter alone. collage: chance of clutter pasted over a part.
-    """
+    """How photos are augmented to views."""
 
     sizes: tuple[int, ...] = (224, 256, 320)
+    """sides of the square views in pixels, one for each batch"""
     size_chances: tuple[float, ...] = (0.3, 0.5, 0.2)
+    """chances of the sizes; other sizes than these three are equally likely"""
     model_size: int = 512
+    """side that the model is served at; zoom 1 shows a photo as large as it will be served"""
     zoom: tuple[float, float] = (0.35, 1.25)
+    """least and most zoom (log-uniform) of views that show a part"""
     whole: float = 0.35
+    """share of views of the whole photo, letterboxed as in serving, but smaller"""
     negative: float = 0.08
+    """share of views of clutter alone"""
     collage: float = 0.25
+    """share of views with clutter pasted over a part"""
     batch: int = 16
+    """views of the smallest side in a step"""
+
+    def __post_init__(self) -> None:
+        if len(self.size_chances) != len(self.sizes) or (
+            self.sizes != (224, 256, 320) and self.size_chances == (0.3, 0.5, 0.2)
+        ):
+            object.__setattr__(self, "size_chances", tuple(1 / len(self.sizes) for _ in self.sizes))
 
 
 @dataclass(frozen=True)

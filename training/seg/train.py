@@ -8,9 +8,9 @@ Checkpoints are chosen by mean IoU on the kept drawn photos alone, whole and let
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -21,8 +21,10 @@ from nails.photo.preprocess import nail_seg_input
 from training.kit.compute import CPU, Compute
 from training.kit.data.photos import Clutter, Drawn, digest, read_drawn, read_image, read_mask, split
 from training.kit.fit import Averaged, Schedule, Validation, adamw, every, fit
+from training.kit.flags import FLAT, Folders, parse
 from training.kit.networks.backbone import fold_batch_norm, freeze
 from training.kit.run import Log, load_checkpoint, mean, save_checkpoint
+from training.kit.training_command import TrainingCommand
 from training.seg.data import SegBatch, SegViews, ViewConfig, target_maps
 from training.seg.loss import seg_loss
 from training.seg.model import NailSeg, nail_seg
@@ -30,19 +32,31 @@ from training.seg.model import NailSeg, nail_seg
 
 @dataclass(frozen=True)
 class SegConfig:
-    """The whole of a run. frozen_stride: the backbone is kept as it is up to there.
-
-    bfloat16: forward and backward passes in mixed precision, which takes half the time on CPUs that have it.
-    """
+    """The whole of a run."""
 
     seed: int = 0
-    frozen_stride: int = 8
+    """fixes batches and weights"""
+    frozen_stride: Literal[2, 4, 8, 16] = 8
+    """the backbone stays as it is up to this stride"""
     validate_every: int = 250
+    """steps"""
     validation_photos: int = 120
+    """synthetic photos kept for choosing"""
     validation_size: int = 512
+    """side of a photo in validation"""
     bfloat16: bool = True
-    schedule: Schedule = field(default_factory=Schedule)
-    views: ViewConfig = field(default_factory=ViewConfig)
+    """mixed precision, which takes half the time on CPUs that have it"""
+    schedule: Annotated[Schedule, FLAT] = field(default_factory=Schedule)
+    views: Annotated[ViewConfig, FLAT] = field(default_factory=ViewConfig)
+
+
+@dataclass(frozen=True)
+class TrainSeg(TrainingCommand):
+    """The command."""
+
+    clutter: Folders = ()
+    """folder of photos without hands; may be given several times"""
+    config: Annotated[SegConfig, FLAT] = field(default_factory=SegConfig)
 
 
 def build(*, pretrained: bool = True, frozen_stride: int = 8) -> NailSeg:
@@ -141,56 +155,10 @@ def train(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder of drawn photos")
-    parser.add_argument("--clutter", type=Path, action="append", default=[], help="photos without hands")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=Schedule.steps)
-    parser.add_argument("--rate", type=float, default=Schedule.rate)
-    parser.add_argument("--floor", type=float, default=Schedule.floor, help="share of the rate at the end")
-    parser.add_argument(
-        "--batch", type=int, default=ViewConfig.batch, help="views of the smallest side a step"
-    )
-    parser.add_argument(
-        "--sizes", type=int, nargs="+", default=None, help="sides of the views, equally often"
-    )
-    parser.add_argument(
-        "--whole", type=float, default=ViewConfig.whole, help="share of views of whole photos"
-    )
-    parser.add_argument("--negative", type=float, default=ViewConfig.negative, help="share of clutter alone")
-    parser.add_argument(
-        "--zoom", type=float, nargs=2, default=ViewConfig.zoom, help="least and most zoom of cut views"
-    )
-    parser.add_argument("--start", type=Path, help="run whose weights to start from")
-    parser.add_argument(
-        "--frozen",
-        type=int,
-        choices=(2, 4, 8, 16),
-        default=SegConfig.frozen_stride,
-        help="the backbone stays as it is up to this stride",
-    )
-    parser.add_argument("--float32", action="store_true", help="no mixed precision")
-    parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    views = replace(
-        ViewConfig(), batch=given.batch, whole=given.whole, negative=given.negative, zoom=tuple(given.zoom)
-    )
-    if given.sizes:
-        chances = tuple(1 / len(given.sizes) for _ in given.sizes)
-        views = replace(views, sizes=tuple(given.sizes), size_chances=chances)
-    schedule = replace(Schedule(), steps=given.steps, rate=given.rate, floor=given.floor)
-    config = SegConfig(
-        seed=given.seed,
-        schedule=schedule,
-        views=views,
-        bfloat16=not given.float32,
-        frozen_stride=given.frozen,
-    )
-    train(config, given.data, given.clutter, given.out, start=given.start)
+    """The command line."""
+    job: TrainSeg = parse(TrainSeg, program="python -m training.seg.train", about=__doc__)
+    compute = job.prepare()
+    train(job.config, list(job.data), list(job.clutter), job.out, start=job.start, compute=compute)
 
 
 if __name__ == "__main__":

@@ -76,9 +76,8 @@ def _encoders(rank: int, job: DesignJob, config: EncoderConfig, meeting: Path | 
     logger.info("%d designs, %d texts", len(corpus.designs), len(corpus.texts))
     started = time.monotonic()
     torch.manual_seed(config.seed)
-    model = train_encoders(
-        pretrained_encoders(len(corpus.facts)), corpus, config, ViewConfig(), rank, job.compute
-    )
+    model = pretrained_encoders(len(corpus.facts))
+    model = train_encoders(model, corpus, config, ViewConfig(), rank, job.compute)
     if rank > 0:
         return
     seen = [plain_view(read_photo(design), None, config.large) for design in corpus.designs[:32]]

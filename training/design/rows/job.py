@@ -80,7 +80,7 @@ class DesignJob:
 
     @property
     def command(self) -> str:
-        """The command with what decides the result, folders by name: where they lie says nothing to others."""
+        """The command with what decides the result; folders by name, since where they lie says nothing."""
         words = ["lunula train design", self.step]
         for name, value in (
             ("data", self.data and self.data.name),

@@ -29,6 +29,7 @@ from training.design.rows.fitting import Plan, fit_row
 from training.design.rows.models import Row, RowNetwork
 from training.kit.compute import CPU, Compute
 from training.kit.data.mined_pairs import Mined
+from training.kit.flags import Suppress
 from training.kit.losses import confidence_relaxed, double_relaxed, info_nce
 from training.kit.ranking import best_ranks
 
@@ -40,30 +41,45 @@ class RowConfig:
     """One training of a row. The shares describe what the world will give: designs without a text, photos
     whose crop is the whole photo, requests without a palette."""
 
-    seed: int = 1
+    seed: Suppress[int] = 1
     epochs: float = 8
     batch: int = 256
     lr: float = 2e-3
+    """highest learning rate"""
     weight_decay: float = 0.05
     warm_up: float = 0.1
+    """share of the steps in which the rate rises"""
     no_text_share: float = 0.25
+    """designs without a description"""
     whole_share: float = 0.05
+    """designs whose crop is the whole photo"""
     no_crop_share: float = 0.03
+    """designs without a crop"""
     no_style_share: float = 0.03
+    """designs without a style embedding"""
     palette_share: float = 0.8
-    words_share: float = (
-        0.25  # of requests with a palette: the colours of their words instead, as serving reads
-    )
+    """requests with a palette"""
+    words_share: float = 0.25
+    """of those: palettes that are the colours of the request's words, as serving reads them"""
     no_phrases_share: float = 0.05
-    phrases: int = 8  # most of a request in training: few have more, and all pay for the longest
-    text_noise: float = 0.015  # standard deviation per dimension of sentence embeddings
-    # Chosen on validation requests (docs/benchmark.md); the paper's 0.7 for both weights finds far less here
+    """requests without noun phrases"""
+    phrases: int = 8
+    """most phrases of a request in training: few have more, and all pay for the longest"""
+    text_noise: float = 0.015
+    """standard deviation that is added to each dimension of sentence embeddings"""
     crc_threshold: float = 0.5
-    no_contrast: float = 1.0  # pairs that the judge gives at least this much are no contrast to InfoNCE
+    """CRC: confidence from which a pair is an unlabelled positive; chosen on validation requests, as are the
+    weights (docs/benchmark.md): with the paper's 0.7 it finds far less here"""
+    no_contrast: float = 1.0
+    """confidence from which a pair is no contrast to InfoNCE"""
     weight_unlabelled: float = 0.1
+    """DRC and CRC: weight of unlabelled positives"""
     weight_negative: float = 0.03
-    weight_relaxed: float = 1.0  # of DRC or CRC beside InfoNCE
+    """DRC and CRC: weight of all other pairs"""
+    weight_relaxed: float = 1.0
+    """weight of DRC or CRC beside InfoNCE"""
     bfloat16: bool = True
+    """mixed precision"""
 
 
 @dataclass(frozen=True)
