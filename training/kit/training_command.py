@@ -19,6 +19,14 @@ def refuse(reason: str) -> NoReturn:
     sys.exit(2)
 
 
+def choose_device(name: str) -> Compute:
+    """Where to compute; ends the process with 2 and a reason where the device is not there."""
+    try:
+        return Compute.choose(name)
+    except DeviceError as error:
+        refuse(str(error))
+
+
 @dataclass(frozen=True)
 class TrainingCommand:
     """Flags of every such command; a command adds its configuration."""
@@ -37,10 +45,7 @@ class TrainingCommand:
     def prepare(self) -> Compute:
         """Sets the threads of torch and gives where to compute. Ends the process with 2 and a reason where no
         data is named or the device is not there."""
-        try:
-            compute = Compute.choose(self.device)
-        except DeviceError as error:
-            refuse(str(error))
+        compute = choose_device(self.device)
         if not self.data:
             refuse("--data DIR is required")
         torch.set_num_threads(self.threads)

@@ -13,21 +13,21 @@ docs/precision.md.
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 import cv2
 
 from evaluation.retrieval.nailstar import NailStarError
 from nails.encoders import ENCODERS, IMAGE_ALIGN
+from training.kit.flags import Count, names, parse, subcommand
 from training.parity.chain import Feeds
 from training.parity.measure import LEAST_ALONE, LEAST_COSINE, LEAST_OVERLAP, Bench, refusals, table
 from training.parity.precision import (
@@ -46,10 +46,62 @@ from training.parity.probe import ProbeError, drawn_probe, read_words, real_prob
 PROGRAM = "python -m training.parity"
 
 
-def run_make(args: argparse.Namespace) -> int:
+VARIANTS = tuple(f"{model}.{precision}" for model in ENCODERS for precision in precisions_of(model))
+
+
+@dataclass(frozen=True)
+class Make:
+    """Write the variants of served models."""
+
+    out: Path
+    """folder of variants, outside triton_models"""
+    data: Path | None = None
+    """folder with nailstar.jsonl; its train split calibrates"""
+    photos: Count = 64
+    """photos that calibrate"""
+    only: Annotated[tuple[str, ...], names(tuple(ENCODERS))] = tuple(ENCODERS)
+    """models, with commas between"""
+    precisions: Annotated[tuple[str, ...], names(tuple(PRECISIONS))] = tuple(PRECISIONS)
+    """precisions, with commas between"""
+    models: Path = Path("triton_models")
+    """folder of the served models"""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Measure variants against the reference, and gate them."""
+
+    variants: Path
+    """the folder that `make` wrote"""
+    data: Path
+    """folder with nailstar.jsonl and its photos"""
+    split: Literal["train", "val", "test"] = "test"
+    """which photos"""
+    photos: Count = 400
+    """first photos of the split"""
+    words: Path | None = None
+    """what the catalogue says: lines {"id": …, "text": …}"""
+    real: Path | None = None
+    """real photos with requests.jsonl, only measured"""
+    crops: Path | None = None
+    """NAME.crop.png that `lunula crop` wrote of --real"""
+    only: Annotated[tuple[str, ...], names(VARIANTS)] = ()
+    """variants such as image_align.fp16, with commas between; none: all"""
+    json: Path | None = None
+    """write everything there as well"""
+    gate: bool = False
+    """say what passes; exit with 1 if any is refused"""
+    models: Path = Path("triton_models")
+    """folder of the served models"""
+
+
+COMMAND = Annotated[Make, subcommand(name="make")] | Annotated[Compare, subcommand(name="compare")]
+
+
+def run_make(args: Make) -> int:
     """Writes the variants; what stood in their place is replaced."""
     photos = drawn_probe(args.data, "train", args.photos).photos if _calibrates(args) else []
-    for model in args.models_named:
+    for model in args.only:
         for precision in [p for p in precisions_of(model) if p in args.precisions]:
             started = time.monotonic()
             feeds: Iterator[Feeds] = (
@@ -67,21 +119,21 @@ def run_make(args: argparse.Namespace) -> int:
     return 0
 
 
-def _calibrates(args: argparse.Namespace) -> bool:
-    if not ({INT8, INT8_CPU} & set(args.precisions) and set(CONVOLUTIONAL) & set(args.models_named)):
+def _calibrates(args: Make) -> bool:
+    if not ({INT8, INT8_CPU} & set(args.precisions) and set(CONVOLUTIONAL) & set(args.only)):
         return False
     if args.data is None:
-        raise ProbeError("int8 of image models is calibrated on photos: say --data DIR with nailstar.jsonl")
+        raise ProbeError("int8 of image models is calibrated on photos: give --data DIR with nailstar.jsonl")
     return True
 
 
-def run_compare(args: argparse.Namespace) -> int:
+def run_compare(args: Compare) -> int:
     """Prints the table, writes the report; 1 where the gate refuses a variant."""
     words = read_words(args.words) if args.words else None
     probes = [drawn_probe(args.data, args.split, args.photos, words)]
     if args.real:
         if not args.crops:
-            raise ProbeError("--real: say --crops DIR of `lunula crop` as well")
+            raise ProbeError("--real: give --crops DIR of `lunula crop` as well")
         probes.append(real_probe(args.real, args.crops))
     bench = Bench(args.models, args.variants, args.only, probes)
     rows = list(bench.rows())
@@ -110,70 +162,13 @@ def run_compare(args: argparse.Namespace) -> int:
     return 1 if refused else 0
 
 
-def _names(known: Sequence[str]) -> Any:
-    def read(text: str) -> list[str]:
-        names = [name for name in text.split(",") if name]
-        for name in names:
-            if name not in known:
-                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
-        return names
-
-    return read
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    top = argparse.ArgumentParser(
-        prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    steps = top.add_subparsers(dest="step", required=True)
-    variants = [f"{model}.{precision}" for model in ENCODERS for precision in precisions_of(model)]
-    make_step = steps.add_parser("make", help="write the variants of served models")
-    make_step.add_argument(
-        "--out", type=Path, required=True, help="folder of variants, outside triton_models"
-    )
-    make_step.add_argument("--data", type=Path, help="folder with nailstar.jsonl; its train split calibrates")
-    make_step.add_argument("--photos", type=int, default=64, help="that calibrate (default %(default)s)")
-    make_step.add_argument(
-        "--only",
-        dest="models_named",
-        type=_names(ENCODERS),
-        default=list(ENCODERS),
-        help="comma-separated models",
-    )
-    make_step.add_argument(
-        "--precisions", type=_names(PRECISIONS), default=list(PRECISIONS), help=f"of {','.join(PRECISIONS)}"
-    )
-    make_step.set_defaults(run=run_make)
-    compare = steps.add_parser("compare", help="measure variants against the reference, and gate them")
-    compare.add_argument("--variants", type=Path, required=True, help="the folder that `make` wrote")
-    compare.add_argument("--data", type=Path, required=True, help="folder with nailstar.jsonl and its photos")
-    compare.add_argument("--split", default="test", choices=("train", "val", "test"), help="(default test)")
-    compare.add_argument("--photos", type=int, default=400, help="first of the split (default %(default)s)")
-    compare.add_argument("--words", type=Path, help='what the catalogue says: lines {"id": …, "text": …}')
-    compare.add_argument("--real", type=Path, help="real photos with requests.jsonl, only measured")
-    compare.add_argument("--crops", type=Path, help="NAME.crop.png that `lunula crop` wrote of --real")
-    compare.add_argument(
-        "--only", type=_names(variants), default=[], help="variants such as image_align.fp16"
-    )
-    compare.add_argument("--json", type=Path, help="write everything there as well")
-    compare.add_argument("--gate", action="store_true", help="say what passes; exit with 1 if any is refused")
-    compare.set_defaults(run=run_compare)
-    for step in (make_step, compare):
-        step.add_argument("--models", type=Path, default=Path("triton_models"), help="(default %(default)s)")
-    return top
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when done; 1 with a message where something is not as it must be, or the gate refuses."""
-    args = parser().parse_args(arguments)
-    if args.photos < 1:
-        print("error: --photos must be at least 1", file=sys.stderr)
-        return 1
+    args: Make | Compare = parse(COMMAND, arguments, program=PROGRAM, about=__doc__)
     cv2.setNumThreads(1)
     logging.getLogger().setLevel(logging.ERROR)  # the quantiser's advice is not for whoever runs this
     try:
-        return int(args.run(args))
+        return run_make(args) if isinstance(args, Make) else run_compare(args)
     except (PrecisionError, ProbeError, NailStarError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from evaluation.perception.segmentation import Predictor, evaluate
 from nails.perception.nail_decode import NailInstance, decode_interior
 from nails.photo.preprocess import nail_seg_input
-from training.kit.compute import Compute
 from training.kit.fit import Schedule
 from training.kit.flags import Folders, names, parse
 from training.kit.run import load_checkpoint
+from training.kit.training_command import choose_device
 from training.seg.data import ViewConfig
 from training.seg.model import NailMaps
 from training.seg.train import SegConfig, build, train
@@ -124,7 +124,7 @@ def row(name: str, seed: int, given: Ablate) -> dict[str, Any]:
         validation_size=given.served_size,
     )
     clutter = () if name in _MIXED_IN else given.clutter
-    train(config, [photos], list(clutter), folder, start=None, compute=Compute.choose(given.device))
+    train(config, [photos], list(clutter), folder, start=None, compute=choose_device(given.device))
     report = evaluate(given.real, predictor(folder, given.served_size))
     result = {
         "row": name,

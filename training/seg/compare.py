@@ -38,7 +38,7 @@ from training.kit.fit import Averaged, Schedule, adamw, fit
 from training.kit.flags import FLAT, Folders, names, parse
 from training.kit.networks.blocks import to_tensor
 from training.kit.run import Log, mean
-from training.kit.training_command import refuse
+from training.kit.training_command import choose_device, refuse
 from training.seg.candidates import CANDIDATES, LEAST_SCORE, Candidate, Labels
 from training.seg.data import ViewConfig, draw_view
 from training.seg.yolo_data import numbered_nails
@@ -299,7 +299,7 @@ def main() -> None:
     photos = Photos(list(job.data), list(job.clutter), job.plan)
     rows = {}
     for name in job.only:
-        rows[name] = run_candidate(name, photos, job.out, job.real, Compute.choose(job.device))
+        rows[name] = run_candidate(name, photos, job.out, job.real, choose_device(job.device))
         (job.out / "table.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
         (job.out / "table.md").write_text(markdown(rows), encoding="utf-8")
     print(markdown(rows))

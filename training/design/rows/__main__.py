@@ -18,7 +18,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -39,12 +38,12 @@ from training.design.rows.bench import SPLITS, Bench, run_mine, run_rows
 from training.design.rows.job import DesignJob
 from training.design.rows.models import ROWS, RowNetwork
 from training.design.rows.photos import measure_photos
-from training.kit.compute import DeviceError
 from training.kit.data.augment import PLAIN, ViewConfig, plain_view
 from training.kit.data.sentences import Sentences
 from training.kit.export.model import ORIGIN, SCRATCH, Provenance
 from training.kit.flags import parse
 from training.kit.networks.encoders import load_encoders, pretrained_encoders
+from training.kit.training_command import choose_device
 
 logger = logging.getLogger(__name__)
 SERVED = "ours"  # the row that `export` writes
@@ -186,10 +185,7 @@ def prepare(job: DesignJob) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
     job: DesignJob = parse(DesignJob, argv, program="lunula train design", about=__doc__)
-    try:
-        _ = job.compute  # a device that is not there is refused before anything begins
-    except DeviceError as error:
-        sys.exit(f"lunula train design: error: {error}")
+    choose_device(job.device)  # one that is not there is refused before anything begins
     prepare(job)
     job.out.mkdir(parents=True, exist_ok=True)
     STEPS[job.step](job)
