@@ -121,10 +121,11 @@ def build(variant: str, config: Config) -> Network:
     torch.manual_seed(config.seed)
     if variant == "regression":
         return Regression(hidden=config.hidden, drop=config.drop)
-    size = {"width": config.width, "hidden": config.hidden, "drop": config.drop}
+    width, hidden, drop = config.width, config.hidden, config.drop
     if variant == "literal":
-        return Literal(**size)
-    return TagAesthetic(**size, asks=VARIANTS[variant].asks, attentive=config.attentive)
+        return Literal(width=width, hidden=hidden, drop=drop)
+    asks = VARIANTS[variant].asks
+    return TagAesthetic(width=width, hidden=hidden, drop=drop, asks=asks, attentive=config.attentive)
 
 
 def fit(

@@ -103,7 +103,8 @@ def run(job: AestheticJob) -> None:
 
 def chosen(job: AestheticJob, material: Material, inputs: Inputs, config: Config) -> Config:
     """With weight and averaging: as the job says, of RUN/choice.json, or chosen now on validation photos."""
-    weight, combine = job.weight, job.combine
+    weight: str | None = job.weight
+    combine: str | None = job.combine
     path = job.out / CHOICE
     choice: dict[str, Any] = {"weight": {}, "combine": {}}
     if path.exists():

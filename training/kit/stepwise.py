@@ -79,6 +79,7 @@ def run_steps(
     about = f"{about}\n\nSteps: {', '.join(steps)}."
     job: AnyJob = parse(job_type, arguments, program=program, about=about)
     job = replace(job, command=shown(*program.split(), arguments=arguments))
+    mendable: tuple[type[Exception], ...] = (StepError, DeviceError, *faults)
     try:
         for step in job.steps or ("",):
             if step not in steps:
@@ -89,7 +90,7 @@ def run_steps(
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
         for step in job.steps:
             load_step(steps, step)(job)
-    except (StepError, DeviceError, *faults) as error:
+    except mendable as error:
         print(f"{program}: error: {error}", file=sys.stderr)
         sys.exit(2)
     except ModuleNotFoundError as error:

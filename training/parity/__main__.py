@@ -100,7 +100,8 @@ COMMAND = Annotated[Make, subcommand(name="make")] | Annotated[Compare, subcomma
 
 def run_make(args: Make) -> int:
     """Writes the variants; what stood in their place is replaced."""
-    photos = drawn_probe(args.data, "train", args.photos).photos if _calibrates(args) else []
+    data = _calibration_data(args)
+    photos = drawn_probe(data, "train", args.photos).photos if data else []
     for model in args.only:
         for precision in [p for p in precisions_of(model) if p in args.precisions]:
             started = time.monotonic()
@@ -119,12 +120,13 @@ def run_make(args: Make) -> int:
     return 0
 
 
-def _calibrates(args: Make) -> bool:
+def _calibration_data(args: Make) -> Path | None:
+    """The folder whose photos calibrate, None where nothing is calibrated. Raises ProbeError."""
     if not ({INT8, INT8_CPU} & set(args.precisions) and set(CONVOLUTIONAL) & set(args.only)):
-        return False
+        return None
     if args.data is None:
         raise ProbeError("int8 of image models is calibrated on photos: give --data DIR with nailstar.jsonl")
-    return True
+    return args.data
 
 
 def run_compare(args: Compare) -> int:

@@ -69,7 +69,7 @@ class Difference:
         """Arrays [B, ...]; an item that is not finite has cosine -1 and an infinite error."""
         x = got.reshape(len(got), -1).astype(np.float64)
         y = wanted.reshape(len(wanted), -1).astype(np.float64)
-        finite = np.isfinite(x).all(axis=1)
+        finite = np.asarray(np.isfinite(x).all(axis=1))
         if not finite.all():
             self.max_error = float("inf")
         x = np.where(finite[:, None], x, 0)

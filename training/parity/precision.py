@@ -19,7 +19,7 @@ import hashlib
 import re
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,8 @@ def widened(path: Path) -> ModelProto:
 
 def _subgraphs(node: NodeProto) -> Iterator[GraphProto]:
     for attribute in node.attribute:
-        yield from ([attribute.g] if attribute.HasField("g") else attribute.graphs)
+        graphs: Sequence[GraphProto] = [attribute.g] if attribute.HasField("g") else attribute.graphs
+        yield from graphs
 
 
 def _read_by(nodes: Iterable[NodeProto]) -> Iterator[str]:

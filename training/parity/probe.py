@@ -112,7 +112,8 @@ def read_words(path: Path) -> dict[str, str]:
 def real_probe(folder: Path, crops: Path) -> Probe:
     """Real photos that are only ever measured: lines {"image": path, "requests": {language: text}} of
     `folder`/requests.jsonl, and NAME.crop.png of `lunula crop` in `crops`. Raises ProbeError."""
-    photos, asked, owner = [], [], []
+    photos: list[Photo] = []
+    asked, owner = [], []
     path = folder / "requests.jsonl"
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

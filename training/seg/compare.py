@@ -88,7 +88,7 @@ def batches_of(photos: Sequence[Drawn], plan: Plan, clutter: Clutter | None) -> 
     for step in track(range(plan.steps), description="views"):
         rng = np.random.default_rng((plan.seed, step))
         drawn = [
-            draw_view(photos[rng.integers(len(photos))], plan.side, rng, config, clutter)
+            draw_view(photos[int(rng.integers(len(photos)))], plan.side, rng, config, clutter)
             for _ in range(plan.batch)
         ]
         batches.append(([view for view, _ in drawn], [labels for _, labels in drawn]))

@@ -131,15 +131,15 @@ def draw_view_with_body(
     matrix = view_matrix(photo, mask, size, rng, config)
     shrink = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
     if shrink < 0.6:  # an affine warp alone would alias
-        image = cv2.GaussianBlur(image, (0, 0), 0.45 / shrink)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.45 / shrink), np.uint8)
     border = rng.choice(3)
     mode = (cv2.BORDER_CONSTANT, cv2.BORDER_CONSTANT, cv2.BORDER_REFLECT_101)[border]
     grey = (GREY,) * 3
-    view = cv2.warpAffine(
+    warped = cv2.warpAffine(
         image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=mode, borderValue=grey
     )
-    labels = cv2.warpAffine(mask, matrix, (size, size), flags=cv2.INTER_NEAREST, borderMode=mode)
-    view, labels = np.asarray(view, np.uint8), np.asarray(labels, np.uint8)
+    numbered = cv2.warpAffine(mask, matrix, (size, size), flags=cv2.INTER_NEAREST, borderMode=mode)
+    view, labels = np.asarray(warped, np.uint8), np.asarray(numbered, np.uint8)
     body = np.full((size, size), -1, np.float32)
     if photo.hands_mask is not None:
         hands = (read_mask(photo.hands_mask) > 0).astype(np.uint8)
@@ -164,7 +164,7 @@ def paste_clutter(
     height, width = extent if rng.random() < 0.5 else extent[::-1]
     if rng.random() < 0.3:
         height, width = int(size * rng.uniform(0.15, 0.5)), int(size * rng.uniform(0.15, 0.5))
-    top, left = rng.integers(0, size - height + 1), rng.integers(0, size - width + 1)
+    top, left = int(rng.integers(0, size - height + 1)), int(rng.integers(0, size - width + 1))
     if max(height, width) == size:  # a strip lies at an edge
         top, left = (top if rng.random() < 0.5 else 0), (left if rng.random() < 0.5 else 0)
     area = np.s_[top : top + height, left : left + width]
@@ -177,8 +177,8 @@ def target_maps(labels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
     """nail (covered share), interior and weight maps f32 [S/2,S/2] of labels [S,S]."""
     half = (labels.shape[1] // 2, labels.shape[0] // 2)
     nail = cv2.resize((labels > 0).astype(np.float32), half, interpolation=cv2.INTER_AREA)
-    interior = interior_of(labels).astype(np.float32)
-    interior = cv2.resize(interior, half, interpolation=cv2.INTER_AREA)
+    cores = interior_of(labels).astype(np.float32)
+    interior = cv2.resize(cores, half, interpolation=cv2.INTER_AREA)
     inside = (nail > 0.5).astype(np.uint8)
     kernel = np.ones((5, 5), np.uint8)
     edge = cv2.dilate(inside, kernel) != cv2.erode(inside, kernel)

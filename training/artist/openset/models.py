@@ -132,7 +132,7 @@ def prototypes_of(
     return Prototypes(
         tuple(artists),
         unit(np.array([images[rows].sum(axis=0) for rows in own]).reshape(-1, images.shape[1])),
-        SparseRows.of(mean(texts[row] for row in rows) for rows in own),
+        SparseRows.of(mean(texts[row] for row in rows.tolist()) for rows in own),
     )
 
 

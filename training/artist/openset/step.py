@@ -59,7 +59,7 @@ def run(job: ArtistJob) -> None:
     nest = open_nest(job)
     material = read_material(job, nest)
     found = evaluate(material, seed=job.seed, works=job.openset.works)
-    about = {"seed": job.seed, "command": job.command, "data": nest.digest}
+    about: dict[str, Any] = {"seed": job.seed, "command": job.command, "data": nest.digest}
     found = about | {"seconds": round(time.monotonic() - started, 1)} | found
     draft = path.with_suffix(".part")
     draft.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

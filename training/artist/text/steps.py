@@ -70,7 +70,7 @@ def fasttext(job: ArtistJob) -> None:
     cross_validate(job, nest, "text", fit, what=what, settings=settings)
 
 
-def fit_fasttext(lines: Sequence[tuple[Words, int]], seed: int, settings: dict[str, Any]) -> Any:
+def fit_fasttext(lines: Sequence[tuple[Words, int | str]], seed: int, settings: dict[str, Any]) -> Any:
     """A fastText classifier; labels are numbers.
 
     A rate at which it diverges is halved: fastText then stops with "Encountered NaN". Raises StepError where

@@ -15,7 +15,10 @@ def read_photo(design: Design) -> Image:
     data = design.image.read_bytes()
     if data[:2] == b"\xff\xd8":
         return simplejpeg.decode_jpeg(data, colorspace="RGB")
-    return cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f"{design.image}: not a readable image")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def read_mask(design: Design, shape: tuple[int, int]) -> Image:
@@ -23,4 +26,6 @@ def read_mask(design: Design, shape: tuple[int, int]) -> Image:
     if design.mask is None or not design.mask.exists():
         return np.zeros(shape, np.uint8)
     mask = cv2.imread(str(design.mask), cv2.IMREAD_UNCHANGED)
-    return (mask > 0).astype(np.uint8)
+    if mask is None:
+        raise ValueError(f"{design.mask}: not a readable mask")
+    return (np.asarray(mask) > 0).astype(np.uint8)

@@ -10,12 +10,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from nails.photo.preprocess import backbone_input
 from training.design.data.features import OUTPUTS, Everything, Features
+from training.kit.data.photos import read_image
 from training.kit.export.sessions import SIZE, onnx_runner
 from training.kit.networks.encoders import Encoders
 
@@ -32,7 +32,8 @@ class Real:
 
 def read_real(folder: Path, crops: Path) -> Real:
     """Reads `folder`/requests.jsonl. Raises FileNotFoundError for a photo without a crop."""
-    photos, cut, requests, owner = [], [], [], []
+    photos: list[Path] = []
+    cut, requests, owner = [], [], []
     for line in (folder / "requests.jsonl").read_text(encoding="utf-8").splitlines():
         fields = json.loads(line)
         photo = folder / fields["image"]
@@ -52,10 +53,7 @@ def embed_real(model: Encoders, real: Real) -> Features:
     run = onnx_runner(Everything(model), OUTPUTS)
     found = []
     for photo, crop in zip(real.photos, real.crops, strict=True):
-        views = [
-            backbone_input(cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB), SIZE)
-            for file in (photo, crop)
-        ]
+        views = [backbone_input(read_image(file), SIZE) for file in (photo, crop)]
         found.append(run(np.stack(views)))
     align, style, facts, tokens = (np.stack(x).astype(np.float16) for x in zip(*found, strict=True))
     return Features(

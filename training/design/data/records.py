@@ -71,7 +71,7 @@ def scoped_facts(attributes: dict[str, Any]) -> frozenset[Fact]:
 def read_design(record: dict[str, Any], folder: Path, prefix: str = "") -> Design:
     """A `Design` from one line of `index.jsonl` in `folder`; `prefix` goes before its name."""
     width, height = record.get("size") or (0, 0)
-    box = (record.get("crop") or {}).get("box") or (0, 0, width, height)
+    x0, y0, x1, y1 = (record.get("crop") or {}).get("box") or (0, 0, width, height)
     requests = tuple(
         Request(
             lang=text["lang"],
@@ -88,10 +88,11 @@ def read_design(record: dict[str, Any], folder: Path, prefix: str = "") -> Desig
         name=f"{prefix}{record['id']}",
         image=folder / record["image"],
         mask=folder / record["mask"] if record.get("mask") else None,
-        crop=tuple(float(value) for value in box),
+        crop=(float(x0), float(y0), float(x1), float(y1)),
         palette=tuple(
-            (tuple(float(v) for v in entry["lab"]), float(entry.get("weight", 1.0)))
+            ((float(lightness), float(a), float(b)), float(entry.get("weight", 1.0)))
             for entry in record.get("palette") or []
+            for lightness, a, b in [entry["lab"]]
         ),
         requests=requests,
         shown=record.get("attributes") or {},

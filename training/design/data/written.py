@@ -38,7 +38,7 @@ SAID = {
 def written(probabilities: NDArray[np.float16], facts: Sequence[Sequence[str]]) -> str:
     """The text of one photo from the probabilities [F] of its facts (scope, kind, value)."""
     attributes: dict[str, dict[str, float]] = defaultdict(dict)
-    for index in np.flatnonzero(probabilities >= LEAST):
+    for index in np.flatnonzero(probabilities >= LEAST).tolist():
         scope, kind, value = facts[index]
         said = SAID.get((scope, kind))
         if said and value in TERM_BY_NAME[said.removeprefix("accent_")]:

@@ -82,17 +82,19 @@ def distorted_view(
     if shrink < 0.5:  # warping samples four pixels only: reduce first
         factor = 2 * shrink
         small = (max(1, round(width * factor)), max(1, round(height * factor)))
-        photo = cv2.resize(photo, small, interpolation=cv2.INTER_AREA)
-        mask = cv2.resize(mask, small, interpolation=cv2.INTER_NEAREST)
+        photo = np.asarray(cv2.resize(photo, small, interpolation=cv2.INTER_AREA), np.uint8)
+        mask = np.asarray(cv2.resize(mask, small, interpolation=cv2.INTER_NEAREST), np.uint8)
         matrix = matrix @ np.diag([width / small[0], height / small[1], 1.0])
-    view = cv2.warpAffine(photo, matrix[:2], (size, size), flags=cv2.INTER_LINEAR, borderValue=GREY)
-    nails = cv2.warpAffine(mask, matrix[:2], (size, size), flags=cv2.INTER_NEAREST)
+    place, square = matrix[:2], (size, size)
+    warped = cv2.warpAffine(photo, place, square, flags=cv2.INTER_LINEAR, borderValue=GREY)
+    view = np.asarray(warped, np.uint8)
+    nails = np.asarray(cv2.warpAffine(mask, place, square, flags=cv2.INTER_NEAREST), np.uint8)
     if clutter is not None and rng.random() < config.patch:
         view = _covered(view, nails, clutter, rng)
     share = cv2.resize(nails.astype(np.float32), (size // 8, size // 8), interpolation=cv2.INTER_AREA)
     lit = _photographed(view, rng, config)
     normalised = (lit.astype(np.float32) - 127) / 128
-    return np.ascontiguousarray(normalised.transpose(2, 0, 1)), share
+    return np.ascontiguousarray(normalised.transpose(2, 0, 1)), np.asarray(share, np.float32)
 
 
 def _placement(
@@ -123,7 +125,8 @@ def _covered(view: Image, nails: Image, clutter: Image, rng: np.random.Generator
         left = int(rng.integers(0, max(1, clutter.shape[1] - wide)))
         top = int(rng.integers(0, max(1, clutter.shape[0] - high)))
         piece = clutter[top : top + high, left : left + wide]
-        piece = cv2.resize(piece, (wide, high)) if piece.shape[:2] != (high, wide) else piece
+        if piece.shape[:2] != (high, wide):
+            piece = np.asarray(cv2.resize(piece, (wide, high)), np.uint8)
         free = keep[y : y + high, x : x + wide, None] == 0
         view[y : y + high, x : x + wide] = np.where(free, piece, view[y : y + high, x : x + wide])
     return view

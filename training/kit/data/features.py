@@ -136,6 +136,6 @@ def _work(job: tuple[Path, int, list[Work]]) -> int:
             rows[name] = np.zeros((len(works), *values.shape), np.float16)
     draft = path.with_name(path.name + ".part")
     with draft.open("wb") as file:
-        np.savez(file, **rows)
+        np.savez(file, **rows)  # type: ignore[arg-type]  # its last parameter is a flag
     draft.replace(path)
     return len(works)

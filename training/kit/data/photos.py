@@ -145,7 +145,7 @@ def photographed(image: Image, rng: np.random.Generator) -> Image:
 
     Wide on purpose: what is learnt must not hang on the look of the drawing. uint8 [H,W,3] in and out.
     """
-    x = image.astype(np.float32) / 255
+    x: NDArray[Any] = image.astype(np.float32) / 255
     if rng.random() < 0.8:
         gains = np.exp(rng.normal(0, 0.12, 3) + rng.normal(0, 0.2))
         x = x * gains.astype(np.float32)
