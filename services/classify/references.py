@@ -1,6 +1,6 @@
 """What enrolled artists and strangers are measured against: `prototypes.npz` beside the image model.
 
-Written by training/artist/export.py: prototypes of the trained artists and the table of word rarities.
+Written by training/artist/export/step.py: prototypes of the trained artists and the table of word rarities.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class FastTextModel:
     """Quantised fastText classifiers with labels of nails.artist.labels; of several, probabilities are
     averaged.
 
-    The mean is that of the logarithms, as in the image model: see training/artist/served.py.
+    The mean is that of the logarithms, as in the image model: see training/artist/export/served.py.
     A text without a single known word tells nothing: fastText would answer with what it learnt of line ends.
     """
 

@@ -14,13 +14,15 @@ pytest.importorskip("fasttext", reason="needs the training environment")
 from evaluation.artist.metrics import auroc
 from evaluation.artist.works import Work
 from nails.artist.openset import BOTH, IMAGE, MODES, Nearness, Numbers, OpenSet, joint
-from training.artist import openset, openset_trial
 from training.artist.fold_step import deal
+from training.artist.job import ArtistJob
 from training.artist.nested import Nest
-from training.artist.openset_fit import Signs, distribution, fit_enrolled, fit_unknown, strangeness
-from training.artist.openset_models import Material, space_of, unit
-from training.artist.openset_trial import first_works, split
-from training.stepwise import Job, StepError
+from training.artist.openset.fitting import Signs, distribution, fit_enrolled, fit_unknown, strangeness
+from training.artist.openset.models import Material, space_of, unit
+from training.artist.openset.step import step as openset
+from training.artist.openset.step import trial as openset_trial
+from training.artist.openset.trial import first_works, split
+from training.kit.stepwise import StepError
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(600)]
 ARTISTS, EACH = 20, 25
@@ -147,7 +149,7 @@ def test_the_whole_step_notices_strangers_and_knows_new_artists(
     monkeypatch.setattr(openset, "read_material", lambda *_: material)
     few = {**openset_trial.WORDS, "dim": 16, "bucket": 2_000, "thread": 12}  # small tables, as for export
     monkeypatch.setattr(openset_trial, "WORDS", few)
-    job = Job(tmp_path, tmp_path, seed=5, command="a test")
+    job = ArtistJob(tmp_path, tmp_path, seed=5, command="a test")
     openset.run(job)
     found = json.loads((tmp_path / "openset.json").read_text(encoding="utf-8"))
     assert found["artists"] == {"known": 12, "validation": 4, "test": 4}
@@ -163,9 +165,3 @@ def test_the_whole_step_notices_strangers_and_knows_new_artists(
     before = (tmp_path / "openset.json").stat().st_mtime_ns
     openset.run(job)  # what is there is passed over
     assert (tmp_path / "openset.json").stat().st_mtime_ns == before
-
-
-@pytest.mark.parametrize("works", ["0", "65", "many"])
-def test_a_number_of_works_that_makes_no_sense_is_refused(tmp_path: Path, works: str) -> None:
-    with pytest.raises(StepError, match="works="):
-        openset.run(Job(tmp_path, tmp_path, options={"works": works}))

@@ -8,11 +8,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
-from training.export import halve_weights, plain_graph, trace_onnx
 from training.hand.export import POSE_CARD
 from training.hand.front import front_levels
 from training.hand.pose_model import ServedPose, hand_pose
 from training.hand.restore import exported_weights, restore
+from training.kit.export.model import halve_weights, plain_graph, trace_onnx
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 

@@ -12,7 +12,6 @@ torch = pytest.importorskip("torch", reason="training is tested in an environmen
 from nails.perception.hands import decode_simcc
 from nails.photo.preprocess import PoseTransform
 from tests.training.drawn_photos import write_drawn_photos
-from training.backbone import EfficientNetLite0, fold_batch_norm
 from training.hand.data import DetectViews, PoseViews, served_pose_view, turned_box
 from training.hand.detect_loss import centre_targets, detect_loss, generalised_iou
 from training.hand.detect_model import HandDetector, ServedDetector, hand_detector, peaks
@@ -20,8 +19,9 @@ from training.hand.front import Front, Pool, front_levels
 from training.hand.pose_loss import bin_targets, pose_loss
 from training.hand.pose_model import ServedPose, hand_pose
 from training.hand.train_detect import padded
-from training.photos import read_drawn
-from training.run import Schedule, optimiser, take_step
+from training.kit.data.photos import read_drawn
+from training.kit.fit import Schedule, adamw, take_step
+from training.kit.networks.backbone import EfficientNetLite0, fold_batch_norm
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 
@@ -156,7 +156,7 @@ def test_joints_lie_where_serving_will_decode_them(drawn: Path) -> None:
 def test_a_few_steps_lower_the_detector_loss(drawn: Path) -> None:
     torch.manual_seed(0)
     network = hand_detector(pretrained=False).train()
-    solver = optimiser(network, network.backbone, Schedule(rate=3e-3, slow=1.0))
+    optimizer = adamw(network, network.backbone, Schedule(rate=3e-3, slow=1.0))
     front = Front(network.backbone)
     photos = read_drawn(drawn)
     views = DetectViews(photos, seed=0, steps=1, size=192, batch=4, clutter=None, negative=0.0, front=front)
@@ -164,7 +164,7 @@ def test_a_few_steps_lower_the_detector_loss(drawn: Path) -> None:
     losses = []
     for _ in range(12):
         loss = detect_loss(*network.from_front(batch.front), batch.boxes)
-        take_step(network, solver, loss, factor=1.0)
+        take_step(network, optimizer, loss, factor=1.0)
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
 
@@ -172,12 +172,12 @@ def test_a_few_steps_lower_the_detector_loss(drawn: Path) -> None:
 def test_a_few_steps_lower_the_pose_loss(drawn: Path) -> None:
     torch.manual_seed(0)
     network = hand_pose(pretrained=False).train()
-    solver = optimiser(network, network.backbone, Schedule(rate=2e-3, slow=1.0))
+    optimizer = adamw(network, network.backbone, Schedule(rate=2e-3, slow=1.0))
     front = Front(network.backbone)
     batch = PoseViews(read_drawn(drawn), seed=0, steps=1, batch=4, front=front)[0]
     losses = []
     for _ in range(10):
         loss = pose_loss(network.from_front(batch.front), batch.joints, batch.presence)
-        take_step(network, solver, loss, factor=1.0)
+        take_step(network, optimizer, loss, factor=1.0)
         losses.append(loss.item())
     assert losses[-1] < 0.9 * losses[0]

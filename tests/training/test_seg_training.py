@@ -11,8 +11,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
 from tests.training.drawn_photos import write_drawn_photos
-from training.photos import Clutter, read_drawn, split
-from training.run import Schedule, load_checkpoint, optimiser, take_step
+from training.kit.data.photos import Clutter, read_drawn, split
+from training.kit.fit import Schedule, adamw, take_step
+from training.kit.run import load_checkpoint
 from training.seg.data import SegViews, ViewConfig, interior_of, target_maps
 from training.seg.loss import seg_loss
 from training.seg.train import SegConfig, build, train
@@ -59,12 +60,12 @@ def test_a_few_steps_on_four_photos_lower_the_loss(drawn: Path) -> None:
     torch.manual_seed(0)
     network = build(pretrained=False, frozen_stride=2).train()
     schedule = Schedule(steps=12, warmup=1, rate=5e-3, slow=1.0)
-    solver = optimiser(network, network.backbone, schedule)
+    optimizer = adamw(network, network.backbone, schedule)
     batch = SegViews(read_drawn(drawn), SMALL, seed=0, steps=1, clutter=None)[0]
     losses = []
     for _ in range(12):
         loss = seg_loss(network(batch.images), batch)
-        take_step(network, solver, loss, factor=1.0)
+        take_step(network, optimizer, loss, factor=1.0)
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
 

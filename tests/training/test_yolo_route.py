@@ -15,7 +15,7 @@ from nails.perception.masks import iou
 from nails.perception.nail_decode import decode_yolo_seg
 from nails.photo.preprocess import Letterbox, nail_seg_input
 from tests.training.drawn_photos import write_drawn_photos
-from training.export import run_onnx
+from training.kit.export.model import run_onnx
 from training.seg import yolo
 from training.seg.yolo_data import convert
 

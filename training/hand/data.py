@@ -21,8 +21,8 @@ from nails.photo.preprocess import hand_pose_input
 from training.hand.detect_model import HALF
 from training.hand.front import Front, FrontFeatures
 from training.hand.pose_model import SIZE as POSE_SIZE
-from training.photos import Clutter, Drawn, Image, photographed, read_image
-from training.seg.data import to_tensor
+from training.kit.data.photos import Clutter, Drawn, Image, photographed, read_image
+from training.kit.networks.blocks import to_tensor
 
 HIDDEN_PRESENCE = 0.5
 QUARTER_TURNS = 0.15  # share of hands that are turned by a multiple of 90 degrees

@@ -15,9 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.backbone import PYRAMID_CHANNELS, EfficientNetLite0, fold_batch_norm, imagenet_backbone
 from training.hand.front import FrontFeatures, back_level, freeze_front, front_levels
-from training.seg.model import Separable, Up
+from training.kit.networks.backbone import (
+    PYRAMID_CHANNELS,
+    EfficientNetLite0,
+    fold_batch_norm,
+    imagenet_backbone,
+)
+from training.kit.networks.blocks import Separable, Up
 
 STRIDE = 16
 SIZE = 320
@@ -51,7 +56,7 @@ class HandDetector(nn.Module):
         x = self.up8(self.up16(context, front.stride16), front.stride8)
         scores = self.score_tower(x).flatten(1)
         sides = self.box_tower(x).clamp(-3.0, 4.0).exp().flatten(2).transpose(1, 2) * STRIDE  # [N,A,4]
-        centres = cell_centres(front.stride8.shape[2])
+        centres = cell_centres(front.stride8.shape[2], sides.device)
         boxes = torch.cat([centres - sides[..., :2], centres + sides[..., 2:]], dim=-1)
         return scores, boxes
 
@@ -80,9 +85,9 @@ def halved(images: Tensor) -> Tensor:
     return functional.avg_pool2d(images, HALF)
 
 
-def cell_centres(cells: int) -> Tensor:
+def cell_centres(cells: int, device: torch.device | None = None) -> Tensor:
     """Centres (x, y) of cells x cells squares of STRIDE pixels, row by row: f32 [cells * cells, 2]."""
-    middle = (torch.arange(cells, dtype=torch.float32) + 0.5) * STRIDE
+    middle = (torch.arange(cells, dtype=torch.float32, device=device) + 0.5) * STRIDE
     y, x = torch.meshgrid(middle, middle, indexing="ij")
     return torch.stack([x.flatten(), y.flatten()], dim=1)
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.backbone import PYRAMID_BLOCKS, PYRAMID_CHANNELS, EfficientNetLite0, freeze
-from training.export import TensorCard, trace_onnx
+from training.kit.export.model import TensorCard, trace_onnx
+from training.kit.networks.backbone import PYRAMID_BLOCKS, PYRAMID_CHANNELS, EfficientNetLite0, freeze
 
 FRONT_STRIDE = 16
 
@@ -88,7 +88,7 @@ class Front:
     """
 
     def __init__(self, backbone: EfficientNetLite0) -> None:
-        self._backbone = copy.deepcopy(backbone).to(memory_format=torch.contiguous_format).eval()
+        self._backbone = copy.deepcopy(backbone).cpu().to(memory_format=torch.contiguous_format).eval()
         self._session: Any = None
 
     def __call__(self, images: Tensor) -> FrontFeatures:

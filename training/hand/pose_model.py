@@ -18,10 +18,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.backbone import PYRAMID_CHANNELS, EfficientNetLite0, fold_batch_norm, imagenet_backbone
 from training.hand.detect_model import halved
 from training.hand.front import FrontFeatures, back_level, freeze_front, front_levels
-from training.seg.model import Separable, Up
+from training.kit.networks.backbone import (
+    PYRAMID_CHANNELS,
+    EfficientNetLite0,
+    fold_batch_norm,
+    imagenet_backbone,
+)
+from training.kit.networks.blocks import Separable, Up
 
 JOINTS = 21
 BINS = 512

@@ -11,10 +11,10 @@ under the same shape (a head that was changed) starts anew and is named.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -27,10 +27,10 @@ from training.hand.data import draw_detect, draw_pose, seen_hands
 from training.hand.detect_model import HALF, SIZE, hand_detector
 from training.hand.front import front_levels
 from training.hand.pose_model import hand_pose
-from training.photos import read_drawn
-from training.run import save_checkpoint
-from training.seg.data import to_tensor
-from training.seg.model import Up
+from training.kit.data.photos import read_drawn
+from training.kit.flags import Positional, parse
+from training.kit.networks.blocks import Up, to_tensor
+from training.kit.run import save_checkpoint
 
 Weights = NDArray[np.float32]
 
@@ -113,13 +113,23 @@ def restore(network: nn.Module, path: Path, views: Tensor) -> int:
     return min(len(pairs), len(folded))
 
 
+@dataclass(frozen=True)
+class Restore:
+    """The command."""
+
+    kind: Positional[Literal["detect", "pose"]]
+    """which model"""
+    model: Positional[Path]
+    """its folder in the model repository"""
+    data: Path
+    """folder of synthetic photos"""
+    out: Path
+    """folder of the run that is made"""
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Makes a run to start from out of served weights.")
-    parser.add_argument("kind", choices=("detect", "pose"))
-    parser.add_argument("model", type=Path, help="folder of the model repository")
-    parser.add_argument("--data", type=Path, required=True, help="folder of drawn photos")
-    parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
+    """The command line."""
+    given: Restore = parse(Restore, program="python -m training.hand.restore", about=__doc__)
     torch.manual_seed(0)
     photos = read_drawn(given.data)
     network: nn.Module = hand_pose() if given.kind == "pose" else hand_detector()

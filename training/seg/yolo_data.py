@@ -23,7 +23,7 @@ from rich.progress import track
 
 from evaluation.perception.labelled import list_entries, read_entry
 from nails.perception.nail_decode import NailInstance, instance_of
-from training.photos import read_drawn, read_mask, split
+from training.kit.data.photos import read_drawn, read_mask, split
 
 VALIDATION_STEP = 10
 # An outline may stray this far from the mask, in pixels: a tenth of the points, the same nail.

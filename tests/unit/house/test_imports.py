@@ -41,6 +41,9 @@ def test_no_import_breaks_the_rules() -> None:
         ("services/rank/__init__.py", "import training"),
         ("cli/ports.py", "import services.rank"),
         ("evaluation/metrics.py", "import services.kit"),
+        ("training/hand/__init__.py", "import training.seg"),
+        ("training/kit/__init__.py", "import training.synth"),
+        ("training/synth/__init__.py", "import training.design"),
     ],
 )
 def test_a_forbidden_import_is_caught(tmp_path: Path, module: str, line: str) -> None:

@@ -1,0 +1,196 @@
+"""The step `openset`: strangers are noticed, and new artists are known from ten works.
+
+A fifth of the artists are shown to no model and are what is reported on; another fifth, shown to no model
+either, is what everything is fitted and chosen on. Options: works=10, how many a new artist brings;
+words=morphemes|words, how the text model divides texts.
+
+- Who is a stranger? Scores of what is served alone and together, AUROC on works of artists that nobody was
+  trained on against test works of those that somebody was. `combined` is what ClassifyService computes.
+- New artists: their accuracy with prototypes of ten works, against that of models that were trained anew with
+  these ten works among all others, repeated to the median artist's number of works so that they are not
+  given up for those of others. The share of it that prototypes reach is the figure.
+
+Writes RUN/openset.json:
+
+    {"seed": 7, "command": …, "data": sha256 of the listing, "seconds": …,
+     "artists": {"known": 120, "validation": 40, "test": 40}, "works": {"known": …, "validation": …, "test":
+     …}, "space": {"chosen": "together", "validation accuracy": {"embedding": .4, …}},
+     "auroc": {"validation": {"combined": .95, …}, "test": {"combined": .94, "image probability": .81, …}},
+     "chosen": "combined",
+     "at one half": {"strangers called unknown": .9, "known works called unknown": .1},
+     "enrolment": {"works": 10, "image"|"text"|"both": {"enrolled": .7, "trained": .8, "share": .875,
+                   "known before": .9, "known after": .89, "ece": .02}},
+     "parameters": {"unknown_both": "…", "enrolled_both": "…", …}}
+
+Accuracies are shares; `ece` is of the distribution without the unknown, since no work there is by
+somebody unknown. `parameters` are those of the served model: `export` takes them from here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any
+
+import numpy as np
+
+from evaluation.artist.metrics import auroc, calibration_error
+from nails.artist.openset import BOTH, IMAGE, MODES, Numbers, OpenSet
+from nails.artist.text_vectors import rarities, vector
+from training.artist.job import ArtistJob
+from training.artist.nested import open_nest
+from training.artist.openset.fitting import UNKNOWN, distribution, fit_enrolled, fit_unknown, strangeness
+from training.artist.openset.models import SPACES, Floats, Material, Rows, read_material
+from training.artist.openset.trial import Known, Parts, Trial, first_works, models, split
+
+logger = logging.getLogger(__name__)
+FILE = "openset.json"
+WORKS = 10
+_TRAINED = -2
+
+
+def run(job: ArtistJob) -> None:
+    """Writes RUN/openset.json; passes over it when it is there. Raises StepError."""
+    path = job.out / FILE
+    if path.exists():
+        return
+    started = time.monotonic()
+    nest = open_nest(job)
+    material = read_material(job, nest)
+    found = evaluate(material, seed=job.seed, works=job.openset.works)
+    about: dict[str, Any] = {"seed": job.seed, "command": job.command, "data": nest.digest}
+    found = about | {"seconds": round(time.monotonic() - started, 1)} | found
+    draft = path.with_suffix(".part")
+    draft.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(path)
+    logger.info("%s: AUROC %.4f", path, found["auroc"]["test"]["combined"])
+
+
+def evaluate(material: Material, *, seed: int, works: int = WORKS) -> dict[str, Any]:
+    """Everything of openset.json but who made it and how long it took."""
+    nest, truth = material.nest, material.nest.truth
+    parts = split(nest, seed=seed)
+    logger.info("models of %d known artists, %d works", len(parts.known), len(parts.train))
+    known = models(material, parts.known, parts.train, parts.tried_known, seed)
+    added, newcomers = (first_works(nest, group, works, seed) for group in (parts.validation, parts.test))
+    space, spaces = choose_space(known, parts, truth, added)
+    rarity = rarities(material.texts[row] for row in parts.train)
+    texts = tuple(vector(text, rarity) for text in material.texts)
+    trial = Trial(parts, known, truth, known.images[space], texts)
+    openset = OpenSet({mode: fit(trial, added, mode) for mode in MODES})
+    logger.info("models of %d artists more, with %d works each", len(parts.test), works)
+    everybody = np.sort(np.concatenate([parts.known, parts.test]))
+    train = np.concatenate([parts.train, np.tile(newcomers, balance(parts, truth, works))])
+    anew = models(material, everybody, train, parts.tried_known, seed)
+    tried = scores_of(trial, openset, parts.tried_known, parts.tried_strange)
+    reported = scores_of(trial, openset, parts.reported_known, parts.reported_strange)
+    return {
+        "artists": {"known": len(parts.known), "validation": len(parts.validation), "test": len(parts.test)},
+        "works": {
+            "known": len(parts.train),
+            "validation": [len(parts.tried_known), len(parts.tried_strange)],
+            "test": [len(parts.reported_known), len(parts.reported_strange)],
+        },
+        "space": {"chosen": space, "validation accuracy": spaces},
+        "auroc": {"validation": tried["auroc"], "test": reported["auroc"]},
+        "chosen": "combined",
+        "at one half": reported["half"],
+        "enrolment": {"works": works}
+        | {mode: enrolled(trial, anew, newcomers, openset, mode) for mode in MODES},
+        "parameters": openset.to_parameters(),
+    }
+
+
+def balance(parts: Parts, truth: Rows, works: int) -> int:
+    """How often new works are shown in training, so that new artists weigh as much as the median known one.
+
+    Without it a model gives artists of ten works up for those of hundreds: too easy to beat.
+    """
+    median = float(np.median(np.bincount(truth[parts.train])[parts.known]))
+    return max(1, round(median / works))
+
+
+def choose_space(known: Known, parts: Parts, truth: Rows, added: Rows) -> tuple[str, dict[str, float]]:
+    """The space where most works of validation artists are nearest to their own prototype by the photo."""
+    artists = np.concatenate([parts.known, parts.validation])
+    rows = np.concatenate([parts.train, added])
+    found = {}
+    for name, images in known.images.items():
+        tried = parts.tried_strange[images[parts.tried_strange].any(axis=1)]
+        if not len(tried):
+            return SPACES[0], {}
+        centres = np.stack([images[rows[truth[rows] == artist]].sum(axis=0) for artist in artists])
+        centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-9)
+        nearest = artists[(images[tried] @ centres.T).argmax(axis=1)]
+        found[name] = round(float((nearest == truth[tried]).mean()), 4)
+    return max(found, key=lambda name: found[name]), found
+
+
+def fit(trial: Trial, added: Rows, mode: str) -> Numbers:
+    """The numbers of a mode, on works of validation, where one half of the strangers is enrolled."""
+    parts, truth = trial.parts, trial.truth
+    rows = np.concatenate([parts.tried_known, parts.tried_strange])
+    strange = np.arange(len(rows)) >= len(parts.tried_known)
+    newcomers = parts.validation[::2]
+    signs = trial.signs(mode, rows, newcomers, added)
+    unknown = fit_unknown(signs, strange, mode)
+    place = np.full(truth.max() + 1, UNKNOWN)
+    place[newcomers] = np.arange(len(newcomers))
+    labels = np.where(strange, place[truth[rows]], _TRAINED)
+    column = np.where(strange, 0, np.searchsorted(parts.known, truth[rows]))
+    right = trial.known.table(mode)[rows][np.arange(len(rows)), column]
+    return Numbers(unknown, fit_enrolled(signs, right, labels, unknown, mode))
+
+
+def scores_of(trial: Trial, openset: OpenSet, ours: Rows, others: Rows) -> dict[str, dict[str, float]]:
+    """AUROC of every score for works of strangers, and what the served one calls unknown at one half."""
+    rows = np.concatenate([ours, others])
+    found: dict[str, Floats] = {}
+    for mode in MODES:
+        table = np.maximum(trial.known.table(mode)[rows], 1e-12)
+        signs = trial.signs(mode, rows)
+        found[f"{mode} probability"] = -table.max(axis=1)
+        found[f"{mode} entropy"] = -(table * np.log(table)).sum(axis=1)
+        found[f"{mode} combined"] = strangeness(signs, openset.modes[mode].unknown)
+        if mode != BOTH:
+            found[f"{mode} prototype"] = -(signs.near_image if mode == IMAGE else signs.near_text)
+    logits = trial.known.logits[rows]
+    top = logits.max(axis=1, keepdims=True)
+    found["image energy"] = -(np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0])
+    found["combined"] = found.pop(f"{BOTH} combined")
+    half = found["combined"] > 0
+    return {
+        "auroc": {
+            name: round(auroc(score[len(ours) :], score[: len(ours)]), 4) for name, score in found.items()
+        },
+        "half": {
+            "strangers called unknown": round(float(half[len(ours) :].mean()), 4),
+            "known works called unknown": round(float(half[: len(ours)].mean()), 4),
+        },
+    }
+
+
+def enrolled(trial: Trial, anew: Known, newcomers: Rows, openset: OpenSet, mode: str) -> dict[str, float]:
+    """Accuracies of new artists and of known ones in a mode, all new artists enrolled at once."""
+    parts, truth = trial.parts, trial.truth
+    rows = np.concatenate([parts.reported_known, parts.reported_strange])
+    strange = np.arange(len(rows)) >= len(parts.reported_known)
+    fused = trial.known.table(mode)[rows]
+    signs = trial.signs(mode, rows, parts.test, newcomers)
+    table = distribution(fused, signs, openset.modes[mode])[:, :-1]
+    table /= table.sum(axis=1, keepdims=True)  # none of these works is by somebody unknown
+    artists = np.concatenate([parts.known, parts.test])
+    order = np.argsort(artists)
+    right = artists[table.argmax(axis=1)] == truth[rows]
+    again = artists[order][anew.table(mode)[rows].argmax(axis=1)] == truth[rows]
+    before = parts.known[fused.argmax(axis=1)] == truth[rows]
+    mine, trained = float(right[strange].mean()), float(again[strange].mean())
+    return {
+        "enrolled": round(mine, 4),
+        "trained": round(trained, 4),
+        "share": round(mine / trained, 4) if trained else 0.0,
+        "known before": round(float(before[~strange].mean()), 4),
+        "known after": round(float(right[~strange].mean()), 4),
+        "ece": round(calibration_error(table[:, order], np.searchsorted(artists[order], truth[rows])), 4),
+    }
