@@ -46,23 +46,23 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch
     whole = tmp_path / "whole"
     write(whole, 5, seed=2, workers=1, size=200, progress=False)
     broken = tmp_path / "broken"
-    drawn: list[int] = []
+    rendered: list[int] = []
     real = writer_module.generate
 
     def counting(seed: int, *rest: object, **options: object) -> Sample:
-        if len(drawn) == 3:
+        if len(rendered) == 3:
             raise KeyboardInterrupt
-        drawn.append(seed)
+        rendered.append(seed)
         return real(seed, *rest, **options)  # type: ignore[arg-type]  # passed on as they came
 
-    monkeypatch.setattr(writer_module, "draw", counting)
+    monkeypatch.setattr(writer_module, "generate", counting)
     with pytest.raises(KeyboardInterrupt):
         write(broken, 5, seed=2, workers=1, size=200, progress=False)
     assert not (broken / "index.jsonl").exists()
-    before = list(drawn)
-    drawn.clear()
+    before = list(rendered)
+    rendered.clear()
     write(broken, 5, seed=2, workers=1, size=200, progress=False)
-    assert not set(before) & set(drawn)
+    assert not set(before) & set(rendered)
     assert digest(broken) == digest(whole)
 
 
