@@ -193,7 +193,7 @@ def test_one_text_model_is_served_where_five_are_asked_not_to_be(
         ('{"space": {"chosen": "together"}, "parameters": {"unknown_both": "nan 1 1 1"}}', "unknown_both"),
     ],
 )
-def test_numbers_of_strangers_that_cannot_be_read_are_refused(
+def test_open_set_numbers_that_cannot_be_read_are_refused(
     tmp_path: Path, content: str | None, message: str
 ) -> None:
     if content is not None:

@@ -167,8 +167,8 @@ def test_trees_find_what_no_linear_score_can_and_stay_away_where_there_is_nothin
     known = drawn_evidence(count=4_000)
     assert known.image_neighbours is not None
     pooled_table = Pool(0.7, 0.7)(known.image, known.text)
-    strange = pooled_table * np.exp(6 * (np.abs(known.image_neighbours - 0.5) < 0.15))
-    for tells, gains in ((strange, True), (pooled_table, False)):
+    unknown_works = pooled_table * np.exp(6 * (np.abs(known.image_neighbours - 0.5) < 0.15))
+    for tells, gains in ((unknown_works, True), (pooled_table, False)):
         labels = drawn_truth(tells / tells.sum(axis=1, keepdims=True))
         ranker = fit_ranker(known, labels, fit_pool(known.image, known.text, labels))
         trees = fit_trees(known, labels, ranker)

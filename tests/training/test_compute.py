@@ -21,12 +21,12 @@ from training.design.encoders import EncoderConfig, EncoderViews, step_loss
 from training.design.rows.models import ROWS, RowNetwork
 from training.hand.detect_loss import centre_targets
 from training.hand.detect_model import hand_detector
-from training.hand.front import FrontFeatures
+from training.hand.frozen_stem import StemFeatures
 from training.hand.pose_loss import pose_loss
 from training.hand.pose_model import hand_pose
 from training.kit.compute import CPU, Compute
 from training.kit.data.augment import ViewConfig
-from training.kit.data.photos import read_drawn
+from training.kit.data.photos import read_synthetic
 from training.kit.data.sentences import Sentences
 from training.kit.losses import info_nce
 from training.kit.networks.backbone import EfficientNetLite0
@@ -93,7 +93,7 @@ def test_mixed_precision_is_that_of_the_device_and_can_be_left_out() -> None:
 
 
 def test_nail_segmentation_is_computed_on_one_device(tmp_path: Path) -> None:
-    photos = read_drawn(write_drawn_photos(tmp_path / "synth"))
+    photos = read_synthetic(write_drawn_photos(tmp_path / "synth"))
     views = SegViewConfig(sizes=(64,), size_chances=(1.0,), batch=2, negative=0.0, collage=0.0)
     batch = META.batch(SegViews(photos, views, seed=0, steps=1, clutter=None)[0])
     network = META.network(build(pretrained=False))
@@ -102,11 +102,11 @@ def test_nail_segmentation_is_computed_on_one_device(tmp_path: Path) -> None:
 
 
 def test_hands_are_computed_on_one_device() -> None:
-    front = META.batch(FrontFeatures(torch.zeros(2, 40, 16, 16), torch.zeros(2, 112, 8, 8)))
-    scores, boxes = META.network(hand_detector(pretrained=False)).from_front(front)
+    stem = META.batch(StemFeatures(torch.zeros(2, 40, 16, 16), torch.zeros(2, 112, 8, 8)))
+    scores, boxes = META.network(hand_detector(pretrained=False)).from_stem(stem)
     targets, owners = centre_targets(META.batch([torch.zeros(0, 4), torch.zeros(2, 4)]), 8, scores.device)
     assert all(x.is_meta for x in (scores, boxes, targets, owners))
-    outputs = META.network(hand_pose(pretrained=False)).from_front(front)
+    outputs = META.network(hand_pose(pretrained=False)).from_stem(stem)
     assert pose_loss(outputs, *META.batch((torch.zeros(2, 21, 2), torch.ones(2, 21)))).is_meta
 
 

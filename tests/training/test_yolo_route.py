@@ -59,7 +59,7 @@ def test_a_folder_with_a_model_of_another_licence_is_left_alone(tmp_path: Path) 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder after one epoch on ten tiny drawn photos."""
+    """A model folder after one epoch on ten tiny synthetic photos."""
     pytest.importorskip("ultralytics", reason="needs ultralytics: make test-yolo")
     folder = tmp_path_factory.mktemp("yolo")
     drawn = write_drawn_photos(folder / "drawn", count=10)

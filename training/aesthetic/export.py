@@ -1,6 +1,6 @@
 """The step `export`: the best run of `ours` on validation photos into triton_models/aesthetic.
 
-    lunula train aesthetic export --data DIR --out RUN [--option models=triton_models] [--option run=N]
+    lunula train aesthetic export --data DIR --out RUN [--models triton_models] [--run N]
 
 The model's parameters say how stored tokens are packed (`grid`, `bits`: of the step packing) and how a score
 becomes beauty in 0..1: 1 / (1 + exp(-(score - middle) / width)), fitted so that beauty is about the share of

@@ -1,7 +1,7 @@
 """The step `probe`: how much of what people like can be read off frozen features, by one linear map each.
 
-For drawn photos, whose records say it. The first `photos` (3,000) are looked at: `align`, `tokens` (mean and
-spread over the map), `pooled` as the step `features` left them, and two that the models do not read:
+For synthetic photos, whose records say it. The first `photos` (3,000) are looked at: `align`, `tokens` (mean
+and spread over the map), `pooled` as the step `features` left them, and two that the models do not read:
 `image_style`, served beside `image_align`, and `early`, mean and spread of ImageNet's EfficientNet-Lite0 at
 stride 8. RUN/probe.json has Pearson's correlation on test photos of ridge regressions; the penalty is chosen
 on validation photos.
@@ -41,7 +41,7 @@ def run(job: AestheticJob) -> None:
     """Writes RUN/probe.json and prints it. Raises StepError."""
     material = read_material(job)
     if material.photos.source != "drawn":
-        raise StepError(f"{job.data}: only records of drawn photos say what a probe asks for")
+        raise StepError(f"{job.data}: only records of synthetic photos say what a probe asks for")
     count = min(job.photos, len(material.mos))
     wanted = read_parts(job.data / INDEX, count)
     wanted.pop("fit")  # of a tag, which these features have not seen

@@ -9,7 +9,7 @@ A step reads top to bottom: views of a batch of designs, one forward pass, and t
 - the facts that the photo shows (multi-label, each with its place: main look, accent, finger) and the palette
   (shares of the named colours), read off both embeddings by one linear map each: what a linear map can read
   there, the fusions can use;
-- the nail map against the drawn mask.
+- the nail map against the synthetic mask.
 The stem and the first blocks stay as ImageNet left them, and batch statistics are never updated: what is
 learned from drawings must still hold on photographs.
 """

@@ -97,7 +97,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="where the pairs go, .npz")
     parser.add_argument("--top", type=int, default=TOP, help="photos a text (%(default)s)")
     parser.add_argument("--memory", type=int, default=128, help="MiB for a block of scores (%(default)s)")
-    parser.add_argument("--data", type=Path, nargs="+", help="drawn photos whose claims judge the pairs")
+    parser.add_argument("--data", type=Path, nargs="+", help="synthetic photos whose claims judge the pairs")
     parser.add_argument("--split", default="", help="only this split of --data was embedded")
     parser.add_argument("--threshold", type=float, default=0.7, help="least confidence kept (%(default)s)")
     args = parser.parse_args(argv)

@@ -17,14 +17,14 @@ from training.kit.run import load_checkpoint
 CELLS = (detect_model.SIZE // detect_model.STRIDE) ** 2
 DETECT_CARD = ModelCard(
     name="hand_detect",
-    description="Boxes of the hands in a photo: anchor-free on EfficientNet-Lite0, drawn photos only",
+    description="Boxes of the hands in a photo: anchor-free on EfficientNet-Lite0, synthetic photos only",
     inputs=(TensorCard("images", "f32", (3, detect_model.SIZE, detect_model.SIZE)),),
     outputs=(TensorCard("boxes", "f32", (CELLS, 4)), TensorCard("scores", "f32", (CELLS,))),
 )
 _BINS = (pose_model.JOINTS, pose_model.BINS)
 POSE_CARD = ModelCard(
     name="hand_pose",
-    description="21 joints of a hand: SimCC head on EfficientNet-Lite0, drawn photos only",
+    description="21 joints of a hand: SimCC head on EfficientNet-Lite0, synthetic photos only",
     inputs=(TensorCard("hands", "f32", (3, pose_model.SIZE, pose_model.SIZE)),),
     outputs=(TensorCard("simcc_x", "f32", _BINS), TensorCard("simcc_y", "f32", _BINS)),
 )

@@ -4,7 +4,7 @@
 
 makes RUN/model.pt for `train_pose --start RUN`. The export holds normalisations folded into the convolutions
 before them and weights as fp16. A folded convolution comes back as the convolution and a normalisation that
-undoes itself: its statistics are measured on drawn photos, its scale and shift give exactly the folded
+undoes itself: its statistics are measured on synthetic photos, its scale and shift give exactly the folded
 result, so that training with batch statistics starts where serving stopped. What the export does not have
 under the same shape (a head that was changed) starts anew and is named.
 """
@@ -25,9 +25,9 @@ from torch import Tensor, nn
 
 from training.hand.data import draw_detect, draw_pose, seen_hands
 from training.hand.detect_model import HALF, SIZE, hand_detector
-from training.hand.front import front_levels
+from training.hand.frozen_stem import stem_levels
 from training.hand.pose_model import hand_pose
-from training.kit.data.photos import read_drawn
+from training.kit.data.photos import read_synthetic
 from training.kit.flags import Positional, parse
 from training.kit.networks.blocks import Up, to_tensor
 from training.kit.run import save_checkpoint
@@ -75,7 +75,7 @@ def folded_pairs(decoder: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
 def restore(network: nn.Module, path: Path, views: Tensor) -> int:
     """Fills `network` (HandPose or HandDetector) from the export at `path`; how many decoder pairs came back.
 
-    views f32 [N,3,S,S] in (x-127)/128: drawn photos to measure statistics on.
+    views f32 [N,3,S,S] in (x-127)/128: synthetic photos to measure statistics on.
     """
     named, folded = exported_weights(path)
     state = network.backbone.state_dict()
@@ -101,7 +101,7 @@ def restore(network: nn.Module, path: Path, views: Tensor) -> int:
             records[module] = output.transpose(0, 1).flatten(1)
 
         handles.append(convolution.register_forward_hook(record))
-    network.eval().from_front(front_levels(network.backbone, views))
+    network.eval().from_stem(stem_levels(network.backbone, views))
     for (convolution, norm), (_, bias) in zip(pairs, folded, strict=False):
         values = records[convolution]
         norm.running_mean.copy_(values.mean(1))
@@ -131,7 +131,7 @@ def main() -> None:
     """The command line."""
     given: Restore = parse(Restore, program="python -m training.hand.restore", about=__doc__)
     torch.manual_seed(0)
-    photos = read_drawn(given.data)
+    photos = read_synthetic(given.data)
     network: nn.Module = hand_pose() if given.kind == "pose" else hand_detector()
     rng = np.random.default_rng(0)
     if given.kind == "pose":

@@ -1,8 +1,8 @@
-"""Trains hand_detect on drawn photographs and on clutter without hands.
+"""Trains hand_detect on synthetic photos and on clutter without hands.
 
     python -m training.hand.train_detect --data DIR --clutter DIR --seed 0 --out RUN
 
-Checkpoints are chosen by F1 at IoU 0.5 on the kept drawn photos, clutter included; the same photos choose
+Checkpoints are chosen by F1 at IoU 0.5 on the kept synthetic photos, clutter included; the same photos choose
 the limits at which the detector is served.
 """
 
@@ -24,16 +24,16 @@ from nails.photo.preprocess import Letterbox, hand_detect_input
 from training.hand.data import DetectBatch, DetectViews, seen_hands
 from training.hand.detect_loss import detect_loss
 from training.hand.detect_model import SIZE, HandDetector, halved, hand_detector, peaks
-from training.hand.front import Front, FrontFeatures, Pool
+from training.hand.frozen_stem import FrozenStem, Pool, StemFeatures
 from training.kit.compute import CPU, Compute
-from training.kit.data.photos import Clutter, Drawn, digest, read_drawn, read_image, split
+from training.kit.data.photos import Clutter, SyntheticPhoto, digest, read_image, read_synthetic, split
 from training.kit.fit import Averaged, Schedule, Validation, adamw, every, fit
 from training.kit.flags import FLAT, Folders, parse
 from training.kit.run import Log, load_checkpoint, save_checkpoint
 from training.kit.training_command import TrainingCommand
 
 LAST = torch.channels_last
-MAX_HANDS = 4  # of a view; drawn photos have two
+MAX_HANDS = 4  # of a view; synthetic photos have two
 NMS_IOUS = (0.5, 0.6, 0.7)
 THRESHOLDS = np.round(np.arange(0.2, 0.81, 0.02), 2)
 WANTED_PRECISION, ALLOWED_PHANTOMS = 0.95, 0.02
@@ -76,14 +76,16 @@ class TrainDetect(TrainingCommand):
 class KeptPhoto:
     """A photo as serving sees it: its frozen features, and the true boxes f32 [k,4] in photo pixels."""
 
-    front: FrontFeatures
+    stem: StemFeatures
     placed: Letterbox
     size: tuple[int, int]
     boxes: NDArray[np.float32]
 
 
-def kept_photos(photos: list[Drawn], clutter: Clutter | None, front: Front, size: int) -> list[KeptPhoto]:
-    """The kept drawn photos and 120 windows of clutter, which training does not change."""
+def kept_photos(
+    photos: list[SyntheticPhoto], clutter: Clutter | None, stem: FrozenStem, size: int
+) -> list[KeptPhoto]:
+    """The kept synthetic photos and 120 windows of clutter, which training does not change."""
     shown = [
         (read_image(photo.image), np.array([hand["box"] for hand in seen_hands(photo)], np.float32))
         for photo in photos
@@ -94,7 +96,7 @@ def kept_photos(photos: list[Drawn], clutter: Clutter | None, front: Front, size
     kept = []
     for image, boxes in shown:
         view, placed = hand_detect_input(image, size)
-        features = front(halved(torch.from_numpy(view)[None]))
+        features = stem(halved(torch.from_numpy(view)[None]))
         kept.append(KeptPhoto(features, placed, (image.shape[1], image.shape[0]), boxes.reshape(-1, 4)))
     return kept
 
@@ -110,8 +112,8 @@ def validate(network: nn.Module, kept: list[KeptPhoto], compute: Compute = CPU) 
     network.eval()
     outputs = []
     for photo in kept:
-        scores, boxes = network.from_front(compute.batch(photo.front))
-        probable = peaks(scores.sigmoid(), photo.front.stride8.shape[2])
+        scores, boxes = network.from_stem(compute.batch(photo.stem))
+        probable = peaks(scores.sigmoid(), photo.stem.stride8.shape[2])
         outputs.append((boxes[0].cpu().numpy(), probable[0].cpu().numpy()))
     rows = [
         _figures(kept, outputs, min_score=float(threshold), nms_iou=nms_iou)
@@ -180,7 +182,7 @@ def train(
 ) -> None:
     """Runs the whole training; the best checkpoint by validation F1 is in `run`."""
     torch.manual_seed(config.seed)
-    training, kept = split([photo for folder in data for photo in read_drawn(folder)])
+    training, kept = split([photo for folder in data for photo in read_synthetic(folder)])
     kept = kept[:: max(1, len(kept) // config.validation_photos)]
     network = hand_detector()
     if start is not None:
@@ -197,20 +199,20 @@ def train(
         batch=config.drawn,
         clutter=clutter,
         negative=config.negative,
-        front=Front(network.backbone),
+        stem=FrozenStem(network.backbone),
     )
-    watched = kept_photos(kept, unseen, Front(network.backbone), config.size)
+    watched = kept_photos(kept, unseen, FrozenStem(network.backbone), config.size)
     pool = Pool(config.pool, seed=config.seed)
     log = Log(run)
     log(event="start", photos=len(training), validation=len(kept), clutter=len(clutter))
     network = compute.network(network)
 
     def loss(batch: DetectBatch) -> Tensor:
-        pool.add((*batch.front, padded(batch.boxes)))
+        pool.add((*batch.stem, padded(batch.boxes)))
         stride8, stride16, boxed = compute.batch(pool.draw(config.batch))
-        features = FrontFeatures(*(level.contiguous(memory_format=LAST) for level in (stride8, stride16)))
+        features = StemFeatures(*(level.contiguous(memory_format=LAST) for level in (stride8, stride16)))
         with compute.autocast():
-            scores, boxes = network.from_front(features)
+            scores, boxes = network.from_stem(features)
         hands = [item[~item.isnan().any(dim=1)] for item in boxed]
         return detect_loss(scores.float(), boxes.float(), hands)
 

@@ -1,9 +1,9 @@
-"""Trains hand_pose on the hands of drawn photographs.
+"""Trains hand_pose on the hands of synthetic photos.
 
     python -m training.hand.train_pose --data DIR --seed 0 --out RUN
 
-Checkpoints are chosen by PCK@0.1 on the kept drawn photos: the share of joints in the photo that are found
-within a tenth of the longer side of their hand's box.
+Checkpoints are chosen by PCK@0.1 on the kept synthetic photos: the share of joints in the photo that are
+found within a tenth of the longer side of their hand's box.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from torch.utils.data import DataLoader
 
 from training.hand.data import PoseBatch, PoseViews, seen_hands, served_pose_view
 from training.hand.detect_model import halved
-from training.hand.front import Front, FrontFeatures, Pool, freeze_front, learnt_front
+from training.hand.frozen_stem import FrozenStem, Pool, StemFeatures, freeze_stem, learnt_stem
 from training.hand.pose_loss import pose_loss
 from training.hand.pose_model import COARSE_BINS, SIZE, HandPose, hand_pose
 from training.kit.compute import CPU, Compute
-from training.kit.data.photos import Drawn, digest, read_drawn, split
+from training.kit.data.photos import SyntheticPhoto, digest, read_synthetic, split
 from training.kit.fit import Averaged, Schedule, Validation, adamw, every, fit
 from training.kit.flags import FLAT, parse
 from training.kit.run import Log, load_checkpoint, save_checkpoint
@@ -66,26 +66,26 @@ class TrainPose(TrainingCommand):
 class KeptHands:
     """Hands of the kept photos as serving sees them, given their true boxes.
 
-    front: their frozen features; joints f32 [n,21,2] in served pixels; presence f32 [n,21].
+    stem: their frozen features; joints f32 [n,21,2] in served pixels; presence f32 [n,21].
     """
 
-    front: FrontFeatures
+    stem: StemFeatures
     joints: NDArray[np.float32]
     presence: NDArray[np.float32]
 
 
-def kept_hands(network: HandPose, photos: list[Drawn], front: Front) -> KeptHands:
+def kept_hands(network: HandPose, photos: list[SyntheticPhoto], stem: FrozenStem) -> KeptHands:
     """Everything about the kept photos that training does not change."""
     features, joints, presence = [], [], []
     for photo in photos:
         for hand in seen_hands(photo):
             view, placed, seen = served_pose_view(photo, hand)
             images = halved(torch.from_numpy(view)[None]) * network.gain + network.shift
-            features.append(front(images))
+            features.append(stem(images))
             joints.append(placed)
             presence.append(seen)
     return KeptHands(
-        FrontFeatures(*(torch.cat(level) for level in zip(*features, strict=True))),
+        StemFeatures(*(torch.cat(level) for level in zip(*features, strict=True))),
         np.stack(joints).astype(np.float32),
         np.stack(presence).astype(np.float32),
     )
@@ -96,9 +96,9 @@ def validate(network: nn.Module, kept: KeptHands, compute: Compute = CPU) -> dic
     """PCK@0.1 over all joints in the photo and over seen ones; how well presence tells in from out."""
     assert isinstance(network, HandPose)
     network.eval()
-    parts = zip(*(level.split(64) for level in kept.front), strict=True)
-    fronts = (learnt_front(network.backbone, compute.batch(FrontFeatures(*part))) for part in parts)
-    outputs = [network.from_front(front) for front in fronts]
+    parts = zip(*(level.split(64) for level in kept.stem), strict=True)
+    stems = (learnt_stem(network.backbone, compute.batch(StemFeatures(*part))) for part in parts)
+    outputs = [network.from_stem(stem) for stem in stems]
     x, y, present = (torch.cat(output).cpu() for output in zip(*outputs, strict=True))
     found = (torch.stack([x.argmax(-1), y.argmax(-1)], dim=-1).numpy() + 0.5) * (SIZE / COARSE_BINS)
     near = np.linalg.norm(found - kept.joints, axis=-1) <= 0.1 * SIZE / BOX_PADDING
@@ -116,17 +116,17 @@ def train(
 ) -> None:
     """Runs the whole training; the best checkpoint by validation PCK is in `run`."""
     torch.manual_seed(config.seed)
-    training, kept = split([photo for folder in data for photo in read_drawn(folder)])
+    training, kept = split([photo for folder in data for photo in read_synthetic(folder)])
     kept = kept[:: max(1, len(kept) // config.validation_photos)]
     network = hand_pose()
-    freeze_front(network.backbone, stride=config.frozen_stride)
+    freeze_stem(network.backbone, stride=config.frozen_stride)
     if start is not None:
         network.load_state_dict(load_checkpoint(start)["weights"])
     steps = config.schedule.steps
-    front = Front(network.backbone)
-    watched = kept_hands(network, kept, front)
+    stem = FrozenStem(network.backbone)
+    watched = kept_hands(network, kept, stem)
     views = PoseViews(
-        training, seed=config.seed, steps=steps, batch=config.drawn, front=Front(network.backbone)
+        training, seed=config.seed, steps=steps, batch=config.drawn, stem=FrozenStem(network.backbone)
     )
     pool = Pool(config.pool, seed=config.seed)
     log = Log(run)
@@ -134,11 +134,11 @@ def train(
     network = compute.network(network)
 
     def loss(batch: PoseBatch) -> Tensor:
-        pool.add((*batch.front, batch.joints, batch.presence))
+        pool.add((*batch.stem, batch.joints, batch.presence))
         stride8, stride16, joints, presence = compute.batch(pool.draw(config.batch))
-        features = FrontFeatures(*(level.contiguous(memory_format=LAST) for level in (stride8, stride16)))
+        features = StemFeatures(*(level.contiguous(memory_format=LAST) for level in (stride8, stride16)))
         with compute.autocast():
-            x, y, seen = network.from_front(learnt_front(network.backbone, features))
+            x, y, seen = network.from_stem(learnt_stem(network.backbone, features))
         return pose_loss((x.float(), y.float(), seen.float()), joints, presence)
 
     def keep(best: nn.Module, step: int, metrics: dict[str, float]) -> None:

@@ -2,9 +2,9 @@
 
 - fp16: every float is half a float; inputs and outputs keep the contract's types.
 - int8 of the fusions and of the sentence encoder: weights in 8 bits, activations quantised as they come.
-- int8 of the image models: convolutions take 8 bits, with scales calibrated on drawn photos, symmetric, one a
-  channel of the weights, biases left alone: the form that TensorRT accepts. Only what convolutions read is
-  quantised: what they give reaches far beyond what the clipping after them keeps.
+- int8 of the image models: convolutions take 8 bits, with scales calibrated on synthetic photos, symmetric,
+  one a channel of the weights, biases left alone: the form that TensorRT accepts. Only what convolutions read
+  is quantised: what they give reaches far beyond what the clipping after them keeps.
 - int8-cpu of the image models: the same with unsigned asymmetric activations, for which alone ONNX Runtime's
   CPU drops the clipping and computes in integers. TensorRT refuses it.
 
@@ -82,7 +82,7 @@ def _read_by(nodes: Iterable[NodeProto]) -> Iterator[str]:
     for node in nodes:
         yield from node.input
         for graph in _subgraphs(node):
-            own = {t.name for t in (*graph.initializer, *graph.input)}
+            own = {t.name for t in graph.initializer} | {t.name for t in graph.input}
             own.update(name for inner in graph.node for name in inner.output)
             yield from (name for name in _read_by(graph.node) if name not in own)
 
@@ -98,7 +98,7 @@ def _rename(nodes: Iterable[NodeProto], names: Mapping[str, str]) -> None:
 def _sort(graph: GraphProto) -> None:
     """Puts the nodes into an order in which everything is computed before it is read."""
     waiting, ordered = list(graph.node), []
-    known = {t.name for t in (*graph.initializer, *graph.input)} | {""}
+    known = {t.name for t in graph.initializer} | {t.name for t in graph.input} | {""}
     while waiting:
         ready = [node for node in waiting if all(name in known for name in _read_by([node]))]
         if not ready:

@@ -1,4 +1,4 @@
-"""What each ingredient of the drawn photographs is worth to nail_seg, on real photos.
+"""What each ingredient of the synthetic photos is worth to nail_seg, on real photos.
 
     python -m training.seg.ablate --clutter DIR --backgrounds DIR --real DIR --out RUNS
 
@@ -143,7 +143,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     iou = float(np.mean([one["real_iou"] for one in full]))
     f1 = float(np.mean([one["real_f1"] for one in full]))
     lines = [
-        "| left out | IoU real | cost in IoU | F1 real | cost in F1 | IoU on its own drawn photos |",
+        "| left out | IoU real | cost in IoU | F1 real | cost in F1 | IoU on its own synthetic photos |",
         "|---|---|---|---|---|---|",
     ]
     for one in sorted(rows, key=lambda one: (one["row"] != FULL, one["real_iou"])):

@@ -31,7 +31,7 @@ Outputs = Mapping[str, NDArray[np.float32]]
 Decoder = Callable[[Outputs, Letterbox, tuple[int, int]], list[NailInstance]]
 
 FROZEN_STRIDE = 8
-# Decoders give what scores at least this; where the cut lies is settled on drawn photos.
+# Decoders give what scores at least this; where the cut lies is settled on synthetic photos.
 LEAST_SCORE = 0.1
 
 

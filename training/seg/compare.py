@@ -1,12 +1,12 @@
-"""Which architecture for nail_seg: candidates trained on the same views of the same drawn photos.
+"""Which architecture for nail_seg: candidates trained on the same views of the same synthetic photos.
 
     python -m training.seg.compare --data DIR --clutter DIR --out runs/compare [--real DIR]
 
 Every candidate sees the same batches in the same order (a batch is a pure function of seed and step), with
 the same optimiser, schedule and one thread; its averaged weights after the last step are what is measured,
-so nothing is chosen. Measured on the kept drawn photos, letterboxed to the served size and decoded from the
-ONNX export; real photos are for the report alone. Writes OUT/table.json and OUT/table.md; a candidate that
-has its result is not trained again. `yolo11n` needs the environment of `make yolo-env`.
+so nothing is chosen. Measured on the kept synthetic photos, letterboxed to the served size and decoded from
+the ONNX export; real photos are for the report alone. Writes OUT/table.json and OUT/table.md; a candidate
+that has its result is not trained again. `yolo11n` needs the environment of `make yolo-env`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,16 @@ from nails.perception.masks import iou
 from nails.perception.nail_decode import NailInstance
 from nails.photo.preprocess import nail_seg_input
 from training.kit.compute import CPU, Compute
-from training.kit.data.photos import Clutter, Drawn, Image, digest, read_drawn, read_image, read_mask, split
+from training.kit.data.photos import (
+    Clutter,
+    Image,
+    SyntheticPhoto,
+    digest,
+    read_image,
+    read_mask,
+    read_synthetic,
+    split,
+)
 from training.kit.export.model import TensorCard, plain_graph, trace_onnx
 from training.kit.fit import Averaged, Schedule, adamw, fit
 from training.kit.flags import FLAT, Folders, names, parse
@@ -79,10 +88,10 @@ def views_of(plan: Plan) -> ViewConfig:
     )
 
 
-def batches_of(photos: Sequence[Drawn], plan: Plan, clutter: Clutter | None) -> list[Batch]:
+def batches_of(photos: Sequence[SyntheticPhoto], plan: Plan, clutter: Clutter | None) -> list[Batch]:
     """All batches of the plan, in order: views uint8 [S,S,3] and their instance labels uint8 [S,S].
 
-    Drawn once and kept, since every candidate sees them all.
+    SyntheticPhoto once and kept, since every candidate sees them all.
     """
     config, batches = views_of(plan), []
     for step in track(range(plan.steps), description="views"):
@@ -167,8 +176,8 @@ class Exported:
         return min(times)
 
 
-def measure_drawn(model: Exported, photos: Sequence[Drawn]) -> dict[str, float]:
-    """On drawn photos, whose nails are numbered: mean IoU, precision, recall and F1 of single nails.
+def measure_drawn(model: Exported, photos: Sequence[SyntheticPhoto]) -> dict[str, float]:
+    """On synthetic photos, whose nails are numbered: mean IoU, precision, recall and F1 of single nails.
 
     Together with the score cut that gives the best F1 here, which then holds for real photos too.
     """
@@ -204,7 +213,7 @@ def parameters_of(path: Path) -> int:
 
 
 def markdown(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """The table, best on drawn photos first."""
+    """The table, best on synthetic photos first."""
     lines = [
         "| candidate | drawn IoU | drawn nail F1 | real IoU | real nail F1 | parameters, M | MB | CPU ms |",
         "|---|---|---|---|---|---|---|---|",
@@ -219,15 +228,15 @@ def markdown(rows: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 class Photos:
-    """The drawn photos of a comparison: which are trained on, which are kept, and the views of the former."""
+    """The synthetic photos of a comparison: those trained on with their views, and those kept."""
 
     def __init__(self, data: list[Path], clutter: list[Path], plan: Plan) -> None:
         self.data, self.clutter, self.plan = data, clutter, plan
         self.digest = digest(data)
-        self.training: list[Drawn] = []
-        kept: list[Drawn] = []
+        self.training: list[SyntheticPhoto] = []
+        kept: list[SyntheticPhoto] = []
         for folder in data:
-            ours, theirs = split(read_drawn(folder))
+            ours, theirs = split(read_synthetic(folder))
             self.training += ours
             kept += theirs
         self.kept = kept[:: max(1, len(kept) // plan.validation)][: plan.validation]

@@ -1,4 +1,4 @@
-"""Training batches for nail_seg: random views of drawn photos, with clutter, and their target maps.
+"""Training batches for nail_seg: random views of synthetic photos, with clutter, and their target maps.
 
 A batch is a pure function of (seed, step), so a run can be repeated. All maps are at half the resolution of
 the images, like the model's output.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from training.kit.data.photos import Clutter, Drawn, Image, photographed, read_image, read_mask
+from training.kit.data.photos import Clutter, Image, SyntheticPhoto, photographed, read_image, read_mask
 from training.kit.networks.blocks import to_tensor
 
 GREY = 127
@@ -83,7 +83,7 @@ def interior_of(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def view_matrix(
-    photo: Drawn, labels: NDArray[np.uint8], size: int, rng: np.random.Generator, config: ViewConfig
+    photo: SyntheticPhoto, labels: NDArray[np.uint8], size: int, rng: np.random.Generator, config: ViewConfig
 ) -> NDArray[np.float64]:
     """Photo pixels to view pixels, [2,3]: a whole view or a turned, zoomed cut near a nail."""
     height, width = labels.shape
@@ -112,7 +112,7 @@ def view_matrix(
 
 
 def draw_view(
-    photo: Drawn, size: int, rng: np.random.Generator, config: ViewConfig, clutter: Clutter | None
+    photo: SyntheticPhoto, size: int, rng: np.random.Generator, config: ViewConfig, clutter: Clutter | None
 ) -> tuple[Image, NDArray[np.uint8]]:
     """A view uint8 [size,size,3] and its instance labels uint8 [size,size]."""
     view, labels, _ = draw_view_with_body(photo, size, rng, config, clutter)
@@ -120,7 +120,7 @@ def draw_view(
 
 
 def draw_view_with_body(
-    photo: Drawn, size: int, rng: np.random.Generator, config: ViewConfig, clutter: Clutter | None
+    photo: SyntheticPhoto, size: int, rng: np.random.Generator, config: ViewConfig, clutter: Clutter | None
 ) -> tuple[Image, NDArray[np.uint8], NDArray[np.float32]]:
     """A view uint8 [size,size,3], its instance labels uint8 [size,size], its body map f32 [size,size]."""
     if clutter and rng.random() < config.negative:
@@ -190,7 +190,13 @@ class SegViews(Dataset[SegBatch]):
     """Batch number `step` of an endless, repeatable stream of random views."""
 
     def __init__(
-        self, photos: list[Drawn], config: ViewConfig, *, seed: int, steps: int, clutter: Clutter | None
+        self,
+        photos: list[SyntheticPhoto],
+        config: ViewConfig,
+        *,
+        seed: int,
+        steps: int,
+        clutter: Clutter | None,
     ) -> None:
         self.photos, self.config, self.seed, self.steps = photos, config, seed, steps
         self.clutter = clutter if clutter is not None and len(clutter) else None

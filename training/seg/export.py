@@ -16,7 +16,7 @@ from training.seg.train import build, take_weights
 SIZE = 512
 CARD = ModelCard(
     name="nail_seg",
-    description="Nail and nail-interior maps of a photo: U-Net on EfficientNet-Lite0, drawn photos only",
+    description="Nail and nail-interior maps of a photo: U-Net on EfficientNet-Lite0, synthetic photos only",
     inputs=(TensorCard("images", "f32", (3, SIZE, SIZE)),),
     outputs=(TensorCard("maps", "f32", (2, SIZE // 2, SIZE // 2)),),
     max_batch_size=2,  # activations at 512 px are large, and a larger batch is no faster on a CPU

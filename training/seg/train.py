@@ -1,8 +1,8 @@
-"""Trains nail_seg on drawn photographs.
+"""Trains nail_seg on synthetic photos.
 
     python -m training.seg.train --data DIR [--data DIR] [--clutter DIR] --seed 0 --out RUN
 
-Checkpoints are chosen by mean IoU on the kept drawn photos alone, whole and letterboxed as in serving.
+Checkpoints are chosen by mean IoU on the kept synthetic photos alone, whole and letterboxed as in serving.
 `--start RUN` continues from another run's weights, for a last stage at the served size.
 """
 
@@ -19,7 +19,15 @@ from torch.utils.data import DataLoader
 
 from nails.photo.preprocess import nail_seg_input
 from training.kit.compute import CPU, Compute
-from training.kit.data.photos import Clutter, Drawn, digest, read_drawn, read_image, read_mask, split
+from training.kit.data.photos import (
+    Clutter,
+    SyntheticPhoto,
+    digest,
+    read_image,
+    read_mask,
+    read_synthetic,
+    split,
+)
 from training.kit.fit import Averaged, Schedule, Validation, adamw, every, fit
 from training.kit.flags import FLAT, Folders, parse
 from training.kit.networks.backbone import fold_batch_norm, freeze
@@ -80,7 +88,9 @@ def take_weights(network: NailSeg, weights: dict[str, torch.Tensor]) -> None:
 
 
 @torch.no_grad()
-def validate(network: nn.Module, photos: list[Drawn], size: int, compute: Compute = CPU) -> dict[str, float]:
+def validate(
+    network: nn.Module, photos: list[SyntheticPhoto], size: int, compute: Compute = CPU
+) -> dict[str, float]:
     """Mean IoU of the nail map over photos that have nails, and the share of nail in those that have none."""
     network.eval()
     overlaps, phantoms = [], []
@@ -112,7 +122,7 @@ def train(
     torch.manual_seed(config.seed)
     training, kept = [], []
     for folder in data:
-        ours, theirs = split(read_drawn(folder))
+        ours, theirs = split(read_synthetic(folder))
         training += ours
         kept += theirs
     kept = kept[:: max(1, len(kept) // config.validation_photos)]

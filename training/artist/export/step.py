@@ -1,10 +1,11 @@
 """The step `export`: models of five folds as one, calibrated, with what enrolment needs, into triton_models/.
 
-    lunula train artist export --data DIR --out RUN --encoders encoders.pt [--option models=triton_models]
+    lunula train artist export --data DIR --out RUN --encoders encoders.pt [--export.models triton_models]
 
 Five heads and five fastText models are trained, each without one outer fold, and answer for that fold: out of
 fold, temperatures and the log-linear pool are fitted. Served are the (geometric) means of all five. What the
-unknown and enrolled artists weigh comes from RUN/openset.json, fitted where artists were really strangers.
+unknown and enrolled artists weigh comes from RUN/openset.json, fitted where artists were really unknown
+artists.
 
 - artist_image: one ONNX graph (training.artist.export.served), labels.txt, prototypes.npz and, where works
   have labels, label_combinations.json (read by services.classify.references and .label_evidence)

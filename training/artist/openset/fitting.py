@@ -20,7 +20,7 @@ from nails.artist.text_vectors import SparseVector
 Floats = NDArray[np.float64]
 FLOOR = 1e-12
 PULL = 1e-3
-"""Towards zero: keeps numbers finite where one sign tells known artists and strangers apart without fault."""
+"""Towards zero: keeps numbers finite where one feature alone separates trained from unknown artists."""
 UNKNOWN: Final = -1
 """The label of works by nobody who is trained or enrolled."""
 USED: Final[Mapping[str, tuple[bool, bool]]] = {IMAGE: (True, False), TEXT: (False, True), BOTH: (True, True)}
@@ -28,7 +28,7 @@ USED: Final[Mapping[str, tuple[bool, bool]]] = {IMAGE: (True, False), TEXT: (Fal
 
 
 @dataclass(frozen=True)
-class Signs:
+class OpensetFeatures:
     """What is known of N works. best: [N] in (0, 1); near_image, near_text: [N], 0 where a mode does not
     look; enrolled_image, enrolled_text: [N, E]."""
 
@@ -38,24 +38,24 @@ class Signs:
     enrolled_image: Floats
     enrolled_text: Floats
 
-    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Signs:
-        return Signs(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> OpensetFeatures:
+        return OpensetFeatures(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
-def signs_of(
+def openset_features(
     mode: str,
     best: Floats,
     images: NDArray[np.float32],
     texts: list[SparseVector],
     trained: Prototypes,
     enrolled: Prototypes,
-) -> Signs:
-    """The signs of works in a mode. images: f32 [N, D]; texts: N vectors."""
+) -> OpensetFeatures:
+    """The features of works in a mode. images: f32 [N, D]; texts: N vectors."""
     by_image, by_text = USED[mode]
     blank = np.zeros((len(best), len(enrolled.artists)))
     zero = np.zeros(len(best))
     text_cosines = np.array([enrolled.text.cosines(text) for text in texts], np.float64) if by_text else blank
-    return Signs(
+    return OpensetFeatures(
         best=best,
         near_image=np.asarray((images @ trained.image.T).max(axis=1), np.float64) if by_image else zero,
         near_text=np.array([trained.text.cosines(text).max() for text in texts]) if by_text else zero,
@@ -64,24 +64,28 @@ def signs_of(
     )
 
 
-def strangeness(signs: Signs, unknown: tuple[float, float, float, float]) -> Floats:
+def unknown_logits(features: OpensetFeatures, unknown: tuple[float, float, float, float]) -> Floats:
     """U of every work, f64 [N]."""
-    best = np.clip(signs.best, FLOOR, 1 - FLOOR)
+    best = np.clip(features.best, FLOOR, 1 - FLOOR)
     b0, b1, b2, b3 = unknown
-    return np.asarray(b0 - b1 * np.log(best / (1 - best)) - b2 * signs.near_image - b3 * signs.near_text)
+    return np.asarray(
+        b0 - b1 * np.log(best / (1 - best)) - b2 * features.near_image - b3 * features.near_text
+    )
 
 
-def fit_unknown(signs: Signs, strange: NDArray[np.bool_], mode: str) -> tuple[float, float, float, float]:
+def fit_unknown(
+    features: OpensetFeatures, unknown_works: NDArray[np.bool_], mode: str
+) -> tuple[float, float, float, float]:
     """b0 .. b3 by logistic regression, both kinds of works weighing the same; none but b0 negative.
 
-    strange: bool [N], works of artists that the models never saw.
+    unknown_works: bool [N], works of artists that the models never saw.
     """
-    best = np.clip(signs.best, FLOOR, 1 - FLOOR)
+    best = np.clip(features.best, FLOOR, 1 - FLOOR)
     inputs = np.stack(
-        [np.ones(len(best)), -np.log(best / (1 - best)), -signs.near_image, -signs.near_text], axis=1
+        [np.ones(len(best)), -np.log(best / (1 - best)), -features.near_image, -features.near_text], axis=1
     )
-    weight = np.where(strange, 0.5 / strange.sum(), 0.5 / (~strange).sum())
-    target = strange.astype(np.float64)
+    weight = np.where(unknown_works, 0.5 / unknown_works.sum(), 0.5 / (~unknown_works).sum())
+    target = unknown_works.astype(np.float64)
 
     def loss(numbers: Floats) -> tuple[float, Floats]:
         z = inputs @ numbers
@@ -98,7 +102,7 @@ def fit_unknown(signs: Signs, strange: NDArray[np.bool_], mode: str) -> tuple[fl
 
 
 def fit_enrolled(
-    signs: Signs,
+    features: OpensetFeatures,
     right: Floats,
     labels: NDArray[np.int64],
     unknown: tuple[float, float, float, float],
@@ -106,19 +110,19 @@ def fit_enrolled(
 ) -> tuple[float, float, float, float]:
     """a0 .. a3 with the highest likelihood of what is right.
 
-    labels: [N], place of the enrolled artist; UNKNOWN for works of strangers; -2 for works of trained
+    labels: [N], place of the enrolled artist; UNKNOWN for works of unknown artists; -2 for works of trained
     artists, whose own probability among the trained is right [N]. Works of trained artists weigh
     as much as all others.
     """
-    odds = strangeness(signs, unknown)
-    trained, strange = labels == -2, labels == UNKNOWN
-    enrolled = ~trained & ~strange
+    odds = unknown_logits(features, unknown)
+    trained, unknown_works = labels == -2, labels == UNKNOWN
+    enrolled = ~trained & ~unknown_works
     weight = np.zeros(len(labels))
-    for kind, share in ((trained, 0.5), (strange, 0.25), (enrolled, 0.25)):
+    for kind, share in ((trained, 0.5), (unknown_works, 0.25), (enrolled, 0.25)):
         if kind.any():
             weight[kind] = share / kind.sum()
-    image = signs.enrolled_image - signs.near_image[:, None]
-    text = signs.enrolled_text - signs.near_text[:, None]
+    image = features.enrolled_image - features.near_image[:, None]
+    text = features.enrolled_text - features.near_text[:, None]
     rows = np.flatnonzero(enrolled)
     shape = (len(labels), image.shape[1])
 
@@ -145,12 +149,12 @@ def fit_enrolled(
     return a0, a1, a2, a3
 
 
-def distribution(fused: Floats, signs: Signs, numbers: Numbers) -> Floats:
+def distribution(fused: Floats, features: OpensetFeatures, numbers: Numbers) -> Floats:
     """Probabilities f64 [N, A + E + 1] of trained artists, enrolled artists and the unknown."""
-    odds = strangeness(signs, numbers.unknown)
+    odds = unknown_logits(features, numbers.unknown)
     a0, a1, a2, a3 = numbers.enrolled
-    image = signs.enrolled_image - signs.near_image[:, None]
-    text = signs.enrolled_text - signs.near_text[:, None]
+    image = features.enrolled_image - features.near_image[:, None]
+    text = features.enrolled_text - features.near_text[:, None]
     logits = a0 + a1 * odds[:, None] + a2 * image + a3 * text
     weights = np.exp(np.clip(np.concatenate([logits, odds[:, None]], axis=1), -60, 60))
     table = np.concatenate([fused, weights], axis=1)

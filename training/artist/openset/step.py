@@ -1,4 +1,4 @@
-"""The step `openset`: strangers are noticed, and new artists are known from ten works.
+"""The step `openset`: unknown artists are noticed, and new artists are known from ten works.
 
 A fifth of the artists are shown to no model and are what is reported on; another fifth, shown to no model
 either, is what everything is fitted and chosen on. Options: works=10, how many a new artist brings;
@@ -17,7 +17,7 @@ Writes RUN/openset.json:
      …}, "space": {"chosen": "together", "validation accuracy": {"embedding": .4, …}},
      "auroc": {"validation": {"combined": .95, …}, "test": {"combined": .94, "image probability": .81, …}},
      "chosen": "combined",
-     "at one half": {"strangers called unknown": .9, "known works called unknown": .1},
+     "at one half": {"unknown artists called unknown": .9, "known works called unknown": .1},
      "enrolment": {"works": 10, "image"|"text"|"both": {"enrolled": .7, "trained": .8, "share": .875,
                    "known before": .9, "known after": .89, "ece": .02}},
      "parameters": {"unknown_both": "…", "enrolled_both": "…", …}}
@@ -40,7 +40,7 @@ from nails.artist.openset import BOTH, IMAGE, MODES, Numbers, OpenSet
 from nails.artist.text_vectors import rarities, vector
 from training.artist.job import ArtistJob
 from training.artist.nested import open_nest
-from training.artist.openset.fitting import UNKNOWN, distribution, fit_enrolled, fit_unknown, strangeness
+from training.artist.openset.fitting import UNKNOWN, distribution, fit_enrolled, fit_unknown, unknown_logits
 from training.artist.openset.models import SPACES, Floats, Material, Rows, read_material
 from training.artist.openset.trial import Known, Parts, Trial, first_works, models, split
 
@@ -72,8 +72,8 @@ def evaluate(material: Material, *, seed: int, works: int = WORKS) -> dict[str, 
     nest, truth = material.nest, material.nest.truth
     parts = split(nest, seed=seed)
     logger.info("models of %d known artists, %d works", len(parts.known), len(parts.train))
-    known = models(material, parts.known, parts.train, parts.tried_known, seed)
-    added, newcomers = (first_works(nest, group, works, seed) for group in (parts.validation, parts.test))
+    known = models(material, parts.known, parts.train, parts.validation_known, seed)
+    added, few_shot = (first_works(nest, group, works, seed) for group in (parts.validation, parts.test))
     space, spaces = choose_space(known, parts, truth, added)
     rarity = rarities(material.texts[row] for row in parts.train)
     texts = tuple(vector(text, rarity) for text in material.texts)
@@ -81,23 +81,23 @@ def evaluate(material: Material, *, seed: int, works: int = WORKS) -> dict[str, 
     openset = OpenSet({mode: fit(trial, added, mode) for mode in MODES})
     logger.info("models of %d artists more, with %d works each", len(parts.test), works)
     everybody = np.sort(np.concatenate([parts.known, parts.test]))
-    train = np.concatenate([parts.train, np.tile(newcomers, balance(parts, truth, works))])
-    anew = models(material, everybody, train, parts.tried_known, seed)
-    tried = scores_of(trial, openset, parts.tried_known, parts.tried_strange)
-    reported = scores_of(trial, openset, parts.reported_known, parts.reported_strange)
+    train = np.concatenate([parts.train, np.tile(few_shot, balance(parts, truth, works))])
+    anew = models(material, everybody, train, parts.validation_known, seed)
+    tried = scores_of(trial, openset, parts.validation_known, parts.validation_unknown)
+    reported = scores_of(trial, openset, parts.test_known, parts.test_unknown)
     return {
         "artists": {"known": len(parts.known), "validation": len(parts.validation), "test": len(parts.test)},
         "works": {
             "known": len(parts.train),
-            "validation": [len(parts.tried_known), len(parts.tried_strange)],
-            "test": [len(parts.reported_known), len(parts.reported_strange)],
+            "validation": [len(parts.validation_known), len(parts.validation_unknown)],
+            "test": [len(parts.test_known), len(parts.test_unknown)],
         },
         "space": {"chosen": space, "validation accuracy": spaces},
         "auroc": {"validation": tried["auroc"], "test": reported["auroc"]},
         "chosen": "combined",
         "at one half": reported["half"],
         "enrolment": {"works": works}
-        | {mode: enrolled(trial, anew, newcomers, openset, mode) for mode in MODES},
+        | {mode: enrolled(trial, anew, few_shot, openset, mode) for mode in MODES},
         "parameters": openset.to_parameters(),
     }
 
@@ -117,7 +117,7 @@ def choose_space(known: Known, parts: Parts, truth: Rows, added: Rows) -> tuple[
     rows = np.concatenate([parts.train, added])
     found = {}
     for name, images in known.images.items():
-        tried = parts.tried_strange[images[parts.tried_strange].any(axis=1)]
+        tried = parts.validation_unknown[images[parts.validation_unknown].any(axis=1)]
         if not len(tried):
             return SPACES[0], {}
         centres = np.stack([images[rows[truth[rows] == artist]].sum(axis=0) for artist in artists])
@@ -128,33 +128,33 @@ def choose_space(known: Known, parts: Parts, truth: Rows, added: Rows) -> tuple[
 
 
 def fit(trial: Trial, added: Rows, mode: str) -> Numbers:
-    """The numbers of a mode, on works of validation, where one half of the strangers is enrolled."""
+    """The numbers of a mode, on works of validation, where one half of the unknown artists is enrolled."""
     parts, truth = trial.parts, trial.truth
-    rows = np.concatenate([parts.tried_known, parts.tried_strange])
-    strange = np.arange(len(rows)) >= len(parts.tried_known)
-    newcomers = parts.validation[::2]
-    signs = trial.signs(mode, rows, newcomers, added)
-    unknown = fit_unknown(signs, strange, mode)
+    rows = np.concatenate([parts.validation_known, parts.validation_unknown])
+    unknown_works = np.arange(len(rows)) >= len(parts.validation_known)
+    few_shot = parts.validation[::2]
+    features = trial.features(mode, rows, few_shot, added)
+    unknown = fit_unknown(features, unknown_works, mode)
     place = np.full(truth.max() + 1, UNKNOWN)
-    place[newcomers] = np.arange(len(newcomers))
-    labels = np.where(strange, place[truth[rows]], _TRAINED)
-    column = np.where(strange, 0, np.searchsorted(parts.known, truth[rows]))
+    place[few_shot] = np.arange(len(few_shot))
+    labels = np.where(unknown_works, place[truth[rows]], _TRAINED)
+    column = np.where(unknown_works, 0, np.searchsorted(parts.known, truth[rows]))
     right = trial.known.table(mode)[rows][np.arange(len(rows)), column]
-    return Numbers(unknown, fit_enrolled(signs, right, labels, unknown, mode))
+    return Numbers(unknown, fit_enrolled(features, right, labels, unknown, mode))
 
 
 def scores_of(trial: Trial, openset: OpenSet, ours: Rows, others: Rows) -> dict[str, dict[str, float]]:
-    """AUROC of every score for works of strangers, and what the served one calls unknown at one half."""
+    """AUROC of every score for unknown artists, and what the served one calls unknown at one half."""
     rows = np.concatenate([ours, others])
     found: dict[str, Floats] = {}
     for mode in MODES:
         table = np.maximum(trial.known.table(mode)[rows], 1e-12)
-        signs = trial.signs(mode, rows)
+        features = trial.features(mode, rows)
         found[f"{mode} probability"] = -table.max(axis=1)
         found[f"{mode} entropy"] = -(table * np.log(table)).sum(axis=1)
-        found[f"{mode} combined"] = strangeness(signs, openset.modes[mode].unknown)
+        found[f"{mode} combined"] = unknown_logits(features, openset.modes[mode].unknown)
         if mode != BOTH:
-            found[f"{mode} prototype"] = -(signs.near_image if mode == IMAGE else signs.near_text)
+            found[f"{mode} prototype"] = -(features.near_image if mode == IMAGE else features.near_text)
     logits = trial.known.logits[rows]
     top = logits.max(axis=1, keepdims=True)
     found["image energy"] = -(np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0])
@@ -165,32 +165,32 @@ def scores_of(trial: Trial, openset: OpenSet, ours: Rows, others: Rows) -> dict[
             name: round(auroc(score[len(ours) :], score[: len(ours)]), 4) for name, score in found.items()
         },
         "half": {
-            "strangers called unknown": round(float(half[len(ours) :].mean()), 4),
+            "unknown artists called unknown": round(float(half[len(ours) :].mean()), 4),
             "known works called unknown": round(float(half[: len(ours)].mean()), 4),
         },
     }
 
 
-def enrolled(trial: Trial, anew: Known, newcomers: Rows, openset: OpenSet, mode: str) -> dict[str, float]:
+def enrolled(trial: Trial, anew: Known, few_shot: Rows, openset: OpenSet, mode: str) -> dict[str, float]:
     """Accuracies of new artists and of known ones in a mode, all new artists enrolled at once."""
     parts, truth = trial.parts, trial.truth
-    rows = np.concatenate([parts.reported_known, parts.reported_strange])
-    strange = np.arange(len(rows)) >= len(parts.reported_known)
+    rows = np.concatenate([parts.test_known, parts.test_unknown])
+    unknown_works = np.arange(len(rows)) >= len(parts.test_known)
     fused = trial.known.table(mode)[rows]
-    signs = trial.signs(mode, rows, parts.test, newcomers)
-    table = distribution(fused, signs, openset.modes[mode])[:, :-1]
+    features = trial.features(mode, rows, parts.test, few_shot)
+    table = distribution(fused, features, openset.modes[mode])[:, :-1]
     table /= table.sum(axis=1, keepdims=True)  # none of these works is by somebody unknown
     artists = np.concatenate([parts.known, parts.test])
     order = np.argsort(artists)
     right = artists[table.argmax(axis=1)] == truth[rows]
     again = artists[order][anew.table(mode)[rows].argmax(axis=1)] == truth[rows]
     before = parts.known[fused.argmax(axis=1)] == truth[rows]
-    mine, trained = float(right[strange].mean()), float(again[strange].mean())
+    mine, trained = float(right[unknown_works].mean()), float(again[unknown_works].mean())
     return {
         "enrolled": round(mine, 4),
         "trained": round(trained, 4),
         "share": round(mine / trained, 4) if trained else 0.0,
-        "known before": round(float(before[~strange].mean()), 4),
-        "known after": round(float(right[~strange].mean()), 4),
+        "known before": round(float(before[~unknown_works].mean()), 4),
+        "known after": round(float(right[~unknown_works].mean()), 4),
         "ece": round(calibration_error(table[:, order], np.searchsorted(artists[order], truth[rows])), 4),
     }

@@ -15,7 +15,7 @@ from nails.artist.text_vectors import SparseVector
 from training.artist.fusion.fitting import fit_pool
 from training.artist.image.image_step import CONFIG
 from training.artist.nested import Nest
-from training.artist.openset.fitting import Signs, signs_of
+from training.artist.openset.fitting import OpensetFeatures, openset_features
 from training.artist.openset.models import (
     SPACES,
     WORDS,
@@ -48,10 +48,10 @@ class Parts:
     validation: Rows
     test: Rows
     train: Rows
-    tried_known: Rows
-    tried_strange: Rows
-    reported_known: Rows
-    reported_strange: Rows
+    validation_known: Rows
+    validation_unknown: Rows
+    test_known: Rows
+    test_unknown: Rows
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,10 @@ def split(nest: Nest, *, seed: int, share: float = 0.2) -> Parts:
         validation=np.sort(validation),
         test=np.sort(test),
         train=rows(known, outer > VALIDATION),
-        tried_known=rows(known, outer == VALIDATION),
-        tried_strange=rows(validation, outer == VALIDATION),
-        reported_known=rows(known, outer == TEST),
-        reported_strange=rows(test, outer == TEST),
+        validation_known=rows(known, outer == VALIDATION),
+        validation_unknown=rows(validation, outer == VALIDATION),
+        test_known=rows(known, outer == TEST),
+        test_unknown=rows(test, outer == TEST),
     )
 
 
@@ -149,15 +149,17 @@ class Trial:
     images: NDArray[np.float32]
     texts: tuple[SparseVector, ...]
 
-    def signs(self, mode: str, rows: Rows, enrolled: Rows = NOBODY, newcomers: Rows = NOBODY) -> Signs:
-        """Signs of the works `rows`, where `enrolled` are enrolled by their works among `newcomers`."""
-        return signs_of(
+    def features(
+        self, mode: str, rows: Rows, enrolled: Rows = NOBODY, few_shot: Rows = NOBODY
+    ) -> OpensetFeatures:
+        """Features of the works `rows`, where `enrolled` are enrolled by their works among `few_shot`."""
+        return openset_features(
             mode,
             self.known.table(mode)[rows].max(axis=1),
             self.images[rows],
             [self.texts[row] for row in rows],
             self._prototypes(self.parts.known, self.parts.train),
-            self._prototypes(enrolled, newcomers),
+            self._prototypes(enrolled, few_shot),
         )
 
     def _prototypes(self, artists: Rows, rows: Rows) -> Prototypes:

@@ -1,5 +1,5 @@
-"""Paper N from drawn photos to served models, in steps that each leave a file behind and are passed over once
-it is there.
+"""Paper N from synthetic photos to served models, in steps that each leave a file behind and are passed over
+once it is there.
 
     lunula train design all      --data DIR --out RUN             every step below, in this order
     lunula train design encoders --data DIR --out RUN             RUN/encoders.pt: the backbone and its heads
@@ -9,8 +9,8 @@ it is there.
     lunula train design photos   --photos DIR --out RUN           rows on real photos, which are only measured
     lunula train design export   --data DIR --out RUN             triton_models/: ours and its encoders
 
-DIR holds drawn designs with nailstar.jsonl (docs/benchmark.md). One seed fixes a step. Checkpoints carry the
-configuration, the digest of the data and the figures. `lunula eval design` prints the table.
+DIR holds synthetic designs with nailstar.jsonl (docs/benchmark.md). One seed fixes a step. Checkpoints carry
+the configuration, the digest of the data and the figures. `lunula eval design` prints the table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Drawn photographs as training data: the index, the pictures, the masks, and clutter without hands.
+"""SyntheticPhoto photographs as training data: the index, the pictures, the masks, and clutter without hands.
 
 Shared by the perception models. Everything is read from the folder that `training.synth` wrote (its
 `index.jsonl`); clutter is any folder of photographs without hands, used as backgrounds and as negatives.
@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 
-# Every VALIDATION_STEP-th drawn photo is kept for choosing checkpoints, the rest are trained on.
+# Every VALIDATION_STEP-th synthetic photo is kept for choosing checkpoints, the rest are trained on.
 VALIDATION_STEP = 20
 CLUTTER_SIDE = 1280
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """One drawn photo. nails and hands are the index's own dictionaries; hands_mask: where hands are."""
+class SyntheticPhoto:
+    """One synthetic photo. nails and hands are the index's own dictionaries; hands_mask: where hands are."""
 
     id: str
     image: Path
@@ -38,7 +38,7 @@ class Drawn:
     hands_mask: Path | None = None
 
 
-def read_drawn(folder: Path) -> list[Drawn]:
+def read_synthetic(folder: Path) -> list[SyntheticPhoto]:
     """The photos of a synth folder in the order of its index.
 
     Raises ValueError when there are none. A last line that a running writer has not finished is left out.
@@ -51,7 +51,7 @@ def read_drawn(folder: Path) -> list[Drawn]:
             continue
         width, height = entry["size"]
         found.append(
-            Drawn(
+            SyntheticPhoto(
                 id=entry["id"],
                 image=folder / entry["image"],
                 mask=folder / entry["mask"],
@@ -62,11 +62,11 @@ def read_drawn(folder: Path) -> list[Drawn]:
             )
         )
     if not found:
-        raise ValueError(f"{folder}: no drawn photos")
+        raise ValueError(f"{folder}: no synthetic photos")
     return found
 
 
-def split(photos: list[Drawn]) -> tuple[list[Drawn], list[Drawn]]:
+def split(photos: list[SyntheticPhoto]) -> tuple[list[SyntheticPhoto], list[SyntheticPhoto]]:
     """(training, validation) photos; which is which depends on the order of the index alone."""
     training = [photo for i, photo in enumerate(photos) if i % VALIDATION_STEP]
     return training, photos[::VALIDATION_STEP]

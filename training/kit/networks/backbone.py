@@ -201,7 +201,7 @@ def fold_batch_norm(backbone: EfficientNetLite0) -> EfficientNetLite0:
     """Merges every batch normalisation into the convolution before it, in place, and returns the backbone.
 
     The statistics are then constants for good: fine-tuning is a third faster, works with any batch size, and
-    cannot drift towards the statistics of drawn pictures. Checkpoints made after folding need a folded
+    cannot drift towards the statistics of synthetic pictures. Checkpoints made after folding need a folded
     backbone to load into.
     """
     pairs = [("_conv_stem", "_bn0"), ("_conv_head", "_bn1")]

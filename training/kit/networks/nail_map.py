@@ -1,4 +1,4 @@
-"""Where are the nails: a small head over two backbone levels, trained on the drawn masks.
+"""Where are the nails: a small head over two backbone levels, trained on the synthetic masks.
 
 Both image models weigh what they see with this map, because paint is what requests speak of and most of a
 photo is skin and background.

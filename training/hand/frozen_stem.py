@@ -1,4 +1,4 @@
-"""The frozen front of the backbone, run by ONNX Runtime: a third of what torch needs for the same numbers.
+"""The frozen stem of the backbone, run by ONNX Runtime: a third of what torch needs for the same numbers.
 
 hand_detect and hand_pose learn on a CPU. What is frozen is computed once where a view is drawn, and the view
 is then learnt from several times: `Pool` keeps the latest.
@@ -18,26 +18,26 @@ from torch.nn import functional
 from training.kit.export.model import TensorCard, trace_onnx
 from training.kit.networks.backbone import PYRAMID_BLOCKS, PYRAMID_CHANNELS, EfficientNetLite0, freeze
 
-FRONT_STRIDE = 16
+STEM_STRIDE = 16
 
 
-class FrontFeatures(NamedTuple):
+class StemFeatures(NamedTuple):
     """Features that are not learnt: f32 [N,40,S/8,S/8] and [N,112,S/16,S/16]."""
 
     stride8: Tensor
     stride16: Tensor
 
 
-def front_levels(backbone: EfficientNetLite0, images: Tensor) -> FrontFeatures:
+def stem_levels(backbone: EfficientNetLite0, images: Tensor) -> StemFeatures:
     """All that is computed before anything is learnt, from images f32 [N,3,S,S] in (x-127)/128."""
     ends = {block: stride for stride, block in PYRAMID_BLOCKS.items()}
     found = {}
     x = functional.relu6(backbone._bn0(backbone._conv_stem(images)))
-    for index, block in enumerate(backbone._blocks[: PYRAMID_BLOCKS[FRONT_STRIDE] + 1]):
+    for index, block in enumerate(backbone._blocks[: PYRAMID_BLOCKS[STEM_STRIDE] + 1]):
         x = block(x)
         if index in ends:
             found[ends[index]] = x
-    return FrontFeatures(found[8], found[16])
+    return StemFeatures(found[8], found[16])
 
 
 def back_level(backbone: EfficientNetLite0, stride16: Tensor) -> Tensor:
@@ -45,12 +45,12 @@ def back_level(backbone: EfficientNetLite0, stride16: Tensor) -> Tensor:
     return _through(backbone, stride16, 16, 32)
 
 
-def learnt_front(backbone: EfficientNetLite0, front: FrontFeatures) -> FrontFeatures:
-    """The front as the backbone has it now: its stride 16 anew where the blocks before it learn too."""
+def learnt_stem(backbone: EfficientNetLite0, stem: StemFeatures) -> StemFeatures:
+    """The frozen stem as the backbone has it now: its stride 16 anew where the blocks before it learn too."""
     first = backbone._blocks[PYRAMID_BLOCKS[8] + 1]._project_conv.weight
     if not first.requires_grad:
-        return front
-    return FrontFeatures(front.stride8, _through(backbone, front.stride8, 8, 16))
+        return stem
+    return StemFeatures(stem.stride8, _through(backbone, stem.stride8, 8, 16))
 
 
 def _through(backbone: EfficientNetLite0, x: Tensor, start: int, end: int) -> Tensor:
@@ -59,11 +59,11 @@ def _through(backbone: EfficientNetLite0, x: Tensor, start: int, end: int) -> Te
     return x
 
 
-def freeze_front(backbone: EfficientNetLite0, *, stride: int = FRONT_STRIDE) -> EfficientNetLite0:
+def freeze_stem(backbone: EfficientNetLite0, *, stride: int = STEM_STRIDE) -> EfficientNetLite0:
     """Keeps the blocks up to `stride` (8 or 16) and every depthwise filter as they are; returns the backbone.
 
-    The depthwise filters behind the front are one parameter in thirty, and their gradients cost torch as much
-    time on a CPU as all the others together.
+    The depthwise filters behind the frozen stem are one parameter in thirty, and their gradients cost torch
+    as much time on a CPU as all the others together.
     """
     backbone.requires_grad_(True)
     freeze(backbone, stride=stride)
@@ -72,17 +72,18 @@ def freeze_front(backbone: EfficientNetLite0, *, stride: int = FRONT_STRIDE) -> 
     return backbone
 
 
-class _Front(nn.Module):
+class _Stem(nn.Module):
     def __init__(self, backbone: EfficientNetLite0) -> None:
         super().__init__()
         self.backbone = backbone
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        return tuple(front_levels(self.backbone, images))
+        return tuple(stem_levels(self.backbone, images))
 
 
-class Front:
-    """images f32 [N,3,S,S] in (x-127)/128 -> the front's features with a backbone's weights, as they are now.
+class FrozenStem:
+    """images f32 [N,3,S,S] in (x-127)/128 -> the frozen stem's features with a backbone's weights, as they
+    are now.
 
     The session is made at the first call, in the process that calls: sessions do not survive a fork.
     """
@@ -91,11 +92,11 @@ class Front:
         self._backbone = copy.deepcopy(backbone).cpu().to(memory_format=torch.contiguous_format).eval()
         self._session: Any = None
 
-    def __call__(self, images: Tensor) -> FrontFeatures:
+    def __call__(self, images: Tensor) -> StemFeatures:
         if self._session is None:
             self._session = self._made()
         outputs = self._session.run(None, {"images": images.contiguous().numpy()})
-        return FrontFeatures(*(torch.from_numpy(output) for output in outputs))
+        return StemFeatures(*(torch.from_numpy(output) for output in outputs))
 
     def _made(self) -> Any:
         import onnxruntime
@@ -105,10 +106,10 @@ class Front:
         options.log_severity_level = 3
         levels = [TensorCard(f"stride{s}", "f32", (PYRAMID_CHANNELS[s], -1, -1)) for s in (8, 16)]
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "front.onnx"
+            path = Path(folder) / "stem.onnx"
             images = TensorCard("images", "f32", (3, -1, -1))
             trace_onnx(
-                _Front(self._backbone), [torch.zeros(1, 3, 128, 128)], path, inputs=[images], outputs=levels
+                _Stem(self._backbone), [torch.zeros(1, 3, 128, 128)], path, inputs=[images], outputs=levels
             )
             return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
