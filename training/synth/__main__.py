@@ -5,7 +5,7 @@ kinds:
   designs       requests at four levels in two languages, palette, families that bind colours (paper N)
   segmentation  hands and nails, many without paint, from near and far, and scenes without hands
   artists       works of artists with their wording, in overlapping schools (paper A)
-  attributes    attributes drawn evenly; pairs of images that differ in one (paper R)
+  attributes    attributes sampled evenly; pairs of images that differ in one (paper R)
   contexts      groups of five images with two stories and queries at four levels (paper C)
   aesthetics    votes from harmony, neatness, light, sharpness and fit to tags (paper Q)
 """

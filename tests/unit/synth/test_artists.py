@@ -59,7 +59,7 @@ def test_numbers_of_works_follow_a_power_law_from_fifty_to_thousands() -> None:
 
 def test_artists_repeat_their_favourites() -> None:
     own = [max(shapes(n).count(s) for s in set(shapes(n))) / 30 for n in range(8)]
-    assert np.mean(own) > 0.4  # drawn freely, the commonest shape has a fifth
+    assert np.mean(own) > 0.4  # sampled freely, the commonest shape has a fifth
 
 
 def test_artists_of_a_school_are_more_alike_than_others_and_yet_no_copies() -> None:

@@ -41,7 +41,7 @@ writer._write_whole = dying
 writer.write(sys.argv[1], 4, seed=2, workers=1, size=96, progress=False)
 """
 
-# Dies by SIGKILL while two others draw for it, after saying who they are.
+# Dies by SIGKILL while two others render for it, after saying who they are.
 DIES_WAITING = """
 import multiprocessing, os, signal, sys
 from training.synth.run import writer

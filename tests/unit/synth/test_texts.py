@@ -63,7 +63,7 @@ def test_training_designs_show_no_held_out_pair_of_colours() -> None:
         rng = np.random.default_rng(seed)
         assert not holds_out(sample_design(rng, 0.0, allow_held_out=False))
         kept += holds_out(sample_design(np.random.default_rng(seed), 0.0))
-    assert kept > 5  # drawn freely, some do
+    assert kept > 5  # sampled freely, some do
 
 
 def test_some_pairs_and_templates_are_held_out_but_few() -> None:

@@ -53,7 +53,7 @@ def design_split(seed: int) -> str:
 def choose_subject(
     rng: np.random.Generator, seed: int, kind: str, artists: int = ARTISTS, bare_share: float = 0.0
 ) -> Subject:
-    """The subject of the photo `seed` of a kind. `bare_share`: of sets without paint, where the kind draws
+    """The subject of the photo `seed` of a kind. `bare_share`: of sets without paint, where the kind samples
     designs freely."""
     split = assign_split(seed)
     if kind == "artists":
