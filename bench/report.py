@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
-import tyro
 from rich.console import Console
 from rich.table import Table
+
+from training.kit.flags import parse
 
 ROOT = Path(__file__).resolve().parents[1]
 REPOSITORY = ROOT / "triton_models"
@@ -28,9 +29,8 @@ def read_options(
     options: type[T], program: str, description: str | None, arguments: Sequence[str] | None
 ) -> T:
     """The command line (this process's where `arguments` is None) as an instance of the dataclass."""
-    summary = (description or "").split("\n")[0]
-    flags = (tyro.conf.FlagCreatePairsOff,)
-    return tyro.cli(options, prog=program, description=summary, args=arguments, config=flags)
+    given: T = parse(options, arguments, program=program, about=(description or "").split("\n")[0])
+    return given
 
 
 def refuse(message: str) -> NoReturn:

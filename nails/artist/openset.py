@@ -13,7 +13,8 @@ are than the nearest trained one. Trained artists share the weight 1 as p says; 
 1 + sum exp(E_k) + exp(U). Without enrolled artists the unknown has the probability sigmoid(U).
 
 The coefficients depend on the mode, on whether a work has a photo, text, or both; they are fitted on works of
-artists whom the models never saw (training/artist/openset.py). Pure arithmetic; no term reads another work.
+artists whom the models never saw (training/artist/openset/step.py). Pure arithmetic; no term reads another
+work.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A folder of tiny drawn photos in the generator's form: ellipses for nails on a rectangle for a hand."""
+"""A folder of tiny synthetic photos in the generator's form: ellipses for nails on a rectangle for a hand."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from evaluation.aesthetic.photos import read
 from training.aesthetic.features import FOLDER, WORDS
-from training.artist.features import CHUNK, chunk_path
-from training.artist.nested import remember
+from training.kit.data.features import CHUNK, chunk_path
+from training.kit.stepwise import remember
 
 TAGS = ("goth", "office", "plain")
 LIKED = {"goth": -1, "office": 1, "plain": 0}  # -1: dark, 1: bright

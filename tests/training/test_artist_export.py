@@ -17,19 +17,21 @@ from evaluation.artist.works import Work
 from nails.artist.fusion import softmax
 from nails.artist.labels import from_label, to_label
 from nails.artist.openset import MODES, Coefficients, OpenSet
-from training.artist import export, text_export
-from training.artist.artist_image import DESCRIPTION, ArtistHead
+from training.artist.export.served import FoldedArtistImage
+from training.artist.export.step import step as export
+from training.artist.export.step import text as text_export
 from training.artist.fold_step import deal
+from training.artist.image.network import DESCRIPTION, ArtistHead
+from training.artist.job import ArtistJob, ExportOptions
 from training.artist.nested import Nest
-from training.artist.openset_models import SPACES, Material, space_of, unit
-from training.artist.served import FoldedArtistImage
-from training.backbone import EfficientNetLite0
-from training.design.encoders import Encoders
-from training.design.export import example_images
-from training.design.image_align import ALIGN_DIM
-from training.design.image_style import STYLE_DIM
-from training.export import run_onnx
-from training.stepwise import Job, StepError
+from training.artist.openset.models import SPACES, Material, space_of, unit
+from training.kit.export.images import example_images
+from training.kit.export.model import run_onnx
+from training.kit.networks.backbone import EfficientNetLite0
+from training.kit.networks.encoders import Encoders
+from training.kit.networks.image_align import ALIGN_DIM
+from training.kit.networks.image_style import STYLE_DIM
+from training.kit.stepwise import StepError
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(600)]
 ARTISTS = ("abe 花", "ban%20", "chi", "dan")
@@ -109,11 +111,11 @@ def test_everything_that_is_served_is_written_and_read_back(
 ) -> None:
     pytest.importorskip("grpc", reason="needs the service")
     from cli.client.models import ModelEntry
-    from services.classify.features.references import read_references
-    from services.classify.features.text_model import FastTextModel
-    from services.classify.identify.calibration import Calibration
-    from services.classify.identify.identifier import read_labels
-    from services.classify.identify.label_evidence import LabelTable
+    from services.classify.calibration import Calibration
+    from services.classify.identify import read_labels
+    from services.classify.label_evidence import LabelTable
+    from services.classify.references import read_references
+    from services.classify.text_model import FastTextModel
 
     material = material_of()
     monkeypatch.setattr(export, "open_nest", lambda _: material.nest)
@@ -125,8 +127,8 @@ def test_everything_that_is_served_is_written_and_read_back(
     found = {"space": {"chosen": "together"}, "parameters": NUMBERS.to_parameters()}
     (tmp_path / "openset.json").write_text(json.dumps(found))
     models = tmp_path / "triton_models"
-    job = Job(tmp_path, tmp_path, encoders=tmp_path / "encoders.pt", command="a test")
-    export.run(replace(job, options={"models": str(models)}))
+    job = ArtistJob(tmp_path, tmp_path, encoders=tmp_path / "encoders.pt", command="a test")
+    export.run(replace(job, export=ExportOptions(models=models)))
 
     for name in ("artist_image", "artist_text"):
         facts = tomllib.loads((models / name / "model.toml").read_text())
@@ -156,7 +158,7 @@ def test_everything_that_is_served_is_written_and_read_back(
     facts = tomllib.loads((models / "artist_text" / "model.toml").read_text())
     assert len(list((models / "artist_text").glob("*.ftz"))) == 5
     assert text.artists == tuple(sorted(ARTISTS)) and text.fingerprint == facts["model"]["fingerprint"]
-    reading = text.predict("abeword and more")
+    reading = text.read("abeword and more")
     assert max(reading.probabilities, key=lambda name: reading.probabilities[name]) == "abe 花"
     assert sum(reading.probabilities.values()) == pytest.approx(1)
 
@@ -191,7 +193,7 @@ def test_one_text_model_is_served_where_five_are_asked_not_to_be(
         ('{"space": {"chosen": "together"}, "parameters": {"unknown_both": "nan 1 1 1"}}', "unknown_both"),
     ],
 )
-def test_numbers_of_strangers_that_cannot_be_read_are_refused(
+def test_open_set_numbers_that_cannot_be_read_are_refused(
     tmp_path: Path, content: str | None, message: str
 ) -> None:
     if content is not None:
@@ -200,10 +202,6 @@ def test_numbers_of_strangers_that_cannot_be_read_are_refused(
         export.read_openset(tmp_path / "openset.json")
 
 
-def test_export_needs_the_encoders_and_knows_its_options(tmp_path: Path) -> None:
+def test_export_needs_the_encoders(tmp_path: Path) -> None:
     with pytest.raises(StepError, match="--encoders"):
-        export.run(Job(tmp_path, tmp_path))
-    (tmp_path / "encoders.pt").write_bytes(b"")
-    job = Job(tmp_path, tmp_path, encoders=tmp_path / "encoders.pt", options={"texts": "six"})
-    with pytest.raises(StepError, match="texts=six"):
-        export.run(job)
+        export.run(ArtistJob(tmp_path, tmp_path))

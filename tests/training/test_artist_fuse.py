@@ -23,11 +23,12 @@ from evaluation.artist.predictions import RunOfModels, open_run
 from nails.artist.fusion import Pool, temper
 from nails.artist.ranking import Evidence
 from tests.artist_predictions import drawn_folds, drawn_run
-from training.artist import fuse as step
-from training.artist.fuse_fitting import fit_pool, fit_ranker, fit_reach, fit_temperature
-from training.artist.fuse_rules import fixed, ladder
-from training.artist.fuse_trees import fit_trees
-from training.stepwise import Job, StepError
+from training.artist.fusion import step
+from training.artist.fusion.fitting import fit_pool, fit_ranker, fit_reach, fit_temperature
+from training.artist.fusion.rules import fixed, ladder
+from training.artist.fusion.trees import fit_trees
+from training.artist.job import ArtistJob, FuseOptions
+from training.kit.stepwise import StepError
 
 pytestmark = pytest.mark.torch
 
@@ -37,7 +38,7 @@ def fused(tmp_path_factory: pytest.TempPathFactory) -> RunOfModels:
     folder = tmp_path_factory.mktemp("run")
     run = drawn_run(folder, drawn_folds(artists=12, each=30, wordless=0.1))
     (folder / "works.jsonl").write_text("")
-    step.run(Job(data=folder, out=run, command="lunula train artist fuse"))
+    step.run(ArtistJob(data=folder, out=run, command="lunula train artist fuse"))
     return open_run(run)
 
 
@@ -104,19 +105,17 @@ def test_labels_of_tested_works_change_no_prediction(fused: RunOfModels, tmp_pat
 def test_a_second_run_of_the_step_writes_nothing(fused: RunOfModels) -> None:
     path = fused.folder / "predictions" / "ladder" / "outer-0.npz"
     written = path.stat().st_mtime_ns
-    step.run(Job(data=fused.folder, out=fused.folder))
+    step.run(ArtistJob(data=fused.folder, out=fused.folder))
     assert path.stat().st_mtime_ns == written
 
 
 def test_what_cannot_be_fused_is_said(fused: RunOfModels, tmp_path: Path) -> None:
     with pytest.raises(StepError, match="no predictions of vgg16"):
-        step.run(Job(data=fused.folder, out=fused.folder, options={"image": "vgg16"}))
+        step.run(ArtistJob(data=fused.folder, out=fused.folder, fuse=FuseOptions(image="vgg16")))
     with pytest.raises(StepError, match="scores, not probabilities"):
-        step.run(Job(data=fused.folder, out=fused.folder, options={"text": "knn_text"}))
-    with pytest.raises(StepError, match="members=median"):
-        step.run(Job(data=fused.folder, out=fused.folder, options={"members": "median"}))
+        step.run(ArtistJob(data=fused.folder, out=fused.folder, fuse=FuseOptions(text="knn_text")))
     with pytest.raises(StepError, match=r"folds\.json"):
-        step.run(Job(data=tmp_path, out=tmp_path))
+        step.run(ArtistJob(data=tmp_path, out=tmp_path))
 
 
 def drawn_truth(table: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -168,8 +167,8 @@ def test_trees_find_what_no_linear_score_can_and_stay_away_where_there_is_nothin
     known = drawn_evidence(count=4_000)
     assert known.image_neighbours is not None
     pooled_table = Pool(0.7, 0.7)(known.image, known.text)
-    strange = pooled_table * np.exp(6 * (np.abs(known.image_neighbours - 0.5) < 0.15))
-    for tells, gains in ((strange, True), (pooled_table, False)):
+    unknown_works = pooled_table * np.exp(6 * (np.abs(known.image_neighbours - 0.5) < 0.15))
+    for tells, gains in ((unknown_works, True), (pooled_table, False)):
         labels = drawn_truth(tells / tells.sum(axis=1, keepdims=True))
         ranker = fit_ranker(known, labels, fit_pool(known.image, known.text, labels))
         trees = fit_trees(known, labels, ranker)

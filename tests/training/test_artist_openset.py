@@ -22,13 +22,21 @@ from nails.artist.openset import (
     PrototypeCosines,
     joint_distribution,
 )
-from training.artist import openset, openset_trial
 from training.artist.fold_step import deal
+from training.artist.job import ArtistJob
 from training.artist.nested import Nest
-from training.artist.openset_fit import Signs, distribution, fit_enrolled, fit_unknown, strangeness
-from training.artist.openset_models import Material, space_of, unit
-from training.artist.openset_trial import first_works, split
-from training.stepwise import Job, StepError
+from training.artist.openset.fitting import (
+    OpensetFeatures,
+    distribution,
+    fit_enrolled,
+    fit_unknown,
+    unknown_logits,
+)
+from training.artist.openset.models import Material, space_of, unit
+from training.artist.openset.step import step as openset
+from training.artist.openset.step import trial as openset_trial
+from training.artist.openset.trial import first_works, split
+from training.kit.stepwise import StepError
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(600)]
 ARTISTS, EACH = 20, 25
@@ -79,8 +87,14 @@ def test_the_groups_of_artists_share_nobody_and_the_parts_no_work(material: Mate
     groups = [set(parts.known), set(parts.validation), set(parts.test)]
     assert [len(group) for group in groups] == [12, 4, 4] and len(set.union(*groups)) == ARTISTS
     assert set(material.nest.truth[parts.train]) == groups[0]
-    assert set(material.nest.truth[parts.reported_strange]) == groups[2]
-    rows = [parts.train, parts.tried_known, parts.tried_strange, parts.reported_known, parts.reported_strange]
+    assert set(material.nest.truth[parts.test_unknown]) == groups[2]
+    rows = [
+        parts.train,
+        parts.validation_known,
+        parts.validation_unknown,
+        parts.test_known,
+        parts.test_unknown,
+    ]
     assert len(np.unique(np.concatenate(rows))) == sum(map(len, rows))
     new = first_works(material.nest, parts.test, 10, 1)
     assert (np.bincount(material.nest.truth[new])[parts.test] == 10).all()
@@ -94,32 +108,32 @@ def test_too_few_artists_are_refused() -> None:
         split(Nest(folds, tuple(works), np.zeros(40, np.int64), ""), seed=0)
 
 
-def signs(count: int, seed: int = 0) -> tuple[Signs, np.ndarray]:
-    """Of works of which the second half is by strangers, every other one of them of the enrolled artist 0."""
+def features(count: int, seed: int = 0) -> tuple[OpensetFeatures, np.ndarray]:
+    """Of works whose second half is by unknown artists, every other one of them of the few-shot artist 0."""
     rng = np.random.default_rng(seed)
-    strange = np.arange(count) >= count // 2
-    labels = np.where(strange, np.where(np.arange(count) % 2, 0, -1), -2)
-    near = np.where(strange, 0.3, 0.6) + rng.normal(0, 0.1, count)
+    unknown_works = np.arange(count) >= count // 2
+    labels = np.where(unknown_works, np.where(np.arange(count) % 2, 0, -1), -2)
+    near = np.where(unknown_works, 0.3, 0.6) + rng.normal(0, 0.1, count)
     enrolled = rng.normal(0.1, 0.1, (count, 3))
     enrolled[labels == 0, 0] += 0.5
-    best = np.clip(np.where(strange, 0.4, 0.8) + rng.normal(0, 0.15, count), 0.05, 0.99)
+    best = np.clip(np.where(unknown_works, 0.4, 0.8) + rng.normal(0, 0.15, count), 0.05, 0.99)
     zeros = np.zeros(count)
-    return Signs(best, near, zeros, enrolled, np.zeros((count, 3))), labels
+    return OpensetFeatures(best, near, zeros, enrolled, np.zeros((count, 3))), labels
 
 
-def test_signs_together_tell_strangers_better_than_one_alone() -> None:
-    found, labels = signs(2000)
-    strange = labels > -2
-    unknown = fit_unknown(found, strange, IMAGE)
+def test_features_together_find_unknown_artists_better_than_one_alone() -> None:
+    found, labels = features(2000)
+    unknown_works = labels > -2
+    unknown = fit_unknown(found, unknown_works, IMAGE)
     assert unknown[3] == 0 and min(unknown[1:3]) > 0
-    combined = strangeness(found, unknown)
-    both = auroc(combined[strange], combined[~strange])
+    combined = unknown_logits(found, unknown)
+    both = auroc(combined[unknown_works], combined[~unknown_works])
     for alone in (-found.best, -found.near_image):
-        assert both > auroc(alone[strange], alone[~strange]) > 0.8
+        assert both > auroc(alone[unknown_works], alone[~unknown_works]) > 0.8
 
 
 def test_the_fitted_distribution_knows_the_enrolled_and_is_the_one_that_is_served() -> None:
-    found, labels = signs(2000)
+    found, labels = features(2000)
     unknown = fit_unknown(found, labels > -2, IMAGE)
     right = found.best
     numbers = Coefficients(unknown, fit_enrolled(found, right, labels, unknown, IMAGE))
@@ -148,14 +162,14 @@ def test_spaces_have_unit_rows_and_zeros_without_a_photo() -> None:
         np.testing.assert_allclose(np.linalg.norm(found, axis=1), [1, 1, 0, 1, 1], atol=1e-6)
 
 
-def test_the_whole_step_notices_strangers_and_knows_new_artists(
+def test_the_whole_step_finds_unknown_artists_and_learns_few_shot_ones(
     material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(openset, "open_nest", lambda _: material.nest)
     monkeypatch.setattr(openset, "read_material", lambda *_: material)
     few = {**openset_trial.WORDS, "dim": 16, "bucket": 2_000, "thread": 12}  # small tables, as for export
     monkeypatch.setattr(openset_trial, "WORDS", few)
-    job = Job(tmp_path, tmp_path, seed=5, command="a test")
+    job = ArtistJob(tmp_path, tmp_path, seed=5, command="a test")
     openset.run(job)
     found = json.loads((tmp_path / "openset.json").read_text(encoding="utf-8"))
     assert found["artists"] == {"known": 12, "validation": 4, "test": 4}
@@ -171,9 +185,3 @@ def test_the_whole_step_notices_strangers_and_knows_new_artists(
     before = (tmp_path / "openset.json").stat().st_mtime_ns
     openset.run(job)  # what is there is passed over
     assert (tmp_path / "openset.json").stat().st_mtime_ns == before
-
-
-@pytest.mark.parametrize("works", ["0", "65", "many"])
-def test_a_number_of_works_that_makes_no_sense_is_refused(tmp_path: Path, works: str) -> None:
-    with pytest.raises(StepError, match="works="):
-        openset.run(Job(tmp_path, tmp_path, options={"works": works}))

@@ -7,11 +7,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the training environment")
 
-from training.artist.artist_image import ArtistHead, ArtistImage
-from training.artist.train_image import ArtistConfig, train_head
-from training.backbone import EfficientNetLite0
-from training.design.encoders import Encoders
-from training.design.export import example_images
+from training.artist.image.network import ArtistHead, ArtistImage
+from training.artist.image.training import ArtistConfig, train_head
+from training.kit.export.images import example_images
+from training.kit.networks.backbone import EfficientNetLite0
+from training.kit.networks.encoders import Encoders
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
-from training.backbone import (
+from training.kit.networks.backbone import (
     POOLED_CHANNELS,
     PYRAMID_CHANNELS,
     EfficientNetLite0,

@@ -11,15 +11,16 @@ torch = pytest.importorskip("torch", reason="needs the training environment")
 
 from nails.colour.cielab import srgb_to_lab as reference_lab
 from nails.vocabulary import COLOURS
-from training.backbone import EfficientNetLite0
-from training.design.design_fuse import INPUTS, DesignFuse
-from training.design.encoders import Encoders
-from training.design.export import cut_backbone, design_example, example_images, query_example
-from training.design.folded import fold_backbone
-from training.design.image_align import ImageAlign
-from training.design.image_style import ImageStyle, NailCells
-from training.design.nail_colour import NamedColourBins, srgb_to_lab
-from training.design.query_fuse import QueryFuse
+from training.design.export import cut_backbone, design_example, query_example
+from training.design.rows.design_fuse import INPUTS, DesignFuse
+from training.design.rows.query_fuse import QueryFuse
+from training.kit.export.images import example_images
+from training.kit.networks.backbone import EfficientNetLite0
+from training.kit.networks.encoders import Encoders
+from training.kit.networks.folded import fold_backbone
+from training.kit.networks.image_align import ImageAlign
+from training.kit.networks.image_style import ImageStyle, NailCells
+from training.kit.networks.nail_colour import NamedColourBins, srgb_to_lab
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 

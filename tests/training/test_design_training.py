@@ -12,18 +12,18 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the training environment")
 
 from tests.training.designs import write_designs
-from training.backbone import EfficientNetLite0
-from training.design import beit3_row
-from training.design.corpus import Corpus, build_corpus
-from training.design.encoders import EncoderConfig, Encoders, EncoderViews, liveliness, train_encoders
+from training.design.data.corpus import Corpus, build_corpus
+from training.design.data.features import Features, embed_designs
+from training.design.data.photos import read_mask, read_photo
+from training.design.data.records import read_designs
+from training.design.data.requests import picked_palettes, tabulate
+from training.design.data.written import written
+from training.design.encoders import EncoderConfig, EncoderViews, liveliness, train_encoders
 from training.design.export import export_encoders, export_fusions
-from training.design.features import Features, embed_designs
-from training.design.mining import Mined, mine
-from training.design.ranking import best_ranks, figures
-from training.design.records import read_designs
-from training.design.requests import picked_palettes, tabulate
-from training.design.row_models import ROWS, Row, RowNetwork
-from training.design.row_training import (
+from training.design.mining import mine
+from training.design.rows import beit3 as beit3_row
+from training.design.rows.models import ROWS, Row, RowNetwork
+from training.design.rows.training import (
     RowConfig,
     Split,
     design_inputs,
@@ -32,10 +32,13 @@ from training.design.row_training import (
     mrr,
     train_row,
 )
-from training.design.sentences import Sentences
-from training.design.views import PLAIN, ViewConfig, distorted_view, plain_view, read_mask, read_photo
-from training.design.written import written
-from training.export import Provenance
+from training.kit.data.augment import PLAIN, ViewConfig, distorted_view, plain_view
+from training.kit.data.mined_pairs import Mined
+from training.kit.data.sentences import Sentences
+from training.kit.export.model import Provenance
+from training.kit.networks.backbone import EfficientNetLite0
+from training.kit.networks.encoders import Encoders
+from training.kit.ranking import best_ranks, figures
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 PROVENANCE = Provenance(command="a test", data="drawn ellipses", seed=0, licence_of_origin="Apache-2.0")

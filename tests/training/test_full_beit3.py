@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
-from training.full.beit3 import IMAGE, TEXT, Beit3, Beit3Config, Layer
 from training.full.beit3_weights import Beit3LoadError, load_official
+from training.kit.networks.beit3 import IMAGE, TEXT, Beit3, Beit3Config, Layer
 
 pytestmark = pytest.mark.torch
 TINY = Beit3Config.tiny()  # width 32, 2 layers, 4 heads, feed 64, 16 patches of 8 x 8, 60 words

@@ -16,19 +16,19 @@ import pytest
 torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 pytest.importorskip("transformers", reason="the hubs' encoders need the training environment")
 
-import training.onnx_files
+import training.kit.export.onnx_files
 from nails.photo.preprocess import backbone_input
 from services.intake.model_io import image_side
 from services.kit.errors import FailedPrecondition
 from services.kit.inference.config import read_config
 from services.kit.inference.local import load_session
-from training.export import ExportError, run_onnx
 from training.full.catalogue import ENCODERS, encoder
 from training.full.export import export, provenance
 from training.full.interface import OwnScale, example
 from training.full.stella import Stella
 from training.full.vision import TINY, Clip, Dinov2, Dinov3, Served, Siglip2
-from training.full.weights import WeightsError, read_state
+from training.kit.export.model import ExportError, run_onnx
+from training.kit.weights import WeightsError, read_state
 
 pytestmark = pytest.mark.torch
 SMALL = ("beit3-base", "beit3-base-text", "siglip2-base", "clip-large", "dinov2-large", "dinov3-large")
@@ -245,7 +245,7 @@ def test_weights_that_would_run_code_are_not_read(tmp_path: Path) -> None:
 def test_weights_too_large_for_one_file_lie_beside_the_graph(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training.onnx_files, "LARGEST", 20_000)
+    monkeypatch.setattr(training.kit.export.onnx_files, "LARGEST", 20_000)
     tiny = encoder("stella-1.5b").tiny()
     network = tiny.build()
     report = export(tiny, network, tmp_path, origin=ORIGIN, half=True)

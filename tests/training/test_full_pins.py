@@ -14,7 +14,8 @@ pytest.importorskip("transformers", reason="the hubs' encoders need the training
 from training.full import __main__ as command
 from training.full import fetch as fetching
 from training.full.catalogue import ENCODERS
-from training.full.pins import SHIPPED, Pin, PinError, measured, pin_of, read_pins, record, verify
+from training.full.pins import SHIPPED, pin_of
+from training.kit.pins import Pin, PinError, measured, read_pins, record, verify
 
 pytestmark = pytest.mark.torch
 
@@ -41,7 +42,7 @@ def test_every_encoder_has_a_pin_with_a_full_revision_or_a_release() -> None:
         else:
             assert len(pin.revision) == 40
             assert not pin.unknown, "the hub says the checksum of what it stores"
-    assert {pin.removesuffix("-text") for pin in ENCODERS} == set(read_pins()), "no pin is left over"
+    assert {pin.removesuffix("-text") for pin in ENCODERS} == set(read_pins(SHIPPED)), "no pin is left over"
 
 
 def test_a_file_other_than_the_pinned_one_is_refused_with_both_checksums(tmp_path: Path) -> None:
@@ -165,8 +166,8 @@ def test_the_command_records_a_pin_and_then_takes_the_files_without_being_told(
 ) -> None:
     """With a BEiT-3 large that is tiny inside: refused, recorded, exported, and refused when it changes."""
     from training.full import beit3_encoders
-    from training.full.beit3 import Beit3, Beit3Config
     from training.full.beit3_weights import OfficialNames
+    from training.kit.networks.beit3 import Beit3, Beit3Config
 
     tiny = ENCODERS["beit3-large"].tiny()
     monkeypatch.setitem(ENCODERS, "beit3-large", tiny)
@@ -178,7 +179,7 @@ def test_the_command_records_a_pin_and_then_takes_the_files_without_being_told(
     weights.mkdir()
     torch.save({"model": state}, weights / tiny.checkpoint)
     (weights / "beit3.spm").write_bytes(b"pieces")
-    pins: dict[str, Any] = read_pins()
+    pins: dict[str, Any] = read_pins(SHIPPED)
     changed = Pin("beit3-large", "r", "v", "MIT", {tiny.checkpoint: "", "beit3.spm": sha256(b"pieces")})
     monkeypatch.setattr("training.full.pins.read_pins", with_pin(pins | {"beit3-large": changed}))
     wanted = ["export", "beit3-large", "--weights", str(weights), "--to", str(tmp_path / "repository")]

@@ -8,11 +8,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
-from training.export import halve_weights, plain_graph, trace_onnx
 from training.hand.export import POSE_CARD
-from training.hand.front import front_levels
+from training.hand.frozen_stem import stem_levels
 from training.hand.pose_model import ServedPose, hand_pose
 from training.hand.restore import exported_weights, restore
+from training.kit.export.model import halve_weights, plain_graph, trace_onnx
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 
@@ -45,12 +45,12 @@ def test_a_restored_network_has_the_features_of_the_served_one(tmp_path: Path) -
 
 def decoded(network: torch.nn.Module, views: torch.Tensor) -> torch.Tensor:
     """The features under the joints' maps, f32 [N,128,16,16]."""
-    front = front_levels(network.backbone, views)
+    stem = stem_levels(network.backbone, views)
     blocks = network.backbone._blocks[11:]
-    deep = front.stride16
+    deep = stem.stride16
     for block in blocks:
         deep = block(deep)
-    features: torch.Tensor = network.up8(network.up16(network.context(deep), front.stride16), front.stride8)
+    features: torch.Tensor = network.up8(network.up16(network.context(deep), stem.stride16), stem.stride8)
     return features
 
 

@@ -12,16 +12,16 @@ torch = pytest.importorskip("torch", reason="training is tested in an environmen
 from nails.perception.hands import decode_simcc
 from nails.photo.preprocess import PoseTransform
 from tests.training.drawn_photos import write_drawn_photos
-from training.backbone import EfficientNetLite0, fold_batch_norm
 from training.hand.data import DetectViews, PoseViews, served_pose_view, turned_box
 from training.hand.detect_loss import centre_targets, detect_loss, generalised_iou
 from training.hand.detect_model import HandDetector, ServedDetector, hand_detector, peaks
-from training.hand.front import Front, Pool, front_levels
+from training.hand.frozen_stem import FrozenStem, Pool, stem_levels
 from training.hand.pose_loss import bin_targets, pose_loss
 from training.hand.pose_model import ServedPose, hand_pose
 from training.hand.train_detect import padded
-from training.photos import read_drawn
-from training.run import Schedule, optimiser, take_step
+from training.kit.data.photos import read_synthetic
+from training.kit.fit import Schedule, adamw, take_step
+from training.kit.networks.backbone import EfficientNetLite0, fold_batch_norm
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 
@@ -57,9 +57,9 @@ def test_the_front_run_apart_has_torchs_features() -> None:
     torch.manual_seed(0)
     backbone = fold_batch_norm(EfficientNetLite0()).eval()
     images = torch.rand(2, 3, 64, 96) * 2 - 1
-    found = Front(backbone)(images)
+    found = FrozenStem(backbone)(images)
     with torch.no_grad():
-        wanted = front_levels(backbone, images)
+        wanted = stem_levels(backbone, images)
     assert found.stride8.shape == (2, 40, 8, 12)
     assert found.stride16.shape == (2, 112, 4, 6)
     for mine, torchs in zip(found, wanted, strict=True):
@@ -144,7 +144,7 @@ def test_a_box_turned_by_a_right_angle_is_exact() -> None:
 
 
 def test_joints_lie_where_serving_will_decode_them(drawn: Path) -> None:
-    photo = read_drawn(drawn)[0]
+    photo = read_synthetic(drawn)[0]
     _, joints, presence = served_pose_view(photo, photo.hands[0])
     # The box's middle is the middle of the view, and its longer side is 256 / 1.25 pixels.
     middle = np.array([80.0, 102.5])
@@ -156,15 +156,15 @@ def test_joints_lie_where_serving_will_decode_them(drawn: Path) -> None:
 def test_a_few_steps_lower_the_detector_loss(drawn: Path) -> None:
     torch.manual_seed(0)
     network = hand_detector(pretrained=False).train()
-    solver = optimiser(network, network.backbone, Schedule(rate=3e-3, slow=1.0))
-    front = Front(network.backbone)
-    photos = read_drawn(drawn)
-    views = DetectViews(photos, seed=0, steps=1, size=192, batch=4, clutter=None, negative=0.0, front=front)
+    optimizer = adamw(network, network.backbone, Schedule(rate=3e-3, slow=1.0))
+    stem = FrozenStem(network.backbone)
+    photos = read_synthetic(drawn)
+    views = DetectViews(photos, seed=0, steps=1, size=192, batch=4, clutter=None, negative=0.0, stem=stem)
     batch = views[0]
     losses = []
     for _ in range(12):
-        loss = detect_loss(*network.from_front(batch.front), batch.boxes)
-        take_step(network, solver, loss, factor=1.0)
+        loss = detect_loss(*network.from_stem(batch.stem), batch.boxes)
+        take_step(network, optimizer, loss, factor=1.0)
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
 
@@ -172,12 +172,12 @@ def test_a_few_steps_lower_the_detector_loss(drawn: Path) -> None:
 def test_a_few_steps_lower_the_pose_loss(drawn: Path) -> None:
     torch.manual_seed(0)
     network = hand_pose(pretrained=False).train()
-    solver = optimiser(network, network.backbone, Schedule(rate=2e-3, slow=1.0))
-    front = Front(network.backbone)
-    batch = PoseViews(read_drawn(drawn), seed=0, steps=1, batch=4, front=front)[0]
+    optimizer = adamw(network, network.backbone, Schedule(rate=2e-3, slow=1.0))
+    stem = FrozenStem(network.backbone)
+    batch = PoseViews(read_synthetic(drawn), seed=0, steps=1, batch=4, stem=stem)[0]
     losses = []
     for _ in range(10):
-        loss = pose_loss(network.from_front(batch.front), batch.joints, batch.presence)
-        take_step(network, solver, loss, factor=1.0)
+        loss = pose_loss(network.from_stem(batch.stem), batch.joints, batch.presence)
+        take_step(network, optimizer, loss, factor=1.0)
         losses.append(loss.item())
     assert losses[-1] < 0.9 * losses[0]

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the training environment")
 
-from training.losses import confidence_relaxed, double_relaxed, info_nce
+from training.kit.losses import confidence_relaxed, double_relaxed, info_nce
 
 pytestmark = pytest.mark.torch
 

@@ -18,12 +18,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from services.kit.inference.config import read_config
 from tests.training.tiny_models import write_models, write_photos
-from training.export import run_onnx
-from training.parity import main
-from training.parity_chain import REFERENCE, Chain, Difference, Session
-from training.parity_measure import Row, alone_cosine, overlap, refusals
-from training.parity_probe import ProbeError, drawn_probe, real_probe
-from training.precision import halved, int8_dynamic, rounded, widened
+from training.kit.export.model import run_onnx
+from training.parity.__main__ import main
+from training.parity.chain import REFERENCE, Chain, Difference, Session
+from training.parity.measure import Row, alone_cosine, overlap, refusals
+from training.parity.precision import halved, int8_dynamic, rounded, widened
+from training.parity.probe import ProbeError, drawn_probe, real_probe
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 MODELS = ("image_align", "image_style", "text_encode", "design_fuse", "query_fuse")

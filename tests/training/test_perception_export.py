@@ -10,10 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
-from training.export import ExportError, Provenance, export_model, run_onnx
 from training.hand.detect_model import ServedDetector, halved, hand_detector
 from training.hand.export import DETECT_CARD, POSE_CARD
 from training.hand.pose_model import ServedPose, hand_pose
+from training.kit.export.model import ExportError, Provenance, export_model, run_onnx
 from training.seg.export import CARD as SEG_CARD
 from training.seg.model import NailMaps, nail_seg
 

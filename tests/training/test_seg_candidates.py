@@ -80,7 +80,7 @@ def test_the_loss_of_centres_is_least_at_the_truth() -> None:
 
 @pytest.mark.parametrize(("name", "channels", "stride"), [("centres", 4, 4), ("plain-unet", 2, 2)])
 def test_a_candidate_gives_maps_at_its_stride(name: str, channels: int, stride: int) -> None:
-    from training.backbone import EfficientNetLite0
+    from training.kit.networks.backbone import EfficientNetLite0
 
     network = CentreSeg(EfficientNetLite0()) if name == "centres" else PlainUNet()
     with torch.no_grad():

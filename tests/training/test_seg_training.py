@@ -11,8 +11,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
 from tests.training.drawn_photos import write_drawn_photos
-from training.photos import Clutter, read_drawn, split
-from training.run import Schedule, load_checkpoint, optimiser, take_step
+from training.kit.data.photos import Clutter, read_synthetic, split
+from training.kit.fit import Schedule, adamw, take_step
+from training.kit.run import load_checkpoint
 from training.seg.data import SegViews, ViewConfig, interior_of, target_maps
 from training.seg.loss import seg_loss
 from training.seg.train import SegConfig, build, train
@@ -27,7 +28,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_view_gives_maps_at_half_its_resolution(drawn: Path) -> None:
-    batch = SegViews(read_drawn(drawn), SMALL, seed=0, steps=1, clutter=None)[0]
+    batch = SegViews(read_synthetic(drawn), SMALL, seed=0, steps=1, clutter=None)[0]
     assert batch.images.shape == (4, 3, 64, 64)
     assert batch.nail.shape == batch.interior.shape == batch.weight.shape == (4, 1, 32, 32)
     assert batch.images.abs().max() <= 1.0
@@ -35,7 +36,9 @@ def test_a_view_gives_maps_at_half_its_resolution(drawn: Path) -> None:
 
 
 def test_the_same_seed_and_step_give_the_same_batch(drawn: Path) -> None:
-    first, second = (SegViews(read_drawn(drawn), SMALL, seed=3, steps=9, clutter=None)[5] for _ in range(2))
+    first, second = (
+        SegViews(read_synthetic(drawn), SMALL, seed=3, steps=9, clutter=None)[5] for _ in range(2)
+    )
     assert torch.equal(first.images, second.images)
     assert torch.equal(first.nail, second.nail)
 
@@ -59,12 +62,12 @@ def test_a_few_steps_on_four_photos_lower_the_loss(drawn: Path) -> None:
     torch.manual_seed(0)
     network = build(pretrained=False, frozen_stride=2).train()
     schedule = Schedule(steps=12, warmup=1, rate=5e-3, slow=1.0)
-    solver = optimiser(network, network.backbone, schedule)
-    batch = SegViews(read_drawn(drawn), SMALL, seed=0, steps=1, clutter=None)[0]
+    optimizer = adamw(network, network.backbone, schedule)
+    batch = SegViews(read_synthetic(drawn), SMALL, seed=0, steps=1, clutter=None)[0]
     losses = []
     for _ in range(12):
         loss = seg_loss(network(batch.images), batch)
-        take_step(network, solver, loss, factor=1.0)
+        take_step(network, optimizer, loss, factor=1.0)
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
 
@@ -82,7 +85,7 @@ def test_a_run_leaves_a_checkpoint_that_says_what_made_it(drawn: Path, tmp_path:
 
 
 def test_validation_photos_are_never_trained_on(drawn: Path) -> None:
-    photos = read_drawn(drawn) * 20
+    photos = read_synthetic(drawn) * 20
     training, kept = split([replace(photo, id=str(i)) for i, photo in enumerate(photos)])
     assert not {photo.id for photo in training} & {photo.id for photo in kept}
     assert len(training) + len(kept) == len(photos)

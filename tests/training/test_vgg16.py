@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,13 +12,14 @@ torch = pytest.importorskip("torch", reason="needs the training environment")
 
 from evaluation.artist.predictions import open_run
 from tests.training.artist_works import write_works
+from training.artist.image.vgg16 import PINS, Vgg16, VggArtist, VggHead, from_state, load_vgg16
+from training.artist.image.vgg_step import cross_validate_head, train_sgd
+from training.artist.job import ArtistJob, Vgg16Options
 from training.artist.steps import STEPS
-from training.artist.vgg16 import PINS, Vgg16, VggArtist, VggHead, from_state, load_vgg16
-from training.artist.vgg_step import train_sgd, validate
-from training.design.features import onnx_runner
-from training.full.pins import SHA256, PinError, read_pins
-from training.full.weights import WeightsError
-from training.stepwise import Job, load_step
+from training.kit.export.sessions import onnx_runner
+from training.kit.pins import SHA256, PinError, read_pins
+from training.kit.stepwise import load_step
+from training.kit.weights import WeightsError
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(600)]
 TINY = (4, 0, 6, 0, 6, 0, 8, 0, 8, 0)  # as often halved as the whole
@@ -93,11 +95,11 @@ def test_the_head_starts_from_imagenet_and_learns() -> None:
 
 
 @pytest.mark.parametrize("head", ["dense", "paper"])
-def test_the_step_answers_in_the_agreed_form(tmp_path: Path, head: str) -> None:
+def test_the_step_answers_in_the_agreed_form(tmp_path: Path, head: Literal["dense", "paper"]) -> None:
     data = write_works(tmp_path / "data", artists=2, each=6)
-    job = Job(data=data, out=tmp_path / "run", options={"epochs": "2"})
+    job = ArtistJob(data=data, out=tmp_path / "run", vgg16=Vgg16Options(epochs=2, head=head))
     load_step(STEPS, "folds")(job)
-    validate(job, tiny(cells=7), head)
+    cross_validate_head(job, tiny(cells=7))
     opened = open_run(job.out)
     table = opened.read("vgg16", 0)
     assert table.oof is not None and np.isfinite(table.oof).all()

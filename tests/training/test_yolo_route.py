@@ -15,7 +15,7 @@ from nails.perception.masks import iou
 from nails.perception.nail_decode import decode_yolo_seg
 from nails.photo.preprocess import Letterbox, nail_seg_input
 from tests.training.drawn_photos import write_drawn_photos
-from training.export import run_onnx
+from training.kit.export.model import run_onnx
 from training.seg import yolo
 from training.seg.yolo_data import convert
 
@@ -59,7 +59,7 @@ def test_a_folder_with_a_model_of_another_licence_is_left_alone(tmp_path: Path) 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder after one epoch on ten tiny drawn photos."""
+    """A model folder after one epoch on ten tiny synthetic photos."""
     pytest.importorskip("ultralytics", reason="needs ultralytics: make test-yolo")
     folder = tmp_path_factory.mktemp("yolo")
     drawn = write_drawn_photos(folder / "drawn", count=10)

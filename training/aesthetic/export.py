@@ -1,6 +1,6 @@
 """The step `export`: the best run of `ours` on validation photos into triton_models/aesthetic.
 
-    lunula train aesthetic export --data DIR --out RUN [--option models=triton_models] [--option run=N]
+    lunula train aesthetic export --data DIR --out RUN [--models triton_models] [--run N]
 
 The model's parameters say how stored tokens are packed (`grid`, `bits`: of the step packing) and how a score
 becomes beauty in 0..1: 1 / (1 + exp(-(score - middle) / width)), fitted so that beauty is about the share of
@@ -26,14 +26,13 @@ from evaluation.aesthetic.metrics import average_ranks
 from nails.aesthetic.tokens import Packing
 from training.aesthetic.features import FOLDER
 from training.aesthetic.fitting import Inputs, figures
+from training.aesthetic.job import AestheticJob
 from training.aesthetic.material import NONE, Material, read_material
 from training.aesthetic.networks import ALIGN_DIM, TOKEN_DIM, TagAesthetic
 from training.aesthetic.packing_step import grid_path, read_served, repacked
-from training.aesthetic.steps import whole
 from training.aesthetic.train_step import Trained, load, model_path, told
-from training.design.export import SCRATCH
-from training.export import ExportReport, ModelCard, Provenance, TensorCard, export_model
-from training.stepwise import Job, StepError
+from training.kit.export.model import SCRATCH, ExportReport, ModelCard, Provenance, TensorCard, export_model
+from training.kit.stepwise import StepError
 
 logger = logging.getLogger(__name__)
 MOST_TAGS: Final = 8
@@ -42,7 +41,7 @@ HALF_TOLERANCE: Final = {"score": 0.01, "distribution": 2e-3}
 """Of fp16 weights: a hundredth of a mark is far below the error of a photo's votes, .1."""
 
 
-def run(job: Job) -> None:
+def run(job: AestheticJob) -> None:
     """Writes model.onnx, model.toml and config.pbtxt. Options: models, run. Raises StepError, ExportError."""
     material = read_material(job)
     packing = read_served(job.out)
@@ -52,7 +51,9 @@ def run(job: Job) -> None:
     logger.info("aesthetic: %d bytes, %s, fp16 %s", found.size, found.graph_error, found.half_error)
 
 
-def export(job: Job, material: Material, trained: Trained, packing: Packing, number: int) -> ExportReport:
+def export(
+    job: AestheticJob, material: Material, trained: Trained, packing: Packing, number: int
+) -> ExportReport:
     """Writes the model of a run, which reads tokens of this packing."""
     network = trained.network
     assert isinstance(network, TagAesthetic)
@@ -66,7 +67,7 @@ def export(job: Job, material: Material, trained: Trained, packing: Packing, num
         own = figures(scores[split], material.mos[rows])
         measured |= {f"{split} {name}": value for name, value in own.items()}
     middle, width = beauty(scores["val"])
-    models = Path(job.options.get("models", "triton_models"))
+    models = job.models
     parameters = {
         "grid": str(packing.grid),
         "bits": str(packing.bits),
@@ -161,7 +162,7 @@ def described(material: Material) -> str:
     return f"{len(material.rows('train')):,} {kind}, lists sha256 {photos.digest}"
 
 
-def _chosen(job: Job, packing: Packing | None) -> tuple[Trained, int]:
+def _chosen(job: AestheticJob, packing: Packing | None) -> tuple[Trained, int]:
     """The run that is best on validation photos, or that which is asked for, of the packing's grid."""
     paths = {}
     number = 1
@@ -176,10 +177,10 @@ def _chosen(job: Job, packing: Packing | None) -> tuple[Trained, int]:
         number += 1
     if not paths:
         raise StepError(f"{model_path(job.out, 'ours', 1)}: no such run; do the step train first")
-    if "run" in job.options:
-        wanted = whole(job.options, "run", 1)
+    if job.run is not None:
+        wanted = job.run
         if wanted not in paths:
-            raise StepError(f"--option run={wanted}: there are runs 1 to {len(paths)}")
+            raise StepError(f"--run {wanted}: there are runs 1 to {len(paths)}")
         return load(paths[wanted], "ours"), wanted
     models = {number: load(path, "ours") for number, path in paths.items()}
     best = max(models, key=lambda number: models[number].val["srcc"])

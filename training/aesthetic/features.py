@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 from evaluation.aesthetic.rated import Rated, RatedSet
 from evaluation.artist.works import Work
 from nails.photo.preprocess import backbone_input
-from training.aesthetic.steps import photos_of
-from training.artist.features import Photo, Run, Source, extract
-from training.artist.nested import remember
-from training.backbone import imagenet_backbone
-from training.design.features import open_network, write_network
-from training.design.sentences import Sentences
-from training.onnx_files import sha256_of
-from training.stepwise import Job, StepError
+from training.aesthetic.job import AestheticJob
+from training.kit.data.features import Photo, Run, Source, extract
+from training.kit.data.sentences import Sentences
+from training.kit.export.onnx_files import sha256_of
+from training.kit.export.sessions import open_network, write_network
+from training.kit.networks.backbone import imagenet_backbone
+from training.kit.stepwise import StepError, remember
 
 logger = logging.getLogger(__name__)
 FOLDER = "features"
@@ -35,12 +34,12 @@ _LITE = "efficientnet-lite0.onnx"
 _LINK = "image_align.onnx"
 
 
-def run(job: Job) -> None:
-    """Writes RUN/features and RUN/words.npz. Option: models. Raises StepError."""
-    photos = photos_of(job)
-    served = Path(job.options.get("models", "triton_models")) / "image_align" / "1" / "model.onnx"
+def run(job: AestheticJob) -> None:
+    """Writes RUN/features and RUN/words.npz. Raises StepError."""
+    photos = job.rated_photos()
+    served = job.models / "image_align" / "1" / "model.onnx"
     if not served.is_file():
-        raise StepError(f"{served}: no such file; --option models=FOLDER says where image_align is")
+        raise StepError(f"{served}: no such file; --models FOLDER says where image_align is")
     folder = job.out / FOLDER
     remember(folder, {"data": photos.digest, "photos": len(photos.photos), "image_align": sha256_of(served)})
     prepare(folder, served)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,7 +17,9 @@ from training.aesthetic.groups import SIZE, batches, slots_of
 from training.aesthetic.losses import order_of, ranking_loss, squared_emd
 from training.aesthetic.material import NONE, Material, Rows
 from training.aesthetic.networks import Literal, Regression, TagAesthetic
-from training.run import Averaged, Schedule, optimiser, take_step
+from training.kit.compute import CPU, Compute
+from training.kit.fit import Averaged, Schedule, adamw
+from training.kit.fit import fit as fit_network
 
 Network = TagAesthetic | Literal | Regression
 ANSWERED = 512  # photos at a time
@@ -119,10 +121,11 @@ def build(variant: str, config: Config) -> Network:
     torch.manual_seed(config.seed)
     if variant == "regression":
         return Regression(hidden=config.hidden, drop=config.drop)
-    size = {"width": config.width, "hidden": config.hidden, "drop": config.drop}
+    width, hidden, drop = config.width, config.hidden, config.drop
     if variant == "literal":
-        return Literal(**size)
-    return TagAesthetic(**size, asks=VARIANTS[variant].asks, attentive=config.attentive)
+        return Literal(width=width, hidden=hidden, drop=drop)
+    asks = VARIANTS[variant].asks
+    return TagAesthetic(width=width, hidden=hidden, drop=drop, asks=asks, attentive=config.attentive)
 
 
 def fit(
@@ -130,9 +133,9 @@ def fit(
     inputs: Inputs,
     rows: Rows,
     config: Config,
-    after: Callable[[int, Network], None] = lambda _epoch, _network: None,
+    compute: Compute = CPU,
 ) -> Network:
-    """Trains on `rows` and returns the averaged network. after: called with each epoch's number and network.
+    """Trains on `rows` and returns the averaged network in eval mode, on the CPU.
 
     Raises ValueError where no two photos share a tag."""
     network = build(variant, config)
@@ -143,19 +146,30 @@ def fit(
     tags = inputs.tags.numpy()
     steps = sum(1 for _ in batches(tags, rows, config.groups, np.random.default_rng(0))) * config.epochs
     schedule = Schedule(steps=steps, warmup=max(1, steps // 20), rate=config.rate, decay=config.decay)
-    solver = optimiser(network, nn.Identity(), schedule)
+    network = compute.network(network)
     averaged = Averaged(network, decay=0.99)
-    step = 0
-    for epoch in range(config.epochs):
-        network.train()
-        for blocks, names in batches(tags, rows, config.groups, rng):
-            language = int(rng.integers(1, len(inputs.words))) if _switches(inputs, rng, config) else 0
-            loss = _loss(network, loss_of, inputs, blocks, names, config, language)
-            take_step(network, solver, loss, factor=schedule.factor(min(step, steps)))
-            averaged.update(network)
-            step += 1
-        after(epoch, _eval(averaged.network))
-    return _eval(averaged.network)
+
+    def groups() -> Iterator[tuple[Rows, Rows, int]]:
+        for _ in range(config.epochs):
+            for blocks, names in batches(tags, rows, config.groups, rng):
+                switches = _switches(inputs, rng, config)
+                yield blocks, names, int(rng.integers(1, len(inputs.words))) if switches else 0
+
+    def loss(batch: tuple[Rows, Rows, int]) -> Tensor:
+        blocks, names, language = batch
+        return _loss(network, loss_of, inputs, blocks, names, config, language, compute)
+
+    fit_network(
+        network,
+        adamw(network, nn.Identity(), schedule),
+        groups(),
+        loss,
+        steps=steps,
+        factor=schedule.factor,
+        averaged=averaged,
+        label=variant,
+    )
+    return _eval(averaged.network.cpu())
 
 
 def _switches(inputs: Inputs, rng: np.random.Generator, config: Config) -> bool:
@@ -176,29 +190,31 @@ def _loss(
     names: Rows,
     config: Config,
     language: int,
+    compute: Compute,
 ) -> Tensor:
     """Of groups [g,8] of photos that share tags [g]: the ranking reads what the group's tag answers, the
     other losses what all tags of a photo answer together."""
     chosen = torch.from_numpy(blocks.reshape(-1))
     tags = inputs.tags[chosen] if variant.asks else torch.full((len(chosen), 2), NONE)
     score, logits, weight = network.look(
-        inputs.image[chosen], inputs.align[chosen], *inputs.asked(tags, language)
+        *compute.batch((inputs.image[chosen], inputs.align[chosen], *inputs.asked(tags, language)))
     )
+    mos = inputs.mos[chosen]
     loss = score.new_zeros(())
     if variant.ranking:
-        slots = torch.from_numpy(slots_of(inputs.tags.numpy(), blocks, names).reshape(-1))
-        own = score.gather(1, slots[:, None] if variant.asks else torch.zeros_like(slots[:, None]))
-        likeness = inputs.likeness[chosen].gather(1, slots[:, None])  # nan for photos without a tag
+        slots = torch.from_numpy(slots_of(inputs.tags.numpy(), blocks, names).reshape(-1))[:, None]
+        own = score.gather(1, compute.batch(slots if variant.asks else torch.zeros_like(slots)))
+        likeness = inputs.likeness[chosen].gather(1, slots)  # nan for photos without a tag
         order = order_of(
-            *(x.reshape(-1, SIZE) for x in (inputs.mos[chosen], inputs.errors[chosen], likeness))
+            *(x.reshape(-1, SIZE) for x in compute.batch((mos, inputs.errors[chosen], likeness)))
         )
         loss = loss + ranking_loss(own.reshape(-1, SIZE), order)
     if variant.squared:
-        gap = (score * weight).sum(dim=1) - inputs.mos[chosen]
+        gap = (score * weight).sum(dim=1) - compute.batch(mos)
         loss = loss + (config.weight if variant.ranking else 1.0) * gap.square().mean()
     if variant.bins:
         distribution = (logits.softmax(dim=2) * weight.unsqueeze(2)).sum(dim=1)
-        loss = loss + config.emd * squared_emd(distribution, inputs.votes[chosen])
+        loss = loss + config.emd * squared_emd(distribution, compute.batch(inputs.votes[chosen]))
     return loss
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from evaluation.aesthetic.rated import MAX_TAGS, RatedSet, mos_of, standard_errors
 from nails.aesthetic.tokens import Grid, pooled
 from training.aesthetic.features import FOLDER, OUTPUTS, WORDS
-from training.aesthetic.steps import photos_of
-from training.artist.features import load
-from training.design.sentences import Sentences
-from training.stepwise import Job, StepError
+from training.aesthetic.job import AestheticJob
+from training.kit.data.features import load
+from training.kit.data.sentences import Sentences
+from training.kit.stepwise import StepError
 
 Rows = NDArray[np.int64]
 NONE = -1  # in place of a tag
@@ -68,9 +68,9 @@ class Material:
         return np.concatenate([block.astype(np.float16) for block in blocks])
 
 
-def read_material(job: Job) -> Material:
+def read_material(job: AestheticJob) -> Material:
     """What the step `features` left. Raises StepError where it is missing or of other photos."""
-    photos = photos_of(job)
+    photos = job.rated_photos()
     features = load(job.out / FOLDER, OUTPUTS, len(photos.photos))
     sentences = Sentences(job.out / WORDS)
     names = tuple(photos.words)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from evaluation.aesthetic.rated import MARKS
-from training.design.attention import Attention
+from training.kit.networks.attention import Attention
 
 MEAN_SCORE = 5.4  # of AVA: where an untrained score begins
 TOKEN_DIM, ALIGN_DIM = 320, 512

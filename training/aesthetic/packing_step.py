@@ -26,10 +26,9 @@ from tqdm import tqdm
 
 from nails.aesthetic.tokens import BITS, GRIDS, Grid, Packing, pack, unpack
 from training.aesthetic.fitting import Inputs, figures, seeded
+from training.aesthetic.job import AestheticJob
 from training.aesthetic.material import Material, Rows, read_material
-from training.aesthetic.steps import whole
 from training.aesthetic.train_step import (
-    RUNS,
     Trained,
     load,
     model_path,
@@ -37,18 +36,17 @@ from training.aesthetic.train_step import (
     told,
     train_one,
 )
-from training.stepwise import Job, StepError
+from training.kit.stepwise import StepError
 
 FILE: Final = "packing.json"
 MOST_LOST: Final = 0.01
 SPLITS: Final = ("val", "test")
 
 
-def run(job: Job) -> None:
-    """Writes RUN/packing.json and prints it. Options: runs, retrained. Raises StepError."""
+def run(job: AestheticJob) -> None:
+    """Writes RUN/packing.json and prints it. Raises StepError."""
     material = read_material(job)
-    runs = whole(job.options, "runs", RUNS)
-    models = [load(model_path(job.out, "ours", number), "ours") for number in range(1, runs + 1)]
+    models = [load(model_path(job.out, "ours", number), "ours") for number in range(1, job.runs + 1)]
     retrained = {grid: _retrained(job, material, grid, models[0]) for grid in _bar(GRIDS)}
     table = []
     for grid, bits in product(GRIDS, BITS):
@@ -118,17 +116,17 @@ def grid_path(out: Path, grid: Grid, number: int) -> Path:
     return model_path(out, f"grid-{grid}", number)
 
 
-def _retrained(job: Job, material: Material, grid: Grid, like: Trained) -> list[Trained]:
-    """As many models as the option `retrained` says, trained as `like` was but for the grid."""
+def _retrained(job: AestheticJob, material: Material, grid: Grid, like: Trained) -> list[Trained]:
+    """As many models as `retrained` says, trained as `like` was but for the grid."""
     found = []
     inputs: Inputs | None = None
-    for number in range(1, whole(job.options, "retrained", 2) + 1):
+    for number in range(1, job.retrained + 1):
         own = model_path(job.out, "ours", number)
         path = own if grid == like.config.grid and own.exists() else grid_path(job.out, grid, number)
         if not path.exists():
             inputs = inputs or Inputs.of(material, "ours", material.at(grid))
             config = seeded(replace(like.config, grid=grid), job.seed, number)
-            save(path, train_one(material, inputs, "ours", config))
+            save(path, train_one(material, inputs, "ours", config, job.compute))
         found.append(load(path, "ours"))
     return found
 

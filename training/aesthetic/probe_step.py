@@ -1,7 +1,7 @@
 """The step `probe`: how much of what people like can be read off frozen features, by one linear map each.
 
-For drawn photos, whose records say it. The first `photos` (3,000) are looked at: `align`, `tokens` (mean and
-spread over the map), `pooled` as the step `features` left them, and two that the models do not read:
+For synthetic photos, whose records say it. The first `photos` (3,000) are looked at: `align`, `tokens` (mean
+and spread over the map), `pooled` as the step `features` left them, and two that the models do not read:
 `image_style`, served beside `image_align`, and `early`, mean and spread of ImageNet's EfficientNet-Lite0 at
 stride 8. RUN/probe.json has Pearson's correlation on test photos of ridge regressions; the penalty is chosen
 on validation photos.
@@ -23,12 +23,12 @@ from evaluation.aesthetic.metrics import pearson
 from evaluation.aesthetic.photos import INDEX
 from nails.photo.preprocess import backbone_input
 from training.aesthetic.features import works_of
+from training.aesthetic.job import AestheticJob
 from training.aesthetic.material import Material, read_material
-from training.aesthetic.steps import whole
-from training.artist.features import read_photo
-from training.backbone import imagenet_backbone
-from training.design.features import open_network
-from training.stepwise import Job, StepError
+from training.kit.data.features import read_photo
+from training.kit.export.sessions import open_network
+from training.kit.networks.backbone import imagenet_backbone
+from training.kit.stepwise import StepError
 
 FILE: Final = "probe.json"
 PENALTIES: Final = (30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
@@ -37,16 +37,16 @@ SHOWN: Final = ("blur", "stops", "warm", "haze", "mess")
 Values = NDArray[np.float64]
 
 
-def run(job: Job) -> None:
-    """Writes RUN/probe.json and prints it. Options: photos, models. Raises StepError."""
+def run(job: AestheticJob) -> None:
+    """Writes RUN/probe.json and prints it. Raises StepError."""
     material = read_material(job)
     if material.photos.source != "drawn":
-        raise StepError(f"{job.data}: only records of drawn photos say what a probe asks for")
-    count = min(whole(job.options, "photos", 3000, 100), len(material.mos))
+        raise StepError(f"{job.data}: only records of synthetic photos say what a probe asks for")
+    count = min(job.photos, len(material.mos))
     wanted = read_parts(job.data / INDEX, count)
     wanted.pop("fit")  # of a tag, which these features have not seen
     wanted |= {"mos": material.mos[:count].astype(np.float64)}
-    style = Path(job.options.get("models", "triton_models")) / "image_style" / "1" / "model.onnx"
+    style = job.models / "image_style" / "1" / "model.onnx"
     sources = cached(material, count) | looked_at(material, count, style)
     sources["align + tokens"] = np.hstack([sources["align"], sources["tokens"]])
     sources["align + tokens + style"] = np.hstack([sources["align + tokens"], sources["image_style"]])

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from evaluation.aesthetic.predictions import Scored, Truth, write, write_about
-from nails.aesthetic.tokens import GRIDS, Grid
 from training.aesthetic.fitting import (
     VARIANTS,
     Answered,
@@ -34,17 +33,16 @@ from training.aesthetic.fitting import (
     fit,
     seeded,
 )
+from training.aesthetic.job import AestheticJob
 from training.aesthetic.material import NONE, Material, Rows, read_material
-from training.aesthetic.steps import listed, whole
-from training.artist.nested import remember
-from training.stepwise import Job, StepError
+from training.kit.compute import CPU, Compute
+from training.kit.stepwise import StepError, remember
 
 logger = logging.getLogger(__name__)
 WEIGHTS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
-COMBINES: Final = ("mean", "attention")
+COMBINES: Final[tuple[Literal["mean", "attention"], ...]] = ("mean", "attention")
 MODELS: Final = "models"
 CHOICE: Final = "choice.json"
-RUNS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,10 @@ class Trained:
     seconds: float
 
 
-def run(job: Job) -> None:
-    """Trains what is missing. Options: variants, runs, epochs, grid, weight, combine. Raises StepError."""
-    variants = listed(job.options, "variants", tuple(VARIANTS))
-    runs = whole(job.options, "runs", RUNS)
-    config = config_of(job)
+def run(job: AestheticJob) -> None:
+    """Trains what is missing. Raises StepError."""
+    variants, runs = job.variants, job.runs
+    config = Config(epochs=job.epochs, grid=job.grid)
     material = read_material(job)
     tokens = material.at(config.grid)
     remember(
@@ -82,7 +79,9 @@ def run(job: Job) -> None:
                 path = model_path(job.out, variant, number)
                 bar.set_postfix_str(f"{variant} {number}")
                 if not path.exists():
-                    trained = train_one(material, inputs, variant, seeded(config, job.seed, number))
+                    trained = train_one(
+                        material, inputs, variant, seeded(config, job.seed, number), job.compute
+                    )
                     said = [told(trained, inputs, test, tags) for tags in (material.tags[test], wrong)]
                     write(job.out, variant, truth, scored(number, variant, said, truth))
                     save(path, trained)
@@ -102,23 +101,10 @@ def run(job: Job) -> None:
     print_runs(job.out, variants, runs)
 
 
-def config_of(job: Job) -> Config:
-    """The configuration that the options name; weight and combine are checked. Raises StepError."""
-    config = Config(epochs=whole(job.options, "epochs", Config.epochs))
-    grid = whole(job.options, "grid", config.grid)
-    if grid not in GRIDS:
-        raise StepError(f"--option grid={grid}: one of {', '.join(map(str, GRIDS))}")
-    weight, combine = job.options.get("weight"), job.options.get("combine")
-    if weight is not None and weight not in [f"{value:g}" for value in WEIGHTS]:
-        raise StepError(f"--option weight={weight}: one of {', '.join(f'{value:g}' for value in WEIGHTS)}")
-    if combine is not None and combine not in COMBINES:
-        raise StepError(f"--option combine={combine}: mean or attention")
-    return replace(config, grid=cast(Grid, grid))
-
-
-def chosen(job: Job, material: Material, inputs: Inputs, config: Config) -> Config:
-    """With weight and averaging: of the options, of RUN/choice.json, or chosen now on validation photos."""
-    weight, combine = job.options.get("weight"), job.options.get("combine")
+def chosen(job: AestheticJob, material: Material, inputs: Inputs, config: Config) -> Config:
+    """With weight and averaging: as the job says, of RUN/choice.json, or chosen now on validation photos."""
+    weight: str | None = job.weight
+    combine: str | None = job.combine
     path = job.out / CHOICE
     choice: dict[str, Any] = {"weight": {}, "combine": {}}
     if path.exists():
@@ -127,7 +113,7 @@ def chosen(job: Job, material: Material, inputs: Inputs, config: Config) -> Conf
     def tried(kind: str, name: str, other: Config) -> float:
         """SRCC on validation photos, of run 0, which is in no table."""
         if name not in choice[kind]:
-            trained = train_one(material, inputs, "ours", seeded(other, job.seed, 0))
+            trained = train_one(material, inputs, "ours", seeded(other, job.seed, 0), job.compute)
             choice[kind][name] = trained.val
             path.write_text(json.dumps(choice, indent=1) + "\n", encoding="utf-8")
             logger.info("%s %s: %s", kind, name, trained.val)
@@ -148,10 +134,12 @@ def chosen(job: Job, material: Material, inputs: Inputs, config: Config) -> Conf
     return replace(config, attentive=combine == "attention")
 
 
-def train_one(material: Material, inputs: Inputs, variant: str, config: Config) -> Trained:
+def train_one(
+    material: Material, inputs: Inputs, variant: str, config: Config, compute: Compute = CPU
+) -> Trained:
     """One training, with its figures on the validation photos."""
     started = time.monotonic()
-    network = fit(variant, inputs, material.rows("train"), config)
+    network = fit(variant, inputs, material.rows("train"), config, compute)
     seconds = time.monotonic() - started
     val = material.rows("val")
     said = answer(network, inputs, val, material.tags[val])

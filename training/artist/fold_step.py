@@ -12,22 +12,16 @@ import numpy as np
 
 from evaluation.artist.folds import FILE, FoldedWork, Folds, read_folds, write_folds
 from evaluation.artist.works import Work, read
-from training.artist.steps import INNER, OUTER
-from training.stepwise import Job, StepError
+from training.artist.job import ArtistJob
+from training.kit.stepwise import StepError
 
 FEWEST = 2  # works of an artist: with one there is nothing left to learn her from
 
 
-def run(job: Job) -> None:
-    """Writes RUN/folds.json. Options: outer, inner (5 each). Raises StepError."""
-    counts = {"outer": OUTER, "inner": INNER}
-    for name, value in job.options.items():
-        if name in counts:
-            if not value.isdigit() or not 2 <= int(value) <= 100:
-                raise StepError(f"--option {name}={value}: a number from 2 to 100")
-            counts[name] = int(value)
+def run(job: ArtistJob) -> None:
+    """Writes RUN/folds.json. Raises StepError."""
     works = read(job.data)
-    folds = deal(works, seed=job.seed, **counts)
+    folds = deal(works, seed=job.seed, outer=job.folds.outer, inner=job.folds.inner)
     if (job.out / FILE).exists():
         there = read_folds(job.out)
         if _dealt(there) != _dealt(folds):
@@ -36,7 +30,7 @@ def run(job: Job) -> None:
     write_folds(job.out, folds)
 
 
-def deal(works: list[Work], *, seed: int, outer: int = OUTER, inner: int = INNER) -> Folds:
+def deal(works: list[Work], *, seed: int, outer: int = 5, inner: int = 5) -> Folds:
     """The folds of `works`. Raises StepError where an artist has one work, or there is only one artist."""
     rows: dict[str, list[int]] = defaultdict(list)
     for row, work in enumerate(works):

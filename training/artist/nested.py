@@ -8,7 +8,6 @@ outer fold is written.
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -23,8 +22,9 @@ from tqdm import tqdm
 from evaluation.artist.folds import Folds, PredictionsError, read_folds
 from evaluation.artist.predictions import FOLDER, PROBABILITIES, Predictions, write
 from evaluation.artist.works import Work, digest, read
+from training.artist.job import ArtistJob
 from training.artist.steps import write_about
-from training.stepwise import Job, StepError
+from training.kit.stepwise import StepError, remember
 
 Rows = NDArray[np.int64]
 Table = NDArray[np.float32]
@@ -79,7 +79,7 @@ class Nest:
         return np.flatnonzero(np.array([work.outer for work in self.folds.works]) != outer)
 
 
-def open_nest(job: Job) -> Nest:
+def open_nest(job: ArtistJob) -> Nest:
     """The folds of `job.out` with the works of `job.data`. Raises StepError where they do not fit."""
     try:
         folds = read_folds(job.out)
@@ -97,7 +97,7 @@ def open_nest(job: Job) -> Nest:
 
 
 def cross_validate(
-    job: Job,
+    job: ArtistJob,
     nest: Nest,
     model: str,
     fit: Fit,
@@ -130,20 +130,6 @@ def cross_validate(
     shutil.rmtree(folder / "parts", ignore_errors=True)
     if not (folder / "about.json").exists():
         write_about(folder, job, kind, what, started, settings=dict(settings))
-
-
-def remember(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Writes folder/settings.json; raises StepError if another is there already."""
-    text = json.dumps(settings, indent=1, ensure_ascii=False, sort_keys=True, default=str) + "\n"
-    path = folder / "settings.json"
-    if path.exists():
-        if path.read_text(encoding="utf-8") != text:
-            raise StepError(
-                f"{folder}: was made with other data, seed or settings: delete it or use another --out"
-            )
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 def _answer(path: Path, task: Task, fit: Fit) -> None:

@@ -8,33 +8,30 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from training.stepwise import Job
-
-OUTER: Final = 5
-INNER: Final = 5
+from training.artist.job import ArtistJob
 
 STEPS: Final[dict[str, str]] = {
     "folds": "training.artist.fold_step:run",
-    "features": "training.artist.feature_step:run",
-    "image": "training.artist.image_step:run",
-    "text": "training.artist.text_steps:fasttext",
-    "text_w2v": "training.artist.text_steps:word2vec",
-    "text_d2v": "training.artist.text_steps:doc2vec",
-    "text_tfidf": "training.artist.text_steps:tfidf",
-    "labels": "training.artist.label_step:run",
-    "majority": "training.artist.label_step:majority",
-    "knn_image": "training.artist.knn_step:image",
-    "knn_text": "training.artist.knn_step:text",
-    "vgg16": "training.artist.vgg_step:run",
-    "control": "training.artist.control_step:run",
-    "fuse": "training.artist.fuse:run",
-    "openset": "training.artist.openset:run",
-    "export": "training.artist.export:run",
+    "features": "training.artist.image.feature_step:run",
+    "image": "training.artist.image.image_step:run",
+    "text": "training.artist.text.steps:fasttext",
+    "text_w2v": "training.artist.text.steps:word2vec",
+    "text_d2v": "training.artist.text.steps:doc2vec",
+    "text_tfidf": "training.artist.text.steps:tfidf",
+    "labels": "training.artist.baselines.label_step:run",
+    "majority": "training.artist.baselines.label_step:majority",
+    "knn_image": "training.artist.baselines.knn_step:image",
+    "knn_text": "training.artist.baselines.knn_step:text",
+    "vgg16": "training.artist.image.vgg_step:run",
+    "control": "training.artist.image.control_step:run",
+    "fuse": "training.artist.fusion.step:run",
+    "openset": "training.artist.openset.step:run",
+    "export": "training.artist.export.step:run",
 }
 """Name of a step -> "module:function"; each owner of steps adds lines."""
 
 
-def write_about(folder: Path, job: Job, kind: str, what: str, started: float, **more: Any) -> None:
+def write_about(folder: Path, job: ArtistJob, kind: str, what: str, started: float, **more: Any) -> None:
     """Writes folder/about.json: the last file of a model, so that its presence says that it is complete.
 
     kind: "probabilities" or "scores". started: time.monotonic() at the beginning of this run of the step.

@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
-import tyro
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from tyro.conf import Positional
 
 from training.describe.describers import CompactDescriber, Describer, ModelDescriber, read_perceived
 from training.describe.judges import DigitJudge, Judge, ModelJudge, StoredJudge
@@ -32,7 +30,8 @@ from training.describe.photos import Photo, find_photos
 from training.describe.requests import read_requests
 from training.describe.running import Item, Tally, Worker, ask_all
 from training.describe.store import Key, Store, request_digest
-from training.design.mining import Mined
+from training.kit.data.mined_pairs import Mined
+from training.kit.flags import Positional, parse, subcommand
 
 T = TypeVar("T")
 
@@ -140,22 +139,15 @@ class JudgePairs(Answering):
 
 
 Command = (
-    Annotated[Describe, tyro.conf.subcommand("describe")]
-    | Annotated[Parse, tyro.conf.subcommand("parse")]
-    | Annotated[JudgePairs, tyro.conf.subcommand("judge")]
+    Annotated[Describe, subcommand("describe")]
+    | Annotated[Parse, subcommand("parse")]
+    | Annotated[JudgePairs, subcommand("judge")]
 )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command; exit codes: 2 for wrong options or settings, 1 for what failed, 130 when interrupted."""
-    flags = (tyro.conf.FlagCreatePairsOff,)
-    command: Describe | Parse | JudgePairs = tyro.cli(
-        Command,
-        prog=PROGRAM,
-        description=__doc__,
-        args=argv,
-        config=flags,
-    )
+    command: Describe | Parse | JudgePairs = parse(Command, argv, program=PROGRAM, about=__doc__)
     try:
         command.run()
     except ValidationError as error:

@@ -15,7 +15,7 @@ from training.describe.models import answers, prompts
 from training.describe.models.answers import Restated, restate_by_lexicon
 from training.describe.models.question import Asker, ItemError, Question
 from training.describe.photos import Photo
-from training.describe.wording import Attributes, Palette, describe_attributes
+from training.kit.data.attribute_text import Attributes, Palette, describe_attributes
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Pairs of text and photo by their numbers, in the order in which `training.design.claims` counts records."""
+"""Pairs of text and photo by number, in the order in which `training.design.data.claims` counts records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from training.describe.judges import Pair
 from training.describe.models.answers import restate_by_lexicon
 from training.describe.photos import Photo
 from training.describe.store import read_descriptions
-from training.design.mining import Mined, read_records
+from training.kit.data.mined_pairs import Mined, read_records
 
 
 class PairIndex:

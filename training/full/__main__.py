@@ -14,14 +14,15 @@ from typing import Annotated
 
 import torch
 import tyro
-from tyro.conf import Positional, arg
 
-from training.export import ExportError
 from training.full.catalogue import ENCODERS, UnknownEncoder, encoder
 from training.full.export import export, provenance
 from training.full.fetch import download, fetch
-from training.full.pins import Pin, PinError, Progress, pin_of, record, verify
-from training.full.weights import WeightsError
+from training.full.pins import pin_of
+from training.kit.export.model import ExportError
+from training.kit.flags import Positional, arg, parse
+from training.kit.pins import Pin, PinError, Progress, record, verify
+from training.kit.weights import WeightsError
 
 PROGRAM = "python -m training.full"
 # Never in the folder of weights: who gives the files must not say which files are right.
@@ -155,13 +156,7 @@ def _bar() -> Progress:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when the work is done; 1 with a message where files, names or results are not as they must be."""
-    command = tyro.cli(
-        List | Fetch | Export,
-        prog=PROGRAM,
-        description=__doc__,
-        args=arguments,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
+    command: List | Fetch | Export = parse(List | Fetch | Export, arguments, program=PROGRAM, about=__doc__)
     try:
         command.run()
     except (PinError, WeightsError, ExportError, UnknownEncoder, OSError) as error:

@@ -9,10 +9,10 @@ from pathlib import Path
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.full.beit3 import IMAGE, TEXT, Beit3, Beit3Config
 from training.full.beit3_weights import load_official
 from training.full.interface import HALF, Encoder, Facts, ImageInput, OwnScale, TextInput
-from training.full.weights import read_state
+from training.kit.networks.beit3 import IMAGE, TEXT, Beit3, Beit3Config
+from training.kit.weights import read_state
 
 LONGEST = 64  # tokens of a text in the released fine-tunings
 

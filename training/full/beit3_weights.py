@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.full.beit3 import FIRST_POSITION, Beit3
+from training.kit.networks.beit3 import FIRST_POSITION, Beit3
 
 
 class Beit3LoadError(ValueError):

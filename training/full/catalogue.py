@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from training.full.beit3 import Beit3Config
 from training.full.beit3_encoders import Beit3Image, Beit3Text
 from training.full.interface import Encoder
 from training.full.stella import Stella
 from training.full.vision import Clip, Dinov2, Dinov3, Siglip2, Sizes
+from training.kit.networks.beit3 import Beit3Config
 
 BEIT3_BASE = "beit3_base_patch16_384_coco_retrieval.pth"
 BEIT3_LARGE = "beit3_large_patch16_384_coco_retrieval.pth"

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from training.export import ExportReport, Provenance, export_model
 from training.full.interface import Encoder, card, example
-from training.full.pins import Pin
+from training.kit.export.model import ExportReport, Provenance, export_model
+from training.kit.pins import Pin
 
 GRAPH_ERROR = 1e-4  # of a unit embedding; of tokens, relative to their largest value
 GRAPH_COSINE = 0.9999

@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from training.full.pins import Pin, PinError, sha256_of
+from training.kit.pins import Pin, PinError, sha256_of
 
 Download = Callable[[Pin, str, Path], None]
 """Puts the file of a path under `Pin.repository` at Pin.revision to folder/path."""

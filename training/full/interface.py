@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from training.export import ModelCard, TensorCard
+from training.kit.export.model import ModelCard, TensorCard
 
 Kind = Literal["image_align", "image_style", "text_encode"]
 Triple = tuple[float, float, float]
@@ -96,7 +96,7 @@ class OwnScale(nn.Module):
 
 
 def card(facts: Facts, *, licence: str) -> ModelCard:
-    """The contract of an encoder's kind at its sizes, for `training.export.export_model`."""
+    """The contract of an encoder's kind at its sizes, for `training.kit.export.model.export_model`."""
     outputs = [TensorCard("embedding", "f32", (facts.embedding,))]
     if facts.kind == "text_encode":
         inputs: tuple[TensorCard, ...] = (

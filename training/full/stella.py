@@ -14,9 +14,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.design.attention import masked_mean
 from training.full.interface import Encoder, Facts, TextInput
-from training.full.weights import build, fill, misfit, read_state
+from training.kit.networks.attention import masked_mean
+from training.kit.weights import build, fill, misfit, read_state
 
 PROMPT = "Instruct: Given a web search query, retrieve relevant passages that answer the query.\nQuery: "
 ABSENT = -1e9  # Qwen2's logits run far higher than most

@@ -25,7 +25,7 @@ from training.full.interface import (
     OwnScale,
     Triple,
 )
-from training.full.weights import build, fill, read_state
+from training.kit.weights import build, fill, read_state
 
 CLIP_MEAN: Triple = (0.48145466, 0.4578275, 0.40821073)
 CLIP_DEVIATION: Triple = (0.26862954, 0.26130258, 0.27577711)

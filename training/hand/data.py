@@ -1,4 +1,5 @@
-"""Training batches for hand_detect and hand_pose: random views of drawn photos, and clutter without hands.
+"""Training batches for hand_detect and hand_pose: random views of synthetic photos, and clutter without
+hands.
 
 Views are drawn at half the served side, which is what the networks see; boxes and joints are in pixels of
 the served side. A batch is a pure function of (seed, step). Joints are (x, y) with a presence: 1 seen, 0.5
@@ -19,10 +20,10 @@ from torch.utils.data import Dataset
 
 from nails.photo.preprocess import hand_pose_input
 from training.hand.detect_model import HALF
-from training.hand.front import Front, FrontFeatures
+from training.hand.frozen_stem import FrozenStem, StemFeatures
 from training.hand.pose_model import SIZE as POSE_SIZE
-from training.photos import Clutter, Drawn, Image, photographed, read_image
-from training.seg.data import to_tensor
+from training.kit.data.photos import Clutter, Image, SyntheticPhoto, photographed, read_image
+from training.kit.networks.blocks import to_tensor
 
 HIDDEN_PRESENCE = 0.5
 QUARTER_TURNS = 0.15  # share of hands that are turned by a multiple of 90 degrees
@@ -32,19 +33,19 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class DetectBatch:
-    """front: the frozen features of views of side S/2; boxes: for each item f32 [k,4] xyxy in pixels of the
+    """stem: the frozen features of views of side S/2; boxes: for each item f32 [k,4] xyxy in pixels of the
     served side S."""
 
-    front: FrontFeatures
+    stem: StemFeatures
     boxes: list[Tensor]
 
 
 @dataclass(frozen=True)
 class PoseBatch:
-    """front: the frozen features of views of hands of side 128; joints f32 [N,21,2] in pixels of the served
+    """stem: the frozen features of views of hands of side 128; joints f32 [N,21,2] in pixels of the served
     256; presence f32 [N,21]."""
 
-    front: FrontFeatures
+    stem: StemFeatures
     joints: Tensor
     presence: Tensor
 
@@ -70,7 +71,7 @@ def turned_box(box: Floats, matrix: Floats) -> Floats:
 
 
 def draw_detect(
-    photo: Drawn, size: int, rng: np.random.Generator, clutter: Clutter | None, *, negative: float
+    photo: SyntheticPhoto, size: int, rng: np.random.Generator, clutter: Clutter | None, *, negative: float
 ) -> tuple[Image, Floats]:
     """A view uint8 [size,size,3] and the boxes [k,4] of the hands in it."""
     if clutter and rng.random() < negative:
@@ -103,7 +104,9 @@ def draw_detect(
     return photographed(view, rng), np.array(boxes).reshape(-1, 4)
 
 
-def draw_pose(photo: Drawn, hand: dict[str, Any], rng: np.random.Generator) -> tuple[Image, Floats, Floats]:
+def draw_pose(
+    photo: SyntheticPhoto, hand: dict[str, Any], rng: np.random.Generator
+) -> tuple[Image, Floats, Floats]:
     """A view uint8 [128,128,3] of a hand of `photo`, its joints [21,2] in it and their presence [21]."""
     image = read_image(photo.image)
     joints, presence = joints_of(hand)
@@ -112,7 +115,7 @@ def draw_pose(photo: Drawn, hand: dict[str, Any], rng: np.random.Generator) -> t
     middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2]) + rng.normal(0, 0.05, 2) * side
     size = POSE_SIZE // HALF
     scale = size / side
-    # Drawn hands are turned as people hold them, so the view need not turn them much further.
+    # SyntheticPhoto hands are turned as people hold them, so the view need not turn them much further.
     angle = rng.integers(4) * (np.pi / 2) * (rng.random() < QUARTER_TURNS) + rng.normal(0, 0.25)
     mirror = np.diag([-1.0 if rng.random() < 0.5 else 1.0, 1.0])
     linear = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ mirror * scale
@@ -128,7 +131,7 @@ def draw_pose(photo: Drawn, hand: dict[str, Any], rng: np.random.Generator) -> t
     return photographed(np.asarray(view, np.uint8), rng), placed, presence * in_view * in_photo
 
 
-def seen_hands(photo: Drawn) -> list[dict[str, Any]]:
+def seen_hands(photo: SyntheticPhoto) -> list[dict[str, Any]]:
     """The hands of a photo that are not wholly covered or outside: those with a box of some size."""
     return [
         hand
@@ -144,7 +147,9 @@ def joints_of(hand: dict[str, Any]) -> tuple[Floats, Floats]:
     return rows[:, :2], np.array([0.0, HIDDEN_PRESENCE, 1.0])[rows[:, 2].astype(int)]
 
 
-def served_pose_view(photo: Drawn, hand: dict[str, Any]) -> tuple[NDArray[np.float32], Floats, Floats]:
+def served_pose_view(
+    photo: SyntheticPhoto, hand: dict[str, Any]
+) -> tuple[NDArray[np.float32], Floats, Floats]:
     """A hand of a photo as serving sees it, given its true box: input, joints in it, presence."""
     view, placed = hand_pose_input(read_image(photo.image), np.array(hand["box"], np.float64), POSE_SIZE)
     joints, presence = joints_of(hand)
@@ -157,7 +162,7 @@ class DetectViews(Dataset[DetectBatch]):
 
     def __init__(
         self,
-        photos: list[Drawn],
+        photos: list[SyntheticPhoto],
         *,
         seed: int,
         steps: int,
@@ -165,10 +170,10 @@ class DetectViews(Dataset[DetectBatch]):
         batch: int,
         clutter: Clutter | None,
         negative: float,
-        front: Front,
+        stem: FrozenStem,
     ) -> None:
         self.photos, self.seed, self.steps, self.size, self.batch = photos, seed, steps, size, batch
-        self.front = front
+        self.stem = stem
         self.clutter = clutter if clutter is not None and len(clutter) else None
         self.negative = negative
 
@@ -185,16 +190,18 @@ class DetectViews(Dataset[DetectBatch]):
             view, found = draw_detect(photo, self.size // HALF, rng, self.clutter, negative=self.negative)
             views.append(view)
             boxes.append(torch.from_numpy((HALF * found).astype(np.float32)))
-        return DetectBatch(self.front(to_tensor(views)), boxes)
+        return DetectBatch(self.stem(to_tensor(views)), boxes)
 
 
 class PoseViews(Dataset[PoseBatch]):
     """Batch number `step` of an endless, repeatable stream for hand_pose; every hand is equally likely."""
 
-    def __init__(self, photos: list[Drawn], *, seed: int, steps: int, batch: int, front: Front) -> None:
+    def __init__(
+        self, photos: list[SyntheticPhoto], *, seed: int, steps: int, batch: int, stem: FrozenStem
+    ) -> None:
         self.hands = [(photo, hand) for photo in photos for hand in seen_hands(photo)]
         self.seed, self.steps, self.batch = seed, steps, batch
-        self.front = front
+        self.stem = stem
 
     def __len__(self) -> int:
         return self.steps
@@ -206,7 +213,7 @@ class PoseViews(Dataset[PoseBatch]):
         drawn = [draw_pose(*self.hands[rng.integers(len(self.hands))], rng) for _ in range(self.batch)]
         views, joints, presence = zip(*drawn, strict=True)
         return PoseBatch(
-            self.front(to_tensor(list(views))),
+            self.stem(to_tensor(list(views))),
             torch.from_numpy((HALF * np.stack(joints)).astype(np.float32)),
             torch.from_numpy(np.stack(presence).astype(np.float32)),
         )

@@ -12,15 +12,17 @@ SPREAD = 0.13  # standard deviation of a hand's centre map in units of its box's
 POSITIVE = 0.4
 
 
-def centre_targets(boxes: list[Tensor], cells: int) -> tuple[Tensor, Tensor]:
+def centre_targets(
+    boxes: list[Tensor], cells: int, device: torch.device | None = None
+) -> tuple[Tensor, Tensor]:
     """Score targets f32 [N,A] in [0, 1] and the box each cell would predict, f32 [N,A,4].
 
     boxes: for each item the hands' boxes [k,4] in input pixels. A cell belongs to the hand whose middle is
     nearest in units of that hand's size; cells of items without hands have target 0.
     """
-    centres = cell_centres(cells)
-    scores = torch.zeros(len(boxes), len(centres))
-    owners = torch.zeros(len(boxes), len(centres), 4)
+    centres = cell_centres(cells, device)
+    scores = torch.zeros(len(boxes), len(centres), device=device)
+    owners = torch.zeros(len(boxes), len(centres), 4, device=device)
     for item, hands in enumerate(boxes):
         if len(hands) == 0:
             continue
@@ -50,7 +52,7 @@ def generalised_iou(first: Tensor, second: Tensor) -> Tensor:
 
 def detect_loss(scores: Tensor, boxes: Tensor, hands: list[Tensor]) -> Tensor:
     """Scalar loss of logits f32 [N,A] and boxes f32 [N,A,4] against the hands' boxes of each item."""
-    target, owners = centre_targets(hands, round(scores.shape[1] ** 0.5))
+    target, owners = centre_targets(hands, round(scores.shape[1] ** 0.5), scores.device)
     probability = scores.detach().sigmoid()
     weight = (target - probability).abs().square()
     bce = functional.binary_cross_entropy_with_logits(scores, target, reduction="none")

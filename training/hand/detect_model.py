@@ -15,9 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.backbone import PYRAMID_CHANNELS, EfficientNetLite0, fold_batch_norm, imagenet_backbone
-from training.hand.front import FrontFeatures, back_level, freeze_front, front_levels
-from training.seg.model import Separable, Up
+from training.hand.frozen_stem import StemFeatures, back_level, freeze_stem, stem_levels
+from training.kit.networks.backbone import (
+    PYRAMID_CHANNELS,
+    EfficientNetLite0,
+    fold_batch_norm,
+    imagenet_backbone,
+)
+from training.kit.networks.blocks import Separable, Up
 
 STRIDE = 16
 SIZE = 320
@@ -43,15 +48,15 @@ class HandDetector(nn.Module):
         nn.init.constant_(self.box_tower[1].bias, 1.8)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        return self.from_front(front_levels(self.backbone, images))
+        return self.from_stem(stem_levels(self.backbone, images))
 
-    def from_front(self, front: FrontFeatures) -> tuple[Tensor, Tensor]:
+    def from_stem(self, stem: StemFeatures) -> tuple[Tensor, Tensor]:
         """The same from the frozen features of views of side S/2."""
-        context = self.context(back_level(self.backbone, front.stride16))
-        x = self.up8(self.up16(context, front.stride16), front.stride8)
+        context = self.context(back_level(self.backbone, stem.stride16))
+        x = self.up8(self.up16(context, stem.stride16), stem.stride8)
         scores = self.score_tower(x).flatten(1)
         sides = self.box_tower(x).clamp(-3.0, 4.0).exp().flatten(2).transpose(1, 2) * STRIDE  # [N,A,4]
-        centres = cell_centres(front.stride8.shape[2])
+        centres = cell_centres(stem.stride8.shape[2], sides.device)
         boxes = torch.cat([centres - sides[..., :2], centres + sides[..., 2:]], dim=-1)
         return scores, boxes
 
@@ -80,15 +85,15 @@ def halved(images: Tensor) -> Tensor:
     return functional.avg_pool2d(images, HALF)
 
 
-def cell_centres(cells: int) -> Tensor:
+def cell_centres(cells: int, device: torch.device | None = None) -> Tensor:
     """Centres (x, y) of cells x cells squares of STRIDE pixels, row by row: f32 [cells * cells, 2]."""
-    middle = (torch.arange(cells, dtype=torch.float32) + 0.5) * STRIDE
+    middle = (torch.arange(cells, dtype=torch.float32, device=device) + 0.5) * STRIDE
     y, x = torch.meshgrid(middle, middle, indexing="ij")
     return torch.stack([x.flatten(), y.flatten()], dim=1)
 
 
 def hand_detector(*, pretrained: bool = True) -> HandDetector:
-    """A new network as it is trained: folded backbone, frozen as `freeze_front` says."""
+    """A new network as it is trained: folded backbone, frozen as `freeze_stem` says."""
     backbone = imagenet_backbone() if pretrained else EfficientNetLite0()
-    network = HandDetector(freeze_front(fold_batch_norm(backbone)))
+    network = HandDetector(freeze_stem(fold_batch_norm(backbone)))
     return network.to(memory_format=torch.channels_last)

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
 
-from training.export import ExportReport, ModelCard, Provenance, TensorCard, export_model
 from training.hand import detect_model, pose_model
-from training.run import load_checkpoint
+from training.kit.export.model import ExportReport, ModelCard, Provenance, TensorCard, export_model
+from training.kit.flags import Positional, parse
+from training.kit.run import load_checkpoint
 
 CELLS = (detect_model.SIZE // detect_model.STRIDE) ** 2
 DETECT_CARD = ModelCard(
     name="hand_detect",
-    description="Boxes of the hands in a photo: anchor-free on EfficientNet-Lite0, drawn photos only",
+    description="Boxes of the hands in a photo: anchor-free on EfficientNet-Lite0, synthetic photos only",
     inputs=(TensorCard("images", "f32", (3, detect_model.SIZE, detect_model.SIZE)),),
     outputs=(TensorCard("boxes", "f32", (CELLS, 4)), TensorCard("scores", "f32", (CELLS,))),
 )
 _BINS = (pose_model.JOINTS, pose_model.BINS)
 POSE_CARD = ModelCard(
     name="hand_pose",
-    description="21 joints of a hand: SimCC head on EfficientNet-Lite0, drawn photos only",
+    description="21 joints of a hand: SimCC head on EfficientNet-Lite0, synthetic photos only",
     inputs=(TensorCard("hands", "f32", (3, pose_model.SIZE, pose_model.SIZE)),),
     outputs=(TensorCard("simcc_x", "f32", _BINS), TensorCard("simcc_y", "f32", _BINS)),
 )
@@ -68,15 +69,25 @@ def export(kind: str, run: Path, folder: Path, *, command: str = "") -> ExportRe
     )
 
 
+@dataclass(frozen=True)
+class Export:
+    """The command."""
+
+    kind: Positional[Literal["detect", "pose"]]
+    """which model"""
+    run: Positional[Path]
+    """folder of its run"""
+    to: Path | None = None
+    """folder of the served model (triton_models/hand_KIND)"""
+    command: str = ""
+    """what made the run, for model.toml"""
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=("detect", "pose"))
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--to", type=Path)
-    parser.add_argument("--command", default="", help="what made the run, for model.toml")
-    given = parser.parse_args()
-    folder = given.to or Path("triton_models") / f"hand_{given.kind}"
-    print(export(given.kind, given.run, folder, command=given.command))
+    """The command line."""
+    job: Export = parse(Export, program="python -m training.hand.export", about=__doc__)
+    folder = job.to or Path("triton_models") / f"hand_{job.kind}"
+    print(export(job.kind, job.run, folder, command=job.command))
 
 
 if __name__ == "__main__":

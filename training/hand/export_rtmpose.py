@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training.export import ExportReport, Provenance, export_model
 from training.hand.export import POSE_CARD
 from training.hand.pose_model import JOINTS, SIZE
+from training.kit.export.model import ExportReport, Provenance, export_model
 
 
 class PinnedError(ValueError):

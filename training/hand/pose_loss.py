@@ -14,7 +14,9 @@ PRESENCE_SHARE = 0.5
 
 def bin_targets(coordinate: Tensor) -> Tensor:
     """Distributions over bins f32 [N,21,COARSE_BINS] for coordinates f32 [N,21] in served pixels."""
-    middles = (torch.arange(COARSE_BINS, dtype=torch.float32) + 0.5) * (SIZE / COARSE_BINS)
+    middles = (torch.arange(COARSE_BINS, dtype=torch.float32, device=coordinate.device) + 0.5) * (
+        SIZE / COARSE_BINS
+    )
     apart = (middles - coordinate.unsqueeze(-1)) / SIGMA
     return (-0.5 * apart.square()).softmax(dim=-1)
 
@@ -24,7 +26,7 @@ def pose_loss(outputs: tuple[Tensor, Tensor, Tensor], joints: Tensor, presence: 
     x, y, seen = outputs
     weight = (presence > 0).float()
     total = weight.sum().clamp(min=1)
-    loss = torch.zeros(())
+    loss = x.new_zeros(())
     for logits, coordinate in ((x, joints[..., 0]), (y, joints[..., 1])):
         target = bin_targets(coordinate)
         divergence = -(target * logits.log_softmax(-1)).sum(-1)

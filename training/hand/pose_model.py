@@ -18,10 +18,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.backbone import PYRAMID_CHANNELS, EfficientNetLite0, fold_batch_norm, imagenet_backbone
 from training.hand.detect_model import halved
-from training.hand.front import FrontFeatures, back_level, freeze_front, front_levels
-from training.seg.model import Separable, Up
+from training.hand.frozen_stem import StemFeatures, back_level, freeze_stem, stem_levels
+from training.kit.networks.backbone import (
+    PYRAMID_CHANNELS,
+    EfficientNetLite0,
+    fold_batch_norm,
+    imagenet_backbone,
+)
+from training.kit.networks.blocks import Separable, Up
 
 JOINTS = 21
 BINS = 512
@@ -80,12 +85,12 @@ class HandPose(nn.Module):
             nn.init.zeros_(correction.bias)
 
     def forward(self, hands: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return self.from_front(front_levels(self.backbone, hands * self.gain + self.shift))
+        return self.from_stem(stem_levels(self.backbone, hands * self.gain + self.shift))
 
-    def from_front(self, front: FrontFeatures) -> tuple[Tensor, Tensor, Tensor]:
+    def from_stem(self, stem: StemFeatures) -> tuple[Tensor, Tensor, Tensor]:
         """The same from the frozen features of views of side 128."""
-        context = self.context(back_level(self.backbone, front.stride16))
-        features = self.up8(self.up16(context, front.stride16), front.stride8)  # [N,W,16,16]
+        context = self.context(back_level(self.backbone, stem.stride16))
+        features = self.up8(self.up16(context, stem.stride16), stem.stride8)  # [N,W,16,16]
         maps = self.maps(features)  # [N,21,16,16]
         flat = maps.flatten(2)
         under = flat.softmax(-1) @ features.flatten(2).transpose(1, 2)  # [N,21,W]
@@ -119,7 +124,7 @@ class ServedPose(nn.Module):
 
 
 def hand_pose(*, pretrained: bool = True) -> HandPose:
-    """A new network as it is trained: folded backbone, frozen as `freeze_front` says."""
+    """A new network as it is trained: folded backbone, frozen as `freeze_stem` says."""
     backbone = imagenet_backbone() if pretrained else EfficientNetLite0()
-    network = HandPose(freeze_front(fold_batch_norm(backbone)))
+    network = HandPose(freeze_stem(fold_batch_norm(backbone)))
     return network.to(memory_format=torch.channels_last)

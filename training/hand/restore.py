@@ -4,17 +4,17 @@
 
 makes RUN/model.pt for `train_pose --start RUN`. The export holds normalisations folded into the convolutions
 before them and weights as fp16. A folded convolution comes back as the convolution and a normalisation that
-undoes itself: its statistics are measured on drawn photos, its scale and shift give exactly the folded
+undoes itself: its statistics are measured on synthetic photos, its scale and shift give exactly the folded
 result, so that training with batch statistics starts where serving stopped. What the export does not have
 under the same shape (a head that was changed) starts anew and is named.
 """
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -25,12 +25,12 @@ from torch import Tensor, nn
 
 from training.hand.data import draw_detect, draw_pose, seen_hands
 from training.hand.detect_model import HALF, SIZE, hand_detector
-from training.hand.front import front_levels
+from training.hand.frozen_stem import stem_levels
 from training.hand.pose_model import hand_pose
-from training.photos import read_drawn
-from training.run import save_checkpoint
-from training.seg.data import to_tensor
-from training.seg.model import Up
+from training.kit.data.photos import read_synthetic
+from training.kit.flags import Positional, parse
+from training.kit.networks.blocks import Up, to_tensor
+from training.kit.run import save_checkpoint
 
 Weights = NDArray[np.float32]
 
@@ -75,7 +75,7 @@ def folded_pairs(decoder: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
 def restore(network: nn.Module, path: Path, views: Tensor) -> int:
     """Fills `network` (HandPose or HandDetector) from the export at `path`; how many decoder pairs came back.
 
-    views f32 [N,3,S,S] in (x-127)/128: drawn photos to measure statistics on.
+    views f32 [N,3,S,S] in (x-127)/128: synthetic photos to measure statistics on.
     """
     named, folded = exported_weights(path)
     state = network.backbone.state_dict()
@@ -101,7 +101,7 @@ def restore(network: nn.Module, path: Path, views: Tensor) -> int:
             records[module] = output.transpose(0, 1).flatten(1)
 
         handles.append(convolution.register_forward_hook(record))
-    network.eval().from_front(front_levels(network.backbone, views))
+    network.eval().from_stem(stem_levels(network.backbone, views))
     for (convolution, norm), (_, bias) in zip(pairs, folded, strict=False):
         values = records[convolution]
         norm.running_mean.copy_(values.mean(1))
@@ -113,15 +113,25 @@ def restore(network: nn.Module, path: Path, views: Tensor) -> int:
     return min(len(pairs), len(folded))
 
 
+@dataclass(frozen=True)
+class Restore:
+    """The command."""
+
+    kind: Positional[Literal["detect", "pose"]]
+    """which model"""
+    model: Positional[Path]
+    """its folder in the model repository"""
+    data: Path
+    """folder of synthetic photos"""
+    out: Path
+    """folder of the run that is made"""
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Makes a run to start from out of served weights.")
-    parser.add_argument("kind", choices=("detect", "pose"))
-    parser.add_argument("model", type=Path, help="folder of the model repository")
-    parser.add_argument("--data", type=Path, required=True, help="folder of drawn photos")
-    parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
+    """The command line."""
+    given: Restore = parse(Restore, program="python -m training.hand.restore", about=__doc__)
     torch.manual_seed(0)
-    photos = read_drawn(given.data)
+    photos = read_synthetic(given.data)
     network: nn.Module = hand_pose() if given.kind == "pose" else hand_detector()
     rng = np.random.default_rng(0)
     if given.kind == "pose":

@@ -1,35 +1,39 @@
-"""Trains hand_detect on drawn photographs and on clutter without hands.
+"""Trains hand_detect on synthetic photos and on clutter without hands.
 
     python -m training.hand.train_detect --data DIR --clutter DIR --seed 0 --out RUN
 
-Checkpoints are chosen by F1 at IoU 0.5 on the kept drawn photos, clutter included; the same photos choose
+Checkpoints are chosen by F1 at IoU 0.5 on the kept synthetic photos, clutter included; the same photos choose
 the limits at which the detector is served.
 """
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from nails.perception.boxes import box_iou
 from nails.perception.hands import decode_hand_boxes
 from nails.photo.preprocess import Letterbox, hand_detect_input
-from training.hand.data import DetectViews, seen_hands
+from training.hand.data import DetectBatch, DetectViews, seen_hands
 from training.hand.detect_loss import detect_loss
 from training.hand.detect_model import SIZE, HandDetector, halved, hand_detector, peaks
-from training.hand.front import Front, FrontFeatures, Pool
-from training.photos import Clutter, Drawn, digest, read_drawn, read_image, split
-from training.run import Averaged, Log, Schedule, load_checkpoint, mean, optimiser, save_checkpoint, take_step
+from training.hand.frozen_stem import FrozenStem, Pool, StemFeatures
+from training.kit.compute import CPU, Compute
+from training.kit.data.photos import Clutter, SyntheticPhoto, digest, read_image, read_synthetic, split
+from training.kit.fit import Averaged, Schedule, Validation, adamw, every, fit
+from training.kit.flags import FLAT, Folders, parse
+from training.kit.run import Log, load_checkpoint, save_checkpoint
+from training.kit.training_command import TrainingCommand
 
 LAST = torch.channels_last
-MAX_HANDS = 4  # of a view; drawn photos have two
+MAX_HANDS = 4  # of a view; synthetic photos have two
 NMS_IOUS = (0.5, 0.6, 0.7)
 THRESHOLDS = np.round(np.arange(0.2, 0.81, 0.02), 2)
 WANTED_PRECISION, ALLOWED_PHANTOMS = 0.95, 0.02
@@ -38,35 +42,50 @@ CLUTTER_STEP = 5  # every fifth photo of clutter is kept for choosing
 
 @dataclass(frozen=True)
 class DetectConfig:
-    """The whole of a run.
-
-    drawn: new views a step; a view stays in a pool of `pool` and is learnt from batch / drawn times.
-    negative: share of views that are clutter alone.
-    """
+    """The whole of a run."""
 
     seed: int = 0
+    """fixes batches and weights"""
     batch: int = 24
+    """views a step"""
     drawn: int = 10
+    """new views a step; a view stays in the pool and is learnt from batch / drawn times"""
     pool: int = 3072
+    """views that are kept to learn from"""
     size: int = SIZE
+    """side of the served input"""
     negative: float = 0.25
+    """share of views that are clutter alone"""
     validate_every: int = 100
+    """steps"""
     validation_photos: int = 300
-    schedule: Schedule = field(default_factory=lambda: Schedule(rate=1e-3))
+    """synthetic photos kept for choosing"""
+    schedule: Annotated[Schedule, FLAT] = field(default_factory=lambda: Schedule(rate=1e-3))
+
+
+@dataclass(frozen=True)
+class TrainDetect(TrainingCommand):
+    """The command."""
+
+    clutter: Folders = ()
+    """folder of photos without hands; may be given several times"""
+    config: Annotated[DetectConfig, FLAT] = field(default_factory=DetectConfig)
 
 
 @dataclass(frozen=True)
 class KeptPhoto:
     """A photo as serving sees it: its frozen features, and the true boxes f32 [k,4] in photo pixels."""
 
-    front: FrontFeatures
+    stem: StemFeatures
     placed: Letterbox
     size: tuple[int, int]
     boxes: NDArray[np.float32]
 
 
-def kept_photos(photos: list[Drawn], clutter: Clutter | None, front: Front, size: int) -> list[KeptPhoto]:
-    """The kept drawn photos and 120 windows of clutter, which training does not change."""
+def kept_photos(
+    photos: list[SyntheticPhoto], clutter: Clutter | None, stem: FrozenStem, size: int
+) -> list[KeptPhoto]:
+    """The kept synthetic photos and 120 windows of clutter, which training does not change."""
     shown = [
         (read_image(photo.image), np.array([hand["box"] for hand in seen_hands(photo)], np.float32))
         for photo in photos
@@ -77,24 +96,25 @@ def kept_photos(photos: list[Drawn], clutter: Clutter | None, front: Front, size
     kept = []
     for image, boxes in shown:
         view, placed = hand_detect_input(image, size)
-        features = front(halved(torch.from_numpy(view)[None]))
+        features = stem(halved(torch.from_numpy(view)[None]))
         kept.append(KeptPhoto(features, placed, (image.shape[1], image.shape[0]), boxes.reshape(-1, 4)))
     return kept
 
 
 @torch.no_grad()
-def validate(network: HandDetector, kept: list[KeptPhoto]) -> dict[str, float]:
+def validate(network: nn.Module, kept: list[KeptPhoto], compute: Compute = CPU) -> dict[str, float]:
     """Precision, recall and F1 of hands at IoU 0.5, phantoms, and the limits to serve with.
 
     phantoms: share of the photos without a hand in which one is found. min_score: the lowest at which
     precision and phantoms are as wanted, else that of the best F1; nms_iou: of the best F1.
     """
+    assert isinstance(network, HandDetector)
     network.eval()
     outputs = []
     for photo in kept:
-        scores, boxes = network.from_front(photo.front)
-        probable = peaks(scores.sigmoid(), photo.front.stride8.shape[2])
-        outputs.append((boxes[0].numpy(), probable[0].numpy()))
+        scores, boxes = network.from_stem(compute.batch(photo.stem))
+        probable = peaks(scores.sigmoid(), photo.stem.stride8.shape[2])
+        outputs.append((boxes[0].cpu().numpy(), probable[0].cpu().numpy()))
     rows = [
         _figures(kept, outputs, min_score=float(threshold), nms_iou=nms_iou)
         for nms_iou in NMS_IOUS
@@ -152,17 +172,21 @@ def padded(boxes: list[Tensor]) -> Tensor:
 
 
 def train(
-    config: DetectConfig, data: list[Path], clutter_folders: list[Path], run: Path, *, start: Path | None
+    config: DetectConfig,
+    data: list[Path],
+    clutter_folders: list[Path],
+    run: Path,
+    *,
+    start: Path | None,
+    compute: Compute = CPU,
 ) -> None:
     """Runs the whole training; the best checkpoint by validation F1 is in `run`."""
     torch.manual_seed(config.seed)
-    training, kept = split([photo for folder in data for photo in read_drawn(folder)])
+    training, kept = split([photo for folder in data for photo in read_synthetic(folder)])
     kept = kept[:: max(1, len(kept) // config.validation_photos)]
     network = hand_detector()
     if start is not None:
         network.load_state_dict(load_checkpoint(start)["weights"])
-    averaged = Averaged(network)
-    solver = optimiser(network, network.backbone, config.schedule)
     clutter, unseen = Clutter(clutter_folders), Clutter([])
     unseen.paths = clutter.paths[::CLUTTER_STEP]
     clutter.paths = [path for i, path in enumerate(clutter.paths) if i % CLUTTER_STEP]
@@ -175,55 +199,49 @@ def train(
         batch=config.drawn,
         clutter=clutter,
         negative=config.negative,
-        front=Front(network.backbone),
+        stem=FrozenStem(network.backbone),
     )
-    watched = kept_photos(kept, unseen, Front(network.backbone), config.size)
+    watched = kept_photos(kept, unseen, FrozenStem(network.backbone), config.size)
     pool = Pool(config.pool, seed=config.seed)
-    log, best = Log(run), -1.0
+    log = Log(run)
     log(event="start", photos=len(training), validation=len(kept), clutter=len(clutter))
-    losses: list[float] = []
-    for step, batch in enumerate(DataLoader(views, batch_size=None, num_workers=1, prefetch_factor=4)):
-        network.train()
-        pool.add((*batch.front, padded(batch.boxes)))
-        stride8, stride16, boxed = pool.draw(config.batch)
-        features = FrontFeatures(*(level.contiguous(memory_format=LAST) for level in (stride8, stride16)))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            scores, boxes = network.from_front(features)
+    network = compute.network(network)
+
+    def loss(batch: DetectBatch) -> Tensor:
+        pool.add((*batch.stem, padded(batch.boxes)))
+        stride8, stride16, boxed = compute.batch(pool.draw(config.batch))
+        features = StemFeatures(*(level.contiguous(memory_format=LAST) for level in (stride8, stride16)))
+        with compute.autocast():
+            scores, boxes = network.from_stem(features)
         hands = [item[~item.isnan().any(dim=1)] for item in boxed]
-        loss = detect_loss(scores.float(), boxes.float(), hands)
-        take_step(network, solver, loss, factor=config.schedule.factor(step))
-        averaged.update(network)
-        losses.append(loss.item())
-        if (step + 1) % 50 == 0:
-            log(event="train", step=step + 1, loss=mean(losses[-50:]))
-        if (step + 1) % config.validate_every == 0 or step + 1 == steps:
-            metrics = validate(averaged.network, watched)
-            log(event="validate", step=step + 1, **metrics)
-            if metrics["f1"] > best:
-                best = metrics["f1"]
-                save_checkpoint(
-                    run, averaged.network, config=config, data=digest(data), step=step + 1, metrics=metrics
-                )
+        return detect_loss(scores.float(), boxes.float(), hands)
+
+    def keep(best: nn.Module, step: int, metrics: dict[str, float]) -> None:
+        save_checkpoint(run, best, config=config, data=digest(data), step=step, metrics=metrics)
+
+    fit(
+        network,
+        adamw(network, network.backbone, config.schedule),
+        DataLoader(views, batch_size=None, num_workers=1, prefetch_factor=4),
+        loss,
+        steps=steps,
+        factor=config.schedule.factor,
+        averaged=Averaged(network),
+        validation=Validation(
+            due=every(config.validate_every, steps),
+            measure=lambda best: validate(best, watched, compute),
+            by="f1",
+            keep=keep,
+        ),
+        log=log,
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Trains hand_detect on drawn photographs.")
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder of drawn photos")
-    parser.add_argument("--clutter", type=Path, action="append", default=[], help="photos without hands")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=Schedule.steps)
-    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
-    parser.add_argument("--start", type=Path, help="run whose weights to start from")
-    parser.add_argument(
-        "--negative", type=float, default=DetectConfig.negative, help="share of clutter alone"
-    )
-    parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    config = DetectConfig(seed=given.seed, negative=given.negative)
-    config = replace(config, schedule=replace(config.schedule, steps=given.steps, rate=given.rate))
-    train(config, given.data, given.clutter, given.out, start=given.start)
+    """The command line."""
+    job: TrainDetect = parse(TrainDetect, program="python -m training.hand.train_detect", about=__doc__)
+    compute = job.prepare()
+    train(job.config, list(job.data), list(job.clutter), job.out, start=job.start, compute=compute)
 
 
 if __name__ == "__main__":

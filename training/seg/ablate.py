@@ -1,4 +1,4 @@
-"""What each ingredient of the drawn photographs is worth to nail_seg, on real photos.
+"""What each ingredient of the synthetic photos is worth to nail_seg, on real photos.
 
     python -m training.seg.ablate --clutter DIR --backgrounds DIR --real DIR --out RUNS
 
@@ -13,11 +13,10 @@ trains the full row with further seeds, which shows how large a difference chanc
 
 from __future__ import annotations
 
-import argparse
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -26,7 +25,10 @@ from numpy.typing import NDArray
 from evaluation.perception.segmentation import Predictor, evaluate
 from nails.perception.nail_decode import NailInstance, decode_interior
 from nails.photo.preprocess import nail_seg_input
-from training.run import Schedule, load_checkpoint
+from training.kit.fit import Schedule
+from training.kit.flags import Folders, names, parse
+from training.kit.run import load_checkpoint
+from training.kit.training_command import choose_device
 from training.seg.data import ViewConfig
 from training.seg.model import NailMaps
 from training.seg.train import SegConfig, build, train
@@ -53,7 +55,43 @@ def predictor(run: Path, size: int) -> Predictor:
     return predict
 
 
-def row(name: str, seed: int, given: argparse.Namespace) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Ablate:
+    """The command."""
+
+    real: Path
+    """labelled photos; measured, never chosen by"""
+    backgrounds: Path
+    """photos that stand behind the hands"""
+    out: Path
+    """folder of the rows"""
+    clutter: Folders = ()
+    """folder of photos without hands; may be given several times"""
+    without: Annotated[tuple[str, ...], names(tuple(sorted(INGREDIENTS)))] = tuple(sorted(INGREDIENTS))
+    """ingredients that are left out, one for each row, with commas between"""
+    photos: int = 1000
+    """synthetic photos of a row"""
+    size: int = 352
+    """longer side of the synthetic photos"""
+    steps: int = 350
+    """updates of a training"""
+    seed: int = 0
+    """fixes the training"""
+    drawing_seed: int = 901
+    """fixes the synthetic photos"""
+    repeats: int = 2
+    """seeds of the full row"""
+    served_size: int = 320
+    """side at which photos are measured"""
+    sides: tuple[int, ...] = (128, 160)
+    """sides of the training views, equally often"""
+    batch: int = 32
+    """views of the smallest side in a step"""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps"""
+
+
+def row(name: str, seed: int, given: Ablate) -> dict[str, Any]:
     """Draws, trains and measures one row, or reads what an earlier call found."""
     folder = given.out / (name if seed == given.seed else f"{name}-{seed}")
     done = folder / "result.json"
@@ -78,15 +116,15 @@ def row(name: str, seed: int, given: argparse.Namespace) -> dict[str, Any]:
         schedule=replace(Schedule(), steps=given.steps),
         views=replace(
             ViewConfig(),
-            sizes=tuple(given.sides),
+            sizes=given.sides,
             size_chances=tuple(1 / len(given.sides) for _ in given.sides),
             model_size=given.served_size,
             batch=given.batch,
         ),
         validation_size=given.served_size,
     )
-    clutter = [] if name in _MIXED_IN else given.clutter
-    train(config, [photos], clutter, folder, start=None)
+    clutter = () if name in _MIXED_IN else given.clutter
+    train(config, [photos], list(clutter), folder, start=None, compute=choose_device(given.device))
     report = evaluate(given.real, predictor(folder, given.served_size))
     result = {
         "row": name,
@@ -105,7 +143,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     iou = float(np.mean([one["real_iou"] for one in full]))
     f1 = float(np.mean([one["real_f1"] for one in full]))
     lines = [
-        "| left out | IoU real | cost in IoU | F1 real | cost in F1 | IoU on its own drawn photos |",
+        "| left out | IoU real | cost in IoU | F1 real | cost in F1 | IoU on its own synthetic photos |",
         "|---|---|---|---|---|---|",
     ]
     for one in sorted(rows, key=lambda one: (one["row"] != FULL, one["real_iou"])):
@@ -118,26 +156,8 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--real", type=Path, required=True, help="labelled photos; measured, never chosen by")
-    parser.add_argument("--backgrounds", type=Path, required=True, help="photos that stand behind the hands")
-    parser.add_argument("--clutter", type=Path, action="append", default=[], help="photos without hands")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--without", nargs="+", choices=sorted(INGREDIENTS), default=sorted(INGREDIENTS))
-    parser.add_argument("--photos", type=int, default=1000)
-    parser.add_argument("--size", type=int, default=352, help="longer side of the drawn photos")
-    parser.add_argument("--steps", type=int, default=350)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--drawing-seed", type=int, default=901)
-    parser.add_argument("--repeats", type=int, default=2, help="seeds of the full row")
-    parser.add_argument("--served-size", type=int, default=320, help="side at which photos are measured")
-    parser.add_argument(
-        "--sides", type=int, nargs="+", default=[128, 160], help="sides of the training views"
-    )
-    parser.add_argument("--batch", type=int, default=32)
-    given = parser.parse_args()
+    """The command line."""
+    given: Ablate = parse(Ablate, program="python -m training.seg.ablate", about=__doc__)
     torch.set_num_threads(1)
     plan = [(FULL, given.seed + index) for index in range(given.repeats)]
     plan += [(name, given.seed) for name in given.without]

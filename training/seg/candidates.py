@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from nails.perception.nail_decode import NailInstance, decode_interior, decode_yolo_seg
 from nails.photo.preprocess import Letterbox
-from training.backbone import EfficientNetLite0, fold_batch_norm, freeze, imagenet_backbone
+from training.kit.compute import Compute
+from training.kit.networks.backbone import EfficientNetLite0, fold_batch_norm, freeze, imagenet_backbone
 from training.seg.centres import CentreMaps, CentreSeg, centre_loss, decode_centres
 from training.seg.data import SegBatch, target_maps
 from training.seg.loss import seg_loss
@@ -30,7 +31,7 @@ Outputs = Mapping[str, NDArray[np.float32]]
 Decoder = Callable[[Outputs, Letterbox, tuple[int, int]], list[NailInstance]]
 
 FROZEN_STRIDE = 8
-# Decoders give what scores at least this; where the cut lies is settled on drawn photos.
+# Decoders give what scores at least this; where the cut lies is settled on synthetic photos.
 LEAST_SCORE = 0.1
 
 
@@ -38,12 +39,13 @@ LEAST_SCORE = 0.1
 class Candidate:
     """One architecture. slow: the part that starts from ImageNet and learns at a slower rate, if any.
 
-    loss(network, images, labels); served(network): what is exported; outputs: its tensors' names.
+    loss(network, images, labels, compute): images are on the device. served(network): what is exported;
+    outputs: its tensors' names.
     """
 
     title: str
     make: Callable[[Path], nn.Module]
-    loss: Callable[[Any, Tensor, list[Labels]], Tensor]
+    loss: Callable[[Any, Tensor, list[Labels], Compute], Tensor]
     served: Callable[[Any], nn.Module]
     outputs: tuple[str, ...]
     decode: Decoder
@@ -55,20 +57,20 @@ def ready_backbone() -> EfficientNetLite0:
     return freeze(fold_batch_norm(imagenet_backbone()), stride=FROZEN_STRIDE)
 
 
-def forward(network: nn.Module, images: Tensor) -> Tensor:
+def forward(network: nn.Module, images: Tensor, compute: Compute) -> Tensor:
     """What the network gives, computed in mixed precision, f32."""
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with compute.autocast():
         maps: Tensor = network(images)
     return maps.float()
 
 
-def maps_loss(network: nn.Module, images: Tensor, labels: list[Labels]) -> Tensor:
+def maps_loss(network: nn.Module, images: Tensor, labels: list[Labels], compute: Compute) -> Tensor:
     """The shipped model's loss on its nail and interior maps; nothing here says where hands are."""
     nail, interior, weight = (
-        torch.from_numpy(np.stack(part)[:, None])
+        compute.batch(torch.from_numpy(np.stack(part)[:, None]))
         for part in zip(*(target_maps(one) for one in labels), strict=True)
     )
-    return seg_loss(forward(network, images), SegBatch(images, nail, interior, weight))
+    return seg_loss(forward(network, images, compute), SegBatch(images, nail, interior, weight))
 
 
 def _interior(outputs: Outputs, placed: Letterbox, size: tuple[int, int]) -> list[NailInstance]:
@@ -89,10 +91,10 @@ def _yolo_network(run: Path) -> nn.Module:
     return yolo_network(run / "settings")
 
 
-def _yolo_loss(network: nn.Module, images: Tensor, labels: list[Labels]) -> Tensor:
+def _yolo_loss(network: nn.Module, images: Tensor, labels: list[Labels], compute: Compute) -> Tensor:
     from training.seg.yolo_views import yolo_loss
 
-    return yolo_loss(network, images, labels)
+    return yolo_loss(network, images, labels, compute)
 
 
 def _yolo_served(network: nn.Module) -> nn.Module:
@@ -119,7 +121,7 @@ CANDIDATES = {
     "centres": Candidate(
         "Feature pyramid on EfficientNet-Lite0 (ImageNet), nail + centres + offsets at stride 4",
         lambda _: CentreSeg(ready_backbone()),
-        lambda network, images, labels: centre_loss(forward(network, images), labels),
+        lambda network, images, labels, compute: centre_loss(forward(network, images, compute), labels),
         CentreMaps,
         ("maps",),
         _centres,

@@ -17,9 +17,9 @@ from torch.nn import functional
 
 from nails.perception.nail_decode import NailInstance, instance_from_mask
 from nails.photo.preprocess import Letterbox
-from training.backbone import PYRAMID_CHANNELS, EfficientNetLite0
+from training.kit.networks.backbone import PYRAMID_CHANNELS, EfficientNetLite0
+from training.kit.networks.blocks import Separable, Up
 from training.seg.loss import dice_loss, focused_bce
-from training.seg.model import Separable, Up
 
 STRIDE = 4
 # Spread of a centre's peak, as a share of the nail's size, in cells at least one.
@@ -96,7 +96,9 @@ def centre_targets(labels: Labels) -> tuple[Floats, Floats, Floats]:
 def centre_loss(maps: Tensor, labels: list[Labels]) -> Tensor:
     """Scalar loss of `CentreSeg`'s maps [N,4,h,w] against instance labels, one [S,S] an item."""
     targets = [centre_targets(one) for one in labels]
-    nail, heatmap, offsets = (torch.from_numpy(np.stack(part)) for part in zip(*targets, strict=True))
+    nail, heatmap, offsets = (
+        torch.from_numpy(np.stack(part)).to(maps.device) for part in zip(*targets, strict=True)
+    )
     nail, heatmap = nail[:, None], heatmap[:, None]
     loss = focused_bce(maps[:, :1], nail, torch.ones_like(nail)) + dice_loss(maps[:, :1], nail)
     # Squared error of the peaks, as in the paper; by the peaks' own mass, so that few nails weigh as many do.

@@ -1,24 +1,23 @@
-"""Which architecture for nail_seg: candidates trained on the same views of the same drawn photos.
+"""Which architecture for nail_seg: candidates trained on the same views of the same synthetic photos.
 
     python -m training.seg.compare --data DIR --clutter DIR --out runs/compare [--real DIR]
 
 Every candidate sees the same batches in the same order (a batch is a pure function of seed and step), with
 the same optimiser, schedule and one thread; its averaged weights after the last step are what is measured,
-so nothing is chosen. Measured on the kept drawn photos, letterboxed to the served size and decoded from the
-ONNX export; real photos are for the report alone. Writes OUT/table.json and OUT/table.md; a candidate that
-has its result is not trained again. `yolo11n` needs the environment of `make yolo-env`.
+so nothing is chosen. Measured on the kept synthetic photos, letterboxed to the served size and decoded from
+the ONNX export; real photos are for the report alone. Writes OUT/table.json and OUT/table.md; a candidate
+that has its result is not trained again. `yolo11n` needs the environment of `make yolo-env`.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import onnx
@@ -26,17 +25,31 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 from rich.progress import track
-from torch import nn
+from torch import Tensor, nn
 
 from evaluation.perception.segmentation import evaluate, matched, union_mask
 from nails.perception.masks import iou
 from nails.perception.nail_decode import NailInstance
 from nails.photo.preprocess import nail_seg_input
-from training.export import TensorCard, plain_graph, trace_onnx
-from training.photos import Clutter, Drawn, Image, digest, read_drawn, read_image, read_mask, split
-from training.run import Averaged, Log, Schedule, mean, optimiser, take_step
+from training.kit.compute import CPU, Compute
+from training.kit.data.photos import (
+    Clutter,
+    Image,
+    SyntheticPhoto,
+    digest,
+    read_image,
+    read_mask,
+    read_synthetic,
+    split,
+)
+from training.kit.export.model import TensorCard, plain_graph, trace_onnx
+from training.kit.fit import Averaged, Schedule, adamw, fit
+from training.kit.flags import FLAT, Folders, names, parse
+from training.kit.networks.blocks import to_tensor
+from training.kit.run import Log, mean
+from training.kit.training_command import choose_device, refuse
 from training.seg.candidates import CANDIDATES, LEAST_SCORE, Candidate, Labels
-from training.seg.data import ViewConfig, draw_view, to_tensor
+from training.seg.data import ViewConfig, draw_view
 from training.seg.yolo_data import numbered_nails
 
 Batch = tuple[list[Image], list[Labels]]
@@ -46,15 +59,22 @@ SCORES = (LEAST_SCORE, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 @dataclass(frozen=True)
 class Plan:
-    """views: how many each candidate sees. served: side of the input it is measured at."""
+    """One comparison."""
 
     seed: int = 0
+    """fixes views and weights"""
     views: int = 5000
+    """views that each candidate sees"""
     side: int = 192
+    """side of a view"""
     batch: int = 16
+    """views a step"""
     rate: float = 2e-3
+    """highest learning rate"""
     served: int = 512
+    """side of the input it is measured at"""
     validation: int = 120
+    """synthetic photos measured on"""
 
     @property
     def steps(self) -> int:
@@ -68,45 +88,52 @@ def views_of(plan: Plan) -> ViewConfig:
     )
 
 
-def batches_of(photos: Sequence[Drawn], plan: Plan, clutter: Clutter | None) -> list[Batch]:
+def batches_of(photos: Sequence[SyntheticPhoto], plan: Plan, clutter: Clutter | None) -> list[Batch]:
     """All batches of the plan, in order: views uint8 [S,S,3] and their instance labels uint8 [S,S].
 
-    Drawn once and kept, since every candidate sees them all.
+    SyntheticPhoto once and kept, since every candidate sees them all.
     """
     config, batches = views_of(plan), []
     for step in track(range(plan.steps), description="views"):
         rng = np.random.default_rng((plan.seed, step))
         drawn = [
-            draw_view(photos[rng.integers(len(photos))], plan.side, rng, config, clutter)
+            draw_view(photos[int(rng.integers(len(photos)))], plan.side, rng, config, clutter)
             for _ in range(plan.batch)
         ]
         batches.append(([view for view, _ in drawn], [labels for _, labels in drawn]))
     return batches
 
 
-def train(candidate: Candidate, batches: Sequence[Batch], plan: Plan, run: Path) -> nn.Module:
+def train(
+    candidate: Candidate, batches: Sequence[Batch], plan: Plan, run: Path, compute: Compute = CPU
+) -> nn.Module:
     """The candidate's averaged network after all batches."""
     torch.manual_seed(plan.seed)
-    network = candidate.make(run).to(memory_format=torch.channels_last)
-    averaged = Averaged(network)
+    network = compute.network(candidate.make(run).to(memory_format=torch.channels_last))
     schedule = Schedule(
         steps=plan.steps,
         rate=plan.rate,
         warmup=min(50, plan.steps // 5 + 1),
         slow=0.25 if candidate.slow else 1.0,
     )
-    solver = optimiser(network, candidate.slow(network) if candidate.slow else network, schedule)
-    log, losses = Log(run), list[float]()
-    for step, (views, labels) in enumerate(batches):
-        network.train()
-        images = to_tensor(views).contiguous(memory_format=torch.channels_last)
-        loss = candidate.loss(network, images, labels)
-        take_step(network, solver, loss, factor=schedule.factor(step))
-        averaged.update(network)
-        losses.append(loss.item())
-        if (step + 1) % 25 == 0 or step + 1 == plan.steps:
-            log(event="train", step=step + 1, of=plan.steps, loss=mean(losses[-25:]))
-    return averaged.network.to(memory_format=torch.contiguous_format)
+    averaged = Averaged(network)
+
+    def loss(batch: Batch) -> Tensor:
+        images = to_tensor(batch[0]).contiguous(memory_format=torch.channels_last)
+        return candidate.loss(network, compute.batch(images), batch[1], compute)
+
+    fit(
+        network,
+        adamw(network, candidate.slow(network) if candidate.slow else network, schedule),
+        batches,
+        loss,
+        steps=plan.steps,
+        factor=schedule.factor,
+        averaged=averaged,
+        log=Log(run),
+        log_every=25,
+    )
+    return averaged.network.cpu().to(memory_format=torch.contiguous_format)
 
 
 def export(candidate: Candidate, network: nn.Module, plan: Plan, path: Path) -> None:
@@ -149,8 +176,8 @@ class Exported:
         return min(times)
 
 
-def measure_drawn(model: Exported, photos: Sequence[Drawn]) -> dict[str, float]:
-    """On drawn photos, whose nails are numbered: mean IoU, precision, recall and F1 of single nails.
+def measure_drawn(model: Exported, photos: Sequence[SyntheticPhoto]) -> dict[str, float]:
+    """On synthetic photos, whose nails are numbered: mean IoU, precision, recall and F1 of single nails.
 
     Together with the score cut that gives the best F1 here, which then holds for real photos too.
     """
@@ -186,7 +213,7 @@ def parameters_of(path: Path) -> int:
 
 
 def markdown(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """The table, best on drawn photos first."""
+    """The table, best on synthetic photos first."""
     lines = [
         "| candidate | drawn IoU | drawn nail F1 | real IoU | real nail F1 | parameters, M | MB | CPU ms |",
         "|---|---|---|---|---|---|---|---|",
@@ -201,15 +228,15 @@ def markdown(rows: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 class Photos:
-    """The drawn photos of a comparison: which are trained on, which are kept, and the views of the former."""
+    """The synthetic photos of a comparison: those trained on with their views, and those kept."""
 
     def __init__(self, data: list[Path], clutter: list[Path], plan: Plan) -> None:
         self.data, self.clutter, self.plan = data, clutter, plan
         self.digest = digest(data)
-        self.training: list[Drawn] = []
-        kept: list[Drawn] = []
+        self.training: list[SyntheticPhoto] = []
+        kept: list[SyntheticPhoto] = []
         for folder in data:
-            ours, theirs = split(read_drawn(folder))
+            ours, theirs = split(read_synthetic(folder))
             self.training += ours
             kept += theirs
         self.kept = kept[:: max(1, len(kept) // plan.validation)][: plan.validation]
@@ -220,7 +247,9 @@ class Photos:
         return batches_of(self.training, self.plan, clutter if len(clutter) else None)
 
 
-def run_candidate(name: str, photos: Photos, out: Path, real: Path | None) -> dict[str, Any]:
+def run_candidate(
+    name: str, photos: Photos, out: Path, real: Path | None, compute: Compute = CPU
+) -> dict[str, Any]:
     """Trains and measures one candidate; its row, which is also OUT/NAME/row.json."""
     candidate, run, plan = CANDIDATES[name], out / name, photos.plan
     facts = {"plan": asdict(plan), "data": photos.digest}
@@ -229,7 +258,7 @@ def run_candidate(name: str, photos: Photos, out: Path, real: Path | None) -> di
     if {key: row.get(key) for key in facts} != facts:
         batches = photos.batches
         begun = time.process_time()
-        network = train(candidate, batches, plan, run)
+        network = train(candidate, batches, plan, run, compute)
         spent = time.process_time() - begun
         export(candidate, network, plan, weights)
         model = Exported(candidate, weights, plan.served)
@@ -251,41 +280,37 @@ def run_candidate(name: str, photos: Photos, out: Path, real: Path | None) -> di
     return row
 
 
+@dataclass(frozen=True)
+class Compare:
+    """The command."""
+
+    data: Folders
+    """folder of synthetic photos; may be given several times"""
+    clutter: Folders = ()
+    """folder of photos without hands; may be given several times"""
+    out: Path = Path("runs/compare")
+    """folder of the results"""
+    real: Path | None = None
+    """labelled real photos, for the report alone"""
+    only: Annotated[tuple[str, ...], names(tuple(CANDIDATES))] = tuple(CANDIDATES)
+    """candidates, with commas between"""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps"""
+    plan: Annotated[Plan, FLAT] = field(default_factory=Plan)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder of drawn photos")
-    parser.add_argument("--clutter", type=Path, action="append", default=[], help="photos without hands")
-    parser.add_argument("--out", type=Path, default=Path("runs/compare"))
-    parser.add_argument("--real", type=Path, help="labelled real photos, for the report alone")
-    parser.add_argument("--only", choices=list(CANDIDATES), action="append", help="these candidates (all)")
-    parser.add_argument("--seed", type=int, default=Plan.seed)
-    parser.add_argument("--views", type=int, default=Plan.views, help="views each one sees (%(default)s)")
-    parser.add_argument("--side", type=int, default=Plan.side, help="side of a view (%(default)s)")
-    parser.add_argument("--batch", type=int, default=Plan.batch)
-    parser.add_argument("--validation", type=int, default=Plan.validation, help="drawn photos measured on")
-    parser.add_argument("--rate", type=float, default=Plan.rate, help="highest learning rate (%(default)s)")
-    parser.add_argument(
-        "--served", type=int, default=Plan.served, help="side it is measured at (%(default)s)"
-    )
-    given = parser.parse_args()
+    """The command line."""
+    job: Compare = parse(Compare, program="python -m training.seg.compare", about=__doc__)
+    if not job.data:
+        refuse("--data DIR is required")
     torch.set_num_threads(1)
-    plan = Plan(
-        seed=given.seed,
-        views=given.views,
-        side=given.side,
-        batch=given.batch,
-        rate=given.rate,
-        served=given.served,
-        validation=given.validation,
-    )
-    photos = Photos(given.data, given.clutter, plan)
+    photos = Photos(list(job.data), list(job.clutter), job.plan)
     rows = {}
-    for name in given.only or CANDIDATES:
-        rows[name] = run_candidate(name, photos, given.out, given.real)
-        (given.out / "table.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-        (given.out / "table.md").write_text(markdown(rows), encoding="utf-8")
+    for name in job.only:
+        rows[name] = run_candidate(name, photos, job.out, job.real, choose_device(job.device))
+        (job.out / "table.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        (job.out / "table.md").write_text(markdown(rows), encoding="utf-8")
     print(markdown(rows))
 
 

@@ -1,4 +1,4 @@
-"""Training batches for nail_seg: random views of drawn photos, with clutter, and their target maps.
+"""Training batches for nail_seg: random views of synthetic photos, with clutter, and their target maps.
 
 A batch is a pure function of (seed, step), so a run can be repeated. All maps are at half the resolution of
 the images, like the model's output.
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from training.photos import Clutter, Drawn, Image, photographed, read_image, read_mask
+from training.kit.data.photos import Clutter, Image, SyntheticPhoto, photographed, read_image, read_mask
+from training.kit.networks.blocks import to_tensor
 
 GREY = 127
 # The interior of a nail is what lies deeper than this share of its largest depth.
@@ -25,23 +26,30 @@ BOUNDARY_WEIGHT = 3.0
 
 @dataclass(frozen=True)
 class ViewConfig:
-    """How photos are seen.
-
-    sizes: side of the square view in pixels, one a batch, with their chances.
-    model_size: the side the model is served at; zoom 1 shows a photo as large as it will be served.
-    zoom: range of the zoom (log-uniform) of cut views.
-    whole: chance of a view of the whole photo, letterboxed as in serving, but smaller.
-    negative: chance of a view of clutter alone. collage: chance of clutter pasted over a part.
-    """
+    """How photos are augmented to views."""
 
     sizes: tuple[int, ...] = (224, 256, 320)
+    """sides of the square views in pixels, one for each batch"""
     size_chances: tuple[float, ...] = (0.3, 0.5, 0.2)
+    """chances of the sizes; other sizes than these three are equally likely"""
     model_size: int = 512
+    """side that the model is served at; zoom 1 shows a photo as large as it will be served"""
     zoom: tuple[float, float] = (0.35, 1.25)
+    """least and most zoom (log-uniform) of views that show a part"""
     whole: float = 0.35
+    """share of views of the whole photo, letterboxed as in serving, but smaller"""
     negative: float = 0.08
+    """share of views of clutter alone"""
     collage: float = 0.25
+    """share of views with clutter pasted over a part"""
     batch: int = 16
+    """views of the smallest side in a step"""
+
+    def __post_init__(self) -> None:
+        if len(self.size_chances) != len(self.sizes) or (
+            self.sizes != (224, 256, 320) and self.size_chances == (0.3, 0.5, 0.2)
+        ):
+            object.__setattr__(self, "size_chances", tuple(1 / len(self.sizes) for _ in self.sizes))
 
 
 @dataclass(frozen=True)
@@ -57,12 +65,6 @@ class SegBatch:
     interior: Tensor
     weight: Tensor
     body: Tensor | None = None
-
-
-def to_tensor(views: list[Image]) -> Tensor:
-    """uint8 views [S,S,3] to f32 [N,3,S,S] in (x - 127) / 128."""
-    stacked = np.stack(views).transpose(0, 3, 1, 2)
-    return torch.from_numpy((stacked.astype(np.float32) - 127) / 128)
 
 
 def interior_of(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -81,7 +83,7 @@ def interior_of(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def view_matrix(
-    photo: Drawn, labels: NDArray[np.uint8], size: int, rng: np.random.Generator, config: ViewConfig
+    photo: SyntheticPhoto, labels: NDArray[np.uint8], size: int, rng: np.random.Generator, config: ViewConfig
 ) -> NDArray[np.float64]:
     """Photo pixels to view pixels, [2,3]: a whole view or a turned, zoomed cut near a nail."""
     height, width = labels.shape
@@ -110,7 +112,7 @@ def view_matrix(
 
 
 def draw_view(
-    photo: Drawn, size: int, rng: np.random.Generator, config: ViewConfig, clutter: Clutter | None
+    photo: SyntheticPhoto, size: int, rng: np.random.Generator, config: ViewConfig, clutter: Clutter | None
 ) -> tuple[Image, NDArray[np.uint8]]:
     """A view uint8 [size,size,3] and its instance labels uint8 [size,size]."""
     view, labels, _ = draw_view_with_body(photo, size, rng, config, clutter)
@@ -118,7 +120,7 @@ def draw_view(
 
 
 def draw_view_with_body(
-    photo: Drawn, size: int, rng: np.random.Generator, config: ViewConfig, clutter: Clutter | None
+    photo: SyntheticPhoto, size: int, rng: np.random.Generator, config: ViewConfig, clutter: Clutter | None
 ) -> tuple[Image, NDArray[np.uint8], NDArray[np.float32]]:
     """A view uint8 [size,size,3], its instance labels uint8 [size,size], its body map f32 [size,size]."""
     if clutter and rng.random() < config.negative:
@@ -129,15 +131,15 @@ def draw_view_with_body(
     matrix = view_matrix(photo, mask, size, rng, config)
     shrink = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
     if shrink < 0.6:  # an affine warp alone would alias
-        image = cv2.GaussianBlur(image, (0, 0), 0.45 / shrink)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.45 / shrink), np.uint8)
     border = rng.choice(3)
     mode = (cv2.BORDER_CONSTANT, cv2.BORDER_CONSTANT, cv2.BORDER_REFLECT_101)[border]
     grey = (GREY,) * 3
-    view = cv2.warpAffine(
+    warped = cv2.warpAffine(
         image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=mode, borderValue=grey
     )
-    labels = cv2.warpAffine(mask, matrix, (size, size), flags=cv2.INTER_NEAREST, borderMode=mode)
-    view, labels = np.asarray(view, np.uint8), np.asarray(labels, np.uint8)
+    numbered = cv2.warpAffine(mask, matrix, (size, size), flags=cv2.INTER_NEAREST, borderMode=mode)
+    view, labels = np.asarray(warped, np.uint8), np.asarray(numbered, np.uint8)
     body = np.full((size, size), -1, np.float32)
     if photo.hands_mask is not None:
         hands = (read_mask(photo.hands_mask) > 0).astype(np.uint8)
@@ -162,7 +164,7 @@ def paste_clutter(
     height, width = extent if rng.random() < 0.5 else extent[::-1]
     if rng.random() < 0.3:
         height, width = int(size * rng.uniform(0.15, 0.5)), int(size * rng.uniform(0.15, 0.5))
-    top, left = rng.integers(0, size - height + 1), rng.integers(0, size - width + 1)
+    top, left = int(rng.integers(0, size - height + 1)), int(rng.integers(0, size - width + 1))
     if max(height, width) == size:  # a strip lies at an edge
         top, left = (top if rng.random() < 0.5 else 0), (left if rng.random() < 0.5 else 0)
     area = np.s_[top : top + height, left : left + width]
@@ -175,8 +177,8 @@ def target_maps(labels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
     """nail (covered share), interior and weight maps f32 [S/2,S/2] of labels [S,S]."""
     half = (labels.shape[1] // 2, labels.shape[0] // 2)
     nail = cv2.resize((labels > 0).astype(np.float32), half, interpolation=cv2.INTER_AREA)
-    interior = interior_of(labels).astype(np.float32)
-    interior = cv2.resize(interior, half, interpolation=cv2.INTER_AREA)
+    cores = interior_of(labels).astype(np.float32)
+    interior = cv2.resize(cores, half, interpolation=cv2.INTER_AREA)
     inside = (nail > 0.5).astype(np.uint8)
     kernel = np.ones((5, 5), np.uint8)
     edge = cv2.dilate(inside, kernel) != cv2.erode(inside, kernel)
@@ -188,7 +190,13 @@ class SegViews(Dataset[SegBatch]):
     """Batch number `step` of an endless, repeatable stream of random views."""
 
     def __init__(
-        self, photos: list[Drawn], config: ViewConfig, *, seed: int, steps: int, clutter: Clutter | None
+        self,
+        photos: list[SyntheticPhoto],
+        config: ViewConfig,
+        *,
+        seed: int,
+        steps: int,
+        clutter: Clutter | None,
     ) -> None:
         self.photos, self.config, self.seed, self.steps = photos, config, seed, steps
         self.clutter = clutter if clutter is not None and len(clutter) else None

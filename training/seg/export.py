@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from training.export import ExportReport, ModelCard, Provenance, TensorCard, export_model
-from training.run import load_checkpoint
+from training.kit.export.model import ExportReport, ModelCard, Provenance, TensorCard, export_model
+from training.kit.flags import Pairs, Positional, parse
+from training.kit.run import load_checkpoint
 from training.seg.model import NailMaps
 from training.seg.train import build, take_weights
 
 SIZE = 512
 CARD = ModelCard(
     name="nail_seg",
-    description="Nail and nail-interior maps of a photo: U-Net on EfficientNet-Lite0, drawn photos only",
+    description="Nail and nail-interior maps of a photo: U-Net on EfficientNet-Lite0, synthetic photos only",
     inputs=(TensorCard("images", "f32", (3, SIZE, SIZE)),),
     outputs=(TensorCard("maps", "f32", (2, SIZE // 2, SIZE // 2)),),
     max_batch_size=2,  # activations at 512 px are large, and a larger batch is no faster on a CPU
@@ -57,22 +57,27 @@ def export(
     return export_model(maps, card, folder, example=example, provenance=provenance)
 
 
-def metric(text: str) -> tuple[str, float]:
-    """`NAME=VALUE` of the command line."""
-    name, value = text.split("=")
-    return name, float(value)
+@dataclass(frozen=True)
+class Export:
+    """The command."""
+
+    run: Positional[Path]
+    """folder of a run of training.seg.train"""
+    to: Path = Path("triton_models/nail_seg")
+    """folder of the served model"""
+    metric: Pairs = ()
+    """figure to record beside the run's own, NAME=VALUE; may be given several times"""
+    command: str = ""
+    """how the weights came to be, if by more than one run"""
+    parameter: Pairs = ()
+    """how the model is read (nails.perception.nail_reading), NAME=VALUE; may be given several times"""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--to", type=Path, default=Path("triton_models/nail_seg"))
-    parser.add_argument("--metric", type=metric, action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--command", default="", help="how the weights came to be, if by more than one run")
-    parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
-    given = parser.parse_args()
-    parameters = dict(text.split("=", 1) for text in given.parameter)
-    print(export(given.run, given.to, dict(given.metric), command=given.command, parameters=parameters))
+    """The command line."""
+    job: Export = parse(Export, program="python -m training.seg.export", about=__doc__)
+    measured = {name: float(value) for name, value in job.metric}
+    print(export(job.run, job.to, measured, command=job.command, parameters=dict(job.parameter)))
 
 
 if __name__ == "__main__":

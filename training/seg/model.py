@@ -11,39 +11,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from training.backbone import PYRAMID_CHANNELS, EfficientNetLite0, batch_norm, imagenet_backbone
+from training.kit.networks.backbone import PYRAMID_CHANNELS, EfficientNetLite0, imagenet_backbone
+from training.kit.networks.blocks import Separable, Up
 
 MAPS = 3
-
-
-class Separable(nn.Sequential):
-    """Depthwise 3x3, then 1x1 to `outputs` channels, each normalised; ReLU6. Keeps the spatial size."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(
-            nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False),
-            batch_norm(inputs),
-            nn.Conv2d(inputs, outputs, 1, bias=False),
-            batch_norm(outputs),
-            nn.ReLU6(inplace=True),
-        )
-
-
-class Up(nn.Module):
-    """Doubles the resolution of `coarse`, joins the encoder's `skip` of that resolution, filters both."""
-
-    def __init__(self, coarse: int, skip: int, outputs: int, *, blocks: int = 2) -> None:
-        super().__init__()
-        self.lateral = nn.Sequential(nn.Conv2d(skip, outputs, 1, bias=False), batch_norm(outputs))
-        self.top = nn.Sequential(nn.Conv2d(coarse, outputs, 1, bias=False), batch_norm(outputs))
-        self.filter = nn.Sequential(*(Separable(outputs, outputs) for _ in range(blocks)))
-
-    def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
-        top = functional.interpolate(self.top(coarse), scale_factor=2.0, mode="bilinear", align_corners=False)
-        joined: Tensor = self.filter(functional.relu6(top + self.lateral(skip), inplace=True))
-        return joined
 
 
 class NailSeg(nn.Module):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.backbone import batch_norm
+from training.kit.networks.backbone import batch_norm
 
 # Nail and interior, as channels 0 and 1 of `NailSeg`.
 MAPS = 2

@@ -1,46 +1,70 @@
-"""Trains nail_seg on drawn photographs.
+"""Trains nail_seg on synthetic photos.
 
     python -m training.seg.train --data DIR [--data DIR] [--clutter DIR] --seed 0 --out RUN
 
-Checkpoints are chosen by mean IoU on the kept drawn photos alone, whole and letterboxed as in serving.
+Checkpoints are chosen by mean IoU on the kept synthetic photos alone, whole and letterboxed as in serving.
 `--start RUN` continues from another run's weights, for a last stage at the served size.
 """
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from nails.photo.preprocess import nail_seg_input
-from training.backbone import fold_batch_norm, freeze
-from training.photos import Clutter, Drawn, digest, read_drawn, read_image, read_mask, split
-from training.run import Averaged, Log, Schedule, load_checkpoint, mean, optimiser, save_checkpoint, take_step
-from training.seg.data import SegViews, ViewConfig, target_maps
+from training.kit.compute import CPU, Compute
+from training.kit.data.photos import (
+    Clutter,
+    SyntheticPhoto,
+    digest,
+    read_image,
+    read_mask,
+    read_synthetic,
+    split,
+)
+from training.kit.fit import Averaged, Schedule, Validation, adamw, every, fit
+from training.kit.flags import FLAT, Folders, parse
+from training.kit.networks.backbone import fold_batch_norm, freeze
+from training.kit.run import Log, load_checkpoint, mean, save_checkpoint
+from training.kit.training_command import TrainingCommand
+from training.seg.data import SegBatch, SegViews, ViewConfig, target_maps
 from training.seg.loss import seg_loss
 from training.seg.model import NailSeg, nail_seg
 
 
 @dataclass(frozen=True)
 class SegConfig:
-    """The whole of a run. frozen_stride: the backbone is kept as it is up to there.
-
-    bfloat16: forward and backward passes in mixed precision, which takes half the time on CPUs that have it.
-    """
+    """The whole of a run."""
 
     seed: int = 0
-    frozen_stride: int = 8
+    """fixes batches and weights"""
+    frozen_stride: Literal[2, 4, 8, 16] = 8
+    """the backbone stays as it is up to this stride"""
     validate_every: int = 250
+    """steps"""
     validation_photos: int = 120
+    """synthetic photos kept for choosing"""
     validation_size: int = 512
+    """side of a photo in validation"""
     bfloat16: bool = True
-    schedule: Schedule = field(default_factory=Schedule)
-    views: ViewConfig = field(default_factory=ViewConfig)
+    """mixed precision, which takes half the time on CPUs that have it"""
+    schedule: Annotated[Schedule, FLAT] = field(default_factory=Schedule)
+    views: Annotated[ViewConfig, FLAT] = field(default_factory=ViewConfig)
+
+
+@dataclass(frozen=True)
+class TrainSeg(TrainingCommand):
+    """The command."""
+
+    clutter: Folders = ()
+    """folder of photos without hands; may be given several times"""
+    config: Annotated[SegConfig, FLAT] = field(default_factory=SegConfig)
 
 
 def build(*, pretrained: bool = True, frozen_stride: int = 8) -> NailSeg:
@@ -64,7 +88,9 @@ def take_weights(network: NailSeg, weights: dict[str, torch.Tensor]) -> None:
 
 
 @torch.no_grad()
-def validate(network: nn.Module, photos: list[Drawn], size: int) -> dict[str, float]:
+def validate(
+    network: nn.Module, photos: list[SyntheticPhoto], size: int, compute: Compute = CPU
+) -> dict[str, float]:
     """Mean IoU of the nail map over photos that have nails, and the share of nail in those that have none."""
     network.eval()
     overlaps, phantoms = [], []
@@ -75,7 +101,7 @@ def validate(network: nn.Module, photos: list[Drawn], size: int) -> dict[str, fl
         labels = (placed[0] * 128 + 127 == 1).astype(np.uint8)
         target = target_maps(labels)[0] > 0.5
         batch = torch.from_numpy(image)[None].contiguous(memory_format=torch.channels_last)
-        found = network(batch)[0, 0].numpy() > 0
+        found = network(compute.batch(batch))[0, 0].cpu().numpy() > 0
         if target.any():
             overlaps.append(float((found & target).sum() / (found | target).sum()))
         else:
@@ -83,97 +109,66 @@ def validate(network: nn.Module, photos: list[Drawn], size: int) -> dict[str, fl
     return {"iou": mean(overlaps), "phantom_share": mean(phantoms)}
 
 
-def train(config: SegConfig, data: list[Path], clutter: list[Path], run: Path, *, start: Path | None) -> None:
+def train(
+    config: SegConfig,
+    data: list[Path],
+    clutter: list[Path],
+    run: Path,
+    *,
+    start: Path | None,
+    compute: Compute = CPU,
+) -> None:
     """Runs the whole training; the best checkpoint by validation IoU is in `run`."""
     torch.manual_seed(config.seed)
     training, kept = [], []
     for folder in data:
-        ours, theirs = split(read_drawn(folder))
+        ours, theirs = split(read_synthetic(folder))
         training += ours
         kept += theirs
     kept = kept[:: max(1, len(kept) // config.validation_photos)]
     network = build(frozen_stride=config.frozen_stride)
     if start is not None:
         take_weights(network, load_checkpoint(start)["weights"])
+    network = compute.network(network)
     averaged = Averaged(network)
-    solver = optimiser(network, network.backbone, config.schedule)
     steps = config.schedule.steps
     views = SegViews(training, config.views, seed=config.seed, steps=steps, clutter=Clutter(clutter))
-    log, best = Log(run), -1.0
+    log = Log(run)
     log(event="start", photos=len(training), validation=len(kept), clutter=len(views.clutter or ()))
-    losses: list[float] = []
-    for step, batch in enumerate(DataLoader(views, batch_size=None, num_workers=1, prefetch_factor=4)):
-        network.train()
+
+    def loss(batch: SegBatch) -> Tensor:
+        batch = compute.batch(batch)
         images = batch.images.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bfloat16):
+        with compute.autocast(enabled=config.bfloat16):
             logits = network(images)
-        loss = seg_loss(logits.float(), batch)
-        take_step(network, solver, loss, factor=config.schedule.factor(step))
-        averaged.update(network)
-        losses.append(loss.item())
-        if (step + 1) % 50 == 0:
-            log(event="train", step=step + 1, loss=mean(losses[-50:]))
-        if (step + 1) % config.validate_every == 0 or step + 1 == steps:
-            metrics = validate(averaged.network, kept, config.validation_size)
-            log(event="validate", step=step + 1, **metrics)
-            if metrics["iou"] > best:
-                best = metrics["iou"]
-                save_checkpoint(
-                    run, averaged.network, config=config, data=digest(data), step=step + 1, metrics=metrics
-                )
+        return seg_loss(logits.float(), batch)
+
+    def keep(best: nn.Module, step: int, metrics: dict[str, float]) -> None:
+        save_checkpoint(run, best, config=config, data=digest(data), step=step, metrics=metrics)
+
+    fit(
+        network,
+        adamw(network, network.backbone, config.schedule),
+        DataLoader(views, batch_size=None, num_workers=1, prefetch_factor=4),
+        loss,
+        steps=steps,
+        factor=config.schedule.factor,
+        averaged=averaged,
+        validation=Validation(
+            due=every(config.validate_every, steps),
+            measure=lambda best: validate(best, kept, config.validation_size, compute),
+            by="iou",
+            keep=keep,
+        ),
+        log=log,
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder of drawn photos")
-    parser.add_argument("--clutter", type=Path, action="append", default=[], help="photos without hands")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=Schedule.steps)
-    parser.add_argument("--rate", type=float, default=Schedule.rate)
-    parser.add_argument("--floor", type=float, default=Schedule.floor, help="share of the rate at the end")
-    parser.add_argument(
-        "--batch", type=int, default=ViewConfig.batch, help="views of the smallest side a step"
-    )
-    parser.add_argument(
-        "--sizes", type=int, nargs="+", default=None, help="sides of the views, equally often"
-    )
-    parser.add_argument(
-        "--whole", type=float, default=ViewConfig.whole, help="share of views of whole photos"
-    )
-    parser.add_argument("--negative", type=float, default=ViewConfig.negative, help="share of clutter alone")
-    parser.add_argument(
-        "--zoom", type=float, nargs=2, default=ViewConfig.zoom, help="least and most zoom of cut views"
-    )
-    parser.add_argument("--start", type=Path, help="run whose weights to start from")
-    parser.add_argument(
-        "--frozen",
-        type=int,
-        choices=(2, 4, 8, 16),
-        default=SegConfig.frozen_stride,
-        help="the backbone stays as it is up to this stride",
-    )
-    parser.add_argument("--float32", action="store_true", help="no mixed precision")
-    parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    views = replace(
-        ViewConfig(), batch=given.batch, whole=given.whole, negative=given.negative, zoom=tuple(given.zoom)
-    )
-    if given.sizes:
-        chances = tuple(1 / len(given.sizes) for _ in given.sizes)
-        views = replace(views, sizes=tuple(given.sizes), size_chances=chances)
-    schedule = replace(Schedule(), steps=given.steps, rate=given.rate, floor=given.floor)
-    config = SegConfig(
-        seed=given.seed,
-        schedule=schedule,
-        views=views,
-        bfloat16=not given.float32,
-        frozen_stride=given.frozen,
-    )
-    train(config, given.data, given.clutter, given.out, start=given.start)
+    """The command line."""
+    job: TrainSeg = parse(TrainSeg, program="python -m training.seg.train", about=__doc__)
+    compute = job.prepare()
+    train(job.config, list(job.data), list(job.clutter), job.out, start=job.start, compute=compute)
 
 
 if __name__ == "__main__":

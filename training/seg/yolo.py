@@ -12,7 +12,6 @@ imported here and in `yolo_views` alone, never by what serves: an export needs O
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import importlib
 import importlib.metadata
@@ -22,13 +21,16 @@ import shutil
 import sys
 import tomllib
 import types
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from training.export import ExportReport, ModelCard, Provenance, TensorCard, export_model
+from training.kit.export.model import ExportReport, ModelCard, Provenance, TensorCard, export_model
+from training.kit.flags import Folders, Positional, parse
+from training.kit.training_command import choose_device, refuse
 from training.seg.yolo_data import convert
 
 ARCHITECTURE = "yolo11n-seg.yaml"
@@ -232,67 +234,85 @@ def digest_labels(data: Path) -> str:
     return total.hexdigest()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    steps = parser.add_subparsers(dest="step", required=True)
-    making = steps.add_parser("convert", help="write labelled and drawn photos in ultralytics' form")
-    making.add_argument("--photos", type=Path, action="append", default=[], help="folder of images/ + masks/")
-    making.add_argument("--drawn", type=Path, action="append", default=[], help="folder of training.synth")
-    making.add_argument("--out", type=Path, required=True)
-    training = steps.add_parser("train", help="train a YOLO-seg network")
-    training.add_argument("--data", type=Path, required=True, help="what `convert` wrote")
-    training.add_argument("--out", type=Path, required=True, help="folder of the run")
-    training.add_argument("--model", default=ARCHITECTURE, help="architecture, from scratch (%(default)s)")
-    training.add_argument("--weights", type=Path, help="checkpoint file to start from instead")
-    training.add_argument("--epochs", type=int, default=100)
-    training.add_argument("--size", type=int, default=SIZE, help="side of the input in pixels (%(default)s)")
-    training.add_argument("--batch", type=int, default=16)
-    training.add_argument("--workers", type=int, default=2, help="processes that read photos")
-    training.add_argument("--device", default="cpu", help="cpu, or the number of a GPU")
-    training.add_argument("--seed", type=int, default=0)
-    serving = steps.add_parser("export", help="write a run as a model folder")
-    serving.add_argument("run", type=Path, help="a run's folder, or a checkpoint file of ultralytics")
-    serving.add_argument("--to", type=Path, required=True, help="folder to write; not our committed one")
-    serving.add_argument("--size", type=int, default=SIZE, help="side of the served input (%(default)s)")
-    serving.add_argument("--data", type=Path, help="the data set it was trained on, for model.toml")
-    serving.add_argument("--seed", type=int, default=0, help="the seed it was trained with, for model.toml")
-    return parser
+@dataclass(frozen=True)
+class Convert:
+    """Write labelled and synthetic photos in ultralytics' form."""
+
+    out: Path
+    """folder of the data set"""
+    photos: Folders = ()
+    """folder of images/ and masks/; may be given several times"""
+    drawn: Folders = ()
+    """folder of training.synth; may be given several times"""
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a YOLO-seg network."""
+
+    data: Path
+    """what `convert` wrote"""
+    out: Path
+    """folder of the run"""
+    model: str = ARCHITECTURE
+    """architecture, from scratch"""
+    weights: Path | None = None
+    """checkpoint file to start from instead"""
+    epochs: int = 100
+    """passes over the photos"""
+    size: int = SIZE
+    """side of the input in pixels"""
+    batch: int = 16
+    """photos a step"""
+    workers: int = 2
+    """processes that read photos"""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps"""
+    seed: int = 0
+    """fixes the training"""
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a run as a model folder."""
+
+    run: Positional[Path]
+    """a run's folder, or a checkpoint file of ultralytics"""
+    to: Path
+    """folder to write; not our committed one"""
+    size: int = SIZE
+    """side of the served input"""
+    data: Path | None = None
+    """the data set it was trained on, for model.toml"""
+    seed: int = 0
+    """the seed it was trained with, for model.toml"""
 
 
 def main() -> None:
-    parser = _parser()
-    given = parser.parse_args()
+    """The command line."""
+    given: Convert | Train | Export = parse(
+        Convert | Train | Export, program="python -m training.seg.yolo", about=__doc__
+    )
     try:
-        if given.step == "convert":
-            if not given.photos and not given.drawn:
-                parser.error("convert needs --photos or --drawn")
-            print(convert(given.photos, given.drawn, given.out))
-        elif given.step == "train":
-            print(
-                train(
-                    given.data,
-                    given.out,
-                    model=given.model,
-                    weights=given.weights,
-                    epochs=given.epochs,
-                    size=given.size,
-                    batch=given.batch,
-                    workers=given.workers,
-                    device=given.device,
-                    seed=given.seed,
+        match given:
+            case Convert():
+                if not given.photos and not given.drawn:
+                    refuse("convert needs --photos or --drawn")
+                print(convert(list(given.photos), list(given.drawn), given.out))
+            case Train():
+                device = str(choose_device(given.device).device)
+                options = {name: value for name, value in vars(given).items() if name not in ("data", "out")}
+                print(train(given.data, given.out, **options | {"device": device}))
+            case Export():
+                checkpoint = given.run / "weights" / "best.pt" if given.run.is_dir() else given.run
+                data = f"labels, sha256 {digest_labels(given.data)}" if given.data else "unknown"
+                command = f"python -m training.seg.yolo train --seed {given.seed}; from {checkpoint.name}"
+                report = export(
+                    checkpoint, given.to, size=given.size, data=data, seed=given.seed, command=command
                 )
-            )
-        else:
-            checkpoint = given.run / "weights" / "best.pt" if given.run.is_dir() else given.run
-            data = f"labels, sha256 {digest_labels(given.data)}" if given.data else "not said"
-            command = (
-                f"python -m training.seg.yolo train --seed {given.seed}; exported from {checkpoint.name}"
-            )
-            print(export(checkpoint, given.to, size=given.size, data=data, seed=given.seed, command=command))
+                print(report)
     except (FileNotFoundError, FileExistsError, ModuleNotFoundError, ValueError) as error:
-        parser.exit(2, f"{parser.prog}: {error}\n")
+        refuse(str(error))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Two sources, mixed as wanted:
 - labelled photos (`images/` and `masks/` with equal stems, as `evaluation.perception.labelled` reads them):
   masks carry no instances, so a nail is a connected part of its mask;
-- drawn photos (a folder of `training.synth`): the masks number the nails.
+- synthetic photos (a folder of `training.synth`): the masks number the nails.
 
 Pictures are copied byte for byte; both OpenCV (which ultralytics reads with) and `nails.photo.codec` turn
 them as EXIF says, so the outlines fit. Every `VALIDATION_STEP`-th photo by name is kept for validation.
@@ -23,7 +23,7 @@ from rich.progress import track
 
 from evaluation.perception.labelled import list_entries, read_entry
 from nails.perception.nail_decode import NailInstance, instance_from_mask
-from training.photos import read_drawn, read_mask, split
+from training.kit.data.photos import read_mask, read_synthetic, split
 
 VALIDATION_STEP = 10
 # An outline may stray this far from the mask, in pixels: a tenth of the points, the same nail.
@@ -115,7 +115,7 @@ def convert(photos: Iterable[Path], drawn: Iterable[Path], out: Path) -> Convert
             found = [nail.instance for nail in photo.nails]
             nails += write(part, entry.image, f"p{number}-{entry.name}", found, size)
     for number, folder in enumerate(drawn):
-        for part, chosen in zip(("train", "val"), split(read_drawn(folder)), strict=True):
+        for part, chosen in zip(("train", "val"), split(read_synthetic(folder)), strict=True):
             for one in track(chosen, description=f"{folder} {part}"):
                 found = numbered_nails(read_mask(one.mask))
                 nails += write(part, one.image, f"d{number}-{one.id}", found, one.size)

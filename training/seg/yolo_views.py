@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from training.kit.compute import CPU, Compute
 from training.seg.yolo import ARCHITECTURE, load_ultralytics
 
 MASK_STRIDE = 4
@@ -64,14 +65,15 @@ def yolo_targets(labels: list[Labels]) -> dict[str, Tensor]:
     }
 
 
-def yolo_loss(network: Any, images: Tensor, labels: list[Labels]) -> Tensor:
+def yolo_loss(network: Any, images: Tensor, labels: list[Labels], compute: Compute = CPU) -> Tensor:
     """Ultralytics' segmentation loss of one batch; images f32 [N,3,S,S] in (x-127)/128.
 
     The network runs in mixed precision, its loss does not.
     """
     scaled = (images * 128 + 127) / 255
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with compute.autocast():
         found = network(scaled)
     found = {name: [x.float() for x in v] if isinstance(v, list) else v.float() for name, v in found.items()}
-    parts, _ = network.loss(yolo_targets(labels) | {"img": scaled}, found)
+    targets = {name: compute.batch(tensor) for name, tensor in yolo_targets(labels).items()}
+    parts, _ = network.loss(targets | {"img": scaled}, found)
     return parts.sum() / len(images)

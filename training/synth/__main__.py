@@ -22,7 +22,8 @@ from typing import Annotated, Literal
 import cv2
 from tyro.conf import Positional, UseAppendAction, arg
 
-from training.synth.command import read_options, reported_errors
+from training.kit.flags import parse
+from training.synth.command import reported_errors
 from training.synth.holdout import listing
 from training.synth.ingredients import INGREDIENTS
 from training.synth.kinds.artists import ARTISTS, MOST_ARTISTS, total_works
@@ -71,7 +72,7 @@ class Options:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run `lunula data synth`."""
-    given = read_options(Options, "lunula data synth", __doc__, argv)
+    given: Options = parse(Options, argv, program="lunula data synth", about=__doc__)
     try:
         with reported_errors(given.out):
             _run(given)

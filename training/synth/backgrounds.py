@@ -14,8 +14,9 @@ from pathlib import Path
 import cv2
 from tyro.conf import Positional
 
+from training.kit.flags import parse
 from training.synth.background.photos import SUFFIXES
-from training.synth.command import read_options, reported_errors
+from training.synth.command import reported_errors
 
 # Where gnome-backgrounds, mate-backgrounds, ukui-wallpapers, plasma-workspace-wallpapers and
 # lomiri-wallpapers
@@ -53,7 +54,7 @@ class Options:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run `python -m training.synth.backgrounds`."""
-    given = read_options(Options, "python -m training.synth.backgrounds", __doc__, argv)
+    given: Options = parse(Options, argv, program="python -m training.synth.backgrounds", about=__doc__)
     with reported_errors(given.out):
         print(f"{collect(given.out, given.folders)} photos in {given.out}")
 

@@ -1,26 +1,11 @@
-"""How the commands of the generator read their options and end."""
+"""How the commands of the generator end."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
-
-import tyro
-
-T = TypeVar("T")
-
-
-def read_options(options: type[T], program: str, description: str | None, argv: Sequence[str] | None) -> T:
-    """The command line (of this process where `argv` is None) as an instance of the dataclass `options`.
-
-    Ends the process with the help (exit code 0) or with what is wrong (2), as argparse does.
-    """
-    return tyro.cli(
-        options, prog=program, description=description, args=argv, config=(tyro.conf.FlagCreatePairsOff,)
-    )
 
 
 @contextmanager

@@ -25,7 +25,8 @@ import numpy as np
 import simplejpeg
 from tyro.conf import arg
 
-from training.synth.command import read_options, reported_errors
+from training.kit.flags import parse
+from training.synth.command import reported_errors
 from training.synth.design.designs import Design
 from training.synth.image import Sample, compose
 from training.synth.kinds.aesthetics import TAGS, Tag, sample_rated_design, score_design
@@ -213,7 +214,7 @@ class Options:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run `lunula data degraded`."""
-    given = read_options(Options, "lunula data degraded", __doc__, argv)
+    given: Options = parse(Options, argv, program="lunula data degraded", about=__doc__)
     with reported_errors(given.out):
         listing = write(given.out, given.n, given.steps, given.seed, given.size, given.tag, given.workers)
     print(f"wrote {given.n} sets in {given.steps} steps, and {listing}")

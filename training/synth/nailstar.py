@@ -25,7 +25,8 @@ import numpy as np
 from tyro.conf import Positional, arg
 
 from nails.colour.cielab import lab_to_srgb, srgb_to_lab
-from training.synth.command import read_options, reported_errors
+from training.kit.flags import parse
+from training.synth.command import reported_errors
 from training.synth.facts import find_accepted
 from training.synth.picking import pick_paints
 from training.synth.run.index import numbered_records
@@ -275,7 +276,7 @@ class Options:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run `lunula data nailstar from-synth`."""
-    given = read_options(Options, "lunula data nailstar from-synth", __doc__, argv)
+    given: Options = parse(Options, argv, program="lunula data nailstar from-synth", about=__doc__)
     with reported_errors(given.folder):
         entries = write(given.folder, given.out)
     print("\n".join(statistics(entries)))

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from rich.progress import track
 from tyro.conf import UseAppendAction
 
-from training.synth.command import read_options, reported_errors
+from training.kit.flags import parse
+from training.synth.command import reported_errors
 
 Image = NDArray[np.uint8]
 
@@ -132,7 +133,7 @@ class Options:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run `python -m training.synth.still_lifes`."""
-    given = read_options(Options, "python -m training.synth.still_lifes", __doc__, argv)
+    given: Options = parse(Options, argv, program="python -m training.synth.still_lifes", about=__doc__)
     with reported_errors(given.out):
         if not given.surfaces:
             raise ValueError("--surfaces FOLDER is missing")

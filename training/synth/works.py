@@ -19,7 +19,8 @@ import numpy as np
 from tyro.conf import Positional, arg
 
 from evaluation.artist.works import LISTING, write
-from training.synth.command import read_options, reported_errors
+from training.kit.flags import parse
+from training.synth.command import reported_errors
 from training.synth.kinds.artists import ARTISTS, MOST_ARTISTS
 from training.synth.kinds.subjects import choose_subject
 from training.synth.run.index import numbered_records
@@ -77,7 +78,7 @@ class Options:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run `lunula data artists from-synth`."""
-    given = read_options(Options, "lunula data artists from-synth", __doc__, argv)
+    given: Options = parse(Options, argv, program="lunula data artists from-synth", about=__doc__)
     with reported_errors(given.folder):
         if given.words is None:
             works: Iterator[dict[str, Any]] = map(make_work, read_index(given.folder))

@@ -1,6 +1,6 @@
 """Reference vectors for few-shot artists and the unknown class: `prototypes.npz` beside the image model.
 
-Written by training/artist/export.py: prototypes of the trained artists and the table of word rarities.
+Written by training/artist/export/step.py: prototypes of the trained artists and the table of word rarities.
 """
 
 from __future__ import annotations

@@ -52,8 +52,8 @@ class TextModel(Protocol):
 class FastTextModel:
     """Quantised fastText classifiers, labelled by nails.artist.labels; several are averaged as an ensemble.
 
-    The average is that of log-probabilities, as in the image model: see training/artist/served.py. A text
-    that is wholly out of vocabulary gets no probabilities: fastText would answer with its weight of line
+    The average is that of log-probabilities, as in the image model: see training/artist/export/served.py. A
+    text that is wholly out of vocabulary gets no probabilities: fastText would answer with its weight of line
     ends.
     """
 

@@ -20,7 +20,7 @@ from training.describe.models.question import ItemError, Question
 from training.describe.pairs import PairIndex
 from training.describe.photos import Photo
 from training.describe.store import Key, Store
-from training.design.mining import Mined
+from training.kit.data.mined_pairs import Mined
 
 RED = Photo(np.full((32, 32, 3), (200, 20, 20), np.uint8))
 BLUE = Photo(np.full((32, 32, 3), (20, 20, 200), np.uint8))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nails.language.phrases import parse_request
 from nails.vocabulary import ATTRIBUTES, COLOUR_BY_NAME, COLOURS
-from training.describe.wording import describe_attributes
+from training.kit.data.attribute_text import describe_attributes
 
 CERTAIN = {
     "shape": [("almond", 0.9), ("oval", 0.08)],

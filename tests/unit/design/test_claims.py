@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.design.claims import ClaimTable, claim_matrix
+from training.design.data.claims import ClaimTable, claim_matrix
 from training.synth.design.designs import sample_design
 from training.synth.facts import holds, satisfies
 from training.synth.scene.record import design_attributes

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from training.design.mining import ALPHA, Mined, main, mine, read_records
+from training.design.mining import main, mine
+from training.kit.data.mined_pairs import ALPHA, Mined, read_records
 
 TEXTS, PHOTOS, DIM = 60, 25, 6
 

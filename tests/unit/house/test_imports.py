@@ -56,6 +56,9 @@ def test_no_import_breaks_the_rules() -> None:
         ("services/crop/pipeline.py", "import lunula.crop.v1.crop_service_pb2"),
         ("services/kit/scope.py", "import lunula.type.v1.response_info_pb2"),
         ("services/intake/photos.py", "import lunula.type.v1.photo_pb2"),
+        ("training/hand/__init__.py", "import training.seg"),
+        ("training/kit/__init__.py", "import training.synth"),
+        ("training/synth/__init__.py", "import training.design"),
     ],
 )
 def test_a_forbidden_import_is_caught(tmp_path: Path, module: str, line: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.command import shown
+from training.kit.command import shown
 
 
 def test_folders_are_told_by_name_and_everything_else_as_typed() -> None:

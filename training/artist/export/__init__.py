@@ -1,0 +1,1 @@
+"""From RUN to the served artist models and their reference files."""

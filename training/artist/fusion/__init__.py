@@ -1,0 +1,1 @@
+"""Image and text probabilities into one: rules, temperature, trees."""

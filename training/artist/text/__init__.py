@@ -1,0 +1,1 @@
+"""Artist from the text: fastText, Word2Vec, Doc2Vec, TF-IDF."""

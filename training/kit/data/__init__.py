@@ -1,0 +1,1 @@
+"""What is learnt from: synthetic photos, augmented crops, cached features, sentences, mined pairs."""

@@ -1,0 +1,1 @@
+"""Networks and blocks that several packages are built on: EfficientNet-Lite0, BEiT-3, the image encoders."""
