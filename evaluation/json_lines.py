@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
 
-from evaluation.perception.labelled import LabelsError
+from evaluation.errors import DataError
 
 
 class Named(Protocol):
@@ -22,7 +22,7 @@ class Named(Protocol):
 
 
 Item = TypeVar("Item", bound=Named)
-Fault = TypeVar("Fault", bound=LabelsError)
+Fault = TypeVar("Fault", bound=DataError)
 
 
 def scan_lines(
@@ -66,7 +66,7 @@ def numbered_lines(path: Path, most: int) -> Iterator[tuple[int, bytes]]:
 
 
 def object_of(
-    line: bytes, where: str, needed: tuple[str, ...], error: type[LabelsError], *, finite: bool = False
+    line: bytes, where: str, needed: tuple[str, ...], error: type[DataError], *, finite: bool = False
 ) -> dict[str, Any]:
     """The object of a line, with all `needed` fields. finite: NaN and infinities anywhere are no JSON."""
     try:
@@ -81,7 +81,7 @@ def object_of(
     return fields
 
 
-def text_of(fields: Mapping[str, Any], name: str, where: str, most: int, error: type[LabelsError]) -> str:
+def text_of(fields: Mapping[str, Any], name: str, where: str, most: int, error: type[DataError]) -> str:
     """A text of at most `most` characters, which may be empty."""
     value = fields[name]
     if not isinstance(value, str):
@@ -93,7 +93,7 @@ def text_of(fields: Mapping[str, Any], name: str, where: str, most: int, error: 
     return value
 
 
-def file_of(value: str, name: str, where: str, root: Path, error: type[LabelsError]) -> Path:
+def file_of(value: str, name: str, where: str, root: Path, error: type[DataError]) -> Path:
     """The file `value` of the resolved folder `root`; links are followed before it is judged."""
     path = PurePosixPath(value)
     try:

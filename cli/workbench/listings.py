@@ -9,20 +9,20 @@ import typer
 from rich.markup import escape
 
 from cli.console import errors, errors_as_exit_codes
-from evaluation.perception.labelled import LabelsError
+from evaluation.errors import DataError
 
 _SHOWN = 20  # faults that are printed
 _FAULTY = 2
 Item = TypeVar("Item")
 
 
-def in_order(found: Iterable[Item | LabelsError]) -> list[Item]:
+def in_order(found: Iterable[Item | DataError]) -> list[Item]:
     """The items of a listing, where all are in order; else the faults are printed and the command ends."""
     items: list[Item] = []
     faults = 0
     with errors_as_exit_codes():
         for one in found:
-            if isinstance(one, LabelsError):
+            if isinstance(one, DataError):
                 faults += 1
                 if faults <= _SHOWN:
                     errors.print(f"[red]error:[/red] {escape(str(one))}", soft_wrap=True)

@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.perception.labelled import LabelsError
+from evaluation.errors import DataError
 
 FOLDER: Final = "predictions"
 VARIANTS: Final = ("regression", "notext", "literal", "ranking", "mse", "ours")
@@ -44,7 +44,7 @@ _NUMBERS: Final[Mapping[str, tuple[int, ...]]] = {
 F32 = NDArray[np.float32]
 
 
-class AestheticsError(LabelsError):
+class AestheticsError(DataError):
     """Predictions that are not in the form; the message says file and field."""
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.perception.labelled import LabelsError
+from evaluation.errors import DataError
 
 SPLITS: Final = ("train", "val", "test")
 MARKS: Final = 10
@@ -22,7 +22,7 @@ MAX_TAGS: Final = 2
 MOST_VOTES: Final = 1_000_000  # of one mark
 
 
-class RatedError(LabelsError):
+class RatedError(DataError):
     """A file that is not in its form, or a split that it does not allow; the message says file and line."""
 
 

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from evaluation.aesthetic.metrics import Values, average_ranks
 from evaluation.aesthetic.photos import INDEX, read_drawn
 from evaluation.aesthetic.rated import Rated, RatedError
+from evaluation.claims import SCOPES, Claim, holds
 from evaluation.json_lines import numbered_lines, object_of
-from evaluation.retrieval.claims import SCOPES, Claim, holds
 
 DEPTH: Final = 10
 LEVELS: Final = ("dense", "plain", "tags", "abstract")

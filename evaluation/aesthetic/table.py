@@ -28,8 +28,7 @@ from evaluation.aesthetic.metrics import (
 )
 from evaluation.aesthetic.pairs import TagPairs, tag_pairs
 from evaluation.aesthetic.predictions import Scored, Truth, Variant
-from evaluation.metrics import PairedDifference, paired_bootstrap
-from evaluation.retrieval.design_table import Cell, verdict_of
+from evaluation.metrics import Cell, PairedDifference, classify_difference, paired_bootstrap
 
 OURS: Final = "ours"
 AGAINST: Final = ("notext", "regression", "literal", "ranking", "mse")
@@ -82,7 +81,7 @@ class Difference:
     def verdict(self) -> str:
         """BETTER, WORSE, WITHIN or UNKNOWN."""
         sign = -1 if self.figure in _LOWER_IS_BETTER else 1
-        return verdict_of(sign * self.difference.mean, self.deviation)
+        return classify_difference(sign * self.difference.mean, self.deviation)
 
 
 @dataclass(frozen=True)

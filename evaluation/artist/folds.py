@@ -20,12 +20,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.perception.labelled import LabelsError
+from evaluation.errors import DataError
 
 FILE: Final = "folds.json"
 
 
-class PredictionsError(LabelsError):
+class PredictionsError(DataError):
     """Folds or predictions that cannot be read or do not fit each other; the message names file and field."""
 
 

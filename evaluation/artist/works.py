@@ -25,8 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from evaluation.errors import DataError
 from evaluation.json_lines import file_of, object_of, scan_lines, text_of
-from evaluation.perception.labelled import LabelsError
 
 LISTING: Final = "works.jsonl"
 MAX_TITLE: Final = 1_000
@@ -42,7 +42,7 @@ _NEEDED = ("id", "image", "title", "description", "artist")
 _FIELDS = (*_NEEDED, "lang", "labels")
 
 
-class WorksError(LabelsError):
+class WorksError(DataError):
     """A file that is not in the form; the message says file, line and field."""
 
 

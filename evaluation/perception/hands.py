@@ -23,7 +23,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.perception.labelled import Entry, LabelsError
+from evaluation.errors import DataError
+from evaluation.perception.labelled import Entry
 from nails.perception.boxes import box_iou
 from nails.perception.crop_rules import Crop, Rule, crop_nails
 from nails.perception.hands import JOINTS, Hand
@@ -225,14 +226,14 @@ def look(perception: Perception, image: Image) -> Seen:
 
 
 def truth_of(entry: Entry) -> Truth:
-    """The labels of a drawn photo. Raises LabelsError where its line of index.jsonl does not say them."""
+    """The labels of a drawn photo. Raises DataError where its line of index.jsonl does not say them."""
     record = entry.record
     if record is None:
-        raise LabelsError(f"{entry.name}: without an index.jsonl nothing is known of its hands")
+        raise DataError(f"{entry.name}: without an index.jsonl nothing is known of its hands")
     try:
         return _truth(record, entry.name)
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise LabelsError(f"{entry.name} of index.jsonl: {error!r}") from error
+        raise DataError(f"{entry.name} of index.jsonl: {error!r}") from error
 
 
 def _truth(record: Mapping[str, Any], name: str) -> Truth:

@@ -17,12 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.perception.groups import GroupedPhoto, GroupScore, NailScore, by_group
-from evaluation.perception.labelled import LabelledPhoto, LabelsError, list_entries, read_entry, read_labelled
+from evaluation.perception.labelled import LabelledPhoto, list_entries, read_entry, read_labelled
 from nails.perception.nail_decode import NailInstance, instance_iou
 
 __all__ = [
     "LabelledPhoto",
-    "LabelsError",
     "PhotoScore",
     "Predictor",
     "SegmentationReport",

@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.perception.labelled import LabelsError
+from evaluation.errors import DataError
 from evaluation.retrieval.nailstar import SUBSETS, Entry
 
 DEPTHS: Final = (1, 5, 10)
@@ -35,7 +35,7 @@ _BLOCK = 4 << 20  # cosines that are held at once
 Floats = NDArray[np.float64]
 
 
-class RunError(LabelsError):
+class RunError(DataError):
     """A run that cannot be read or is not one of this data; the message names file and field."""
 
 

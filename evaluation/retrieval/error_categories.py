@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from evaluation.perception.labelled import LabelsError
+from evaluation.errors import DataError
 
 
 class ErrorCategory(Enum):
@@ -44,7 +44,7 @@ class ErrorCategory(Enum):
 _BY_LABEL = {category.label: category for category in ErrorCategory}
 
 
-class AnnotationError(LabelsError):
+class AnnotationError(DataError):
     """A file of annotations that cannot be read; the message says file, line and field."""
 
 

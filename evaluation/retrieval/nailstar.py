@@ -26,8 +26,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from evaluation.errors import DataError
 from evaluation.json_lines import file_of, object_of, scan_lines, text_of
-from evaluation.perception.labelled import LabelsError
 from nails.colour.cielab import srgb_to_lab
 from nails.colour.palette import PaletteError, validate
 
@@ -44,7 +44,7 @@ _FIELDS = ("id", "image", "split", "request", "lang", "palette", "targets", "sub
 Lab = tuple[float, float, float]
 
 
-class NailStarError(LabelsError):
+class NailStarError(DataError):
     """A file that is not in the form; the message says file, line and field."""
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from evaluation.perception.labelled import LabelsError
+from evaluation.errors import DataError
 from training.aesthetic.steps import STEPS
 from training.export import ExportError
 from training.stepwise import add_arguments, run_steps
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         seed="fixes splits of AVA and training",
         options="of a single step (see below)",
     )
-    run_steps(parser, STEPS, (LabelsError, ExportError), argv)
+    run_steps(parser, STEPS, (DataError, ExportError), argv)
 
 
 if __name__ == "__main__":

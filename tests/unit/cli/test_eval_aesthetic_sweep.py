@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from cli.__main__ import app
 from cli.client import batches
-from cli.evaluate.aesthetic_sweep import facts_of
+from cli.evaluate.aesthetic.sweep import facts_of
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from nails.photo.codec import decode, encode_jpeg

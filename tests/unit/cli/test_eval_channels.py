@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from cli.__main__ import app
 from cli.errors import RecordError
-from cli.evaluate import eval_channels
-from cli.evaluate.channel_terms import asking_of, read_terms, records_of, requests_of, terms_json
-from cli.evaluate.eval_channels import source_of
+from cli.evaluate.retrieval import channels_command as eval_channels
+from cli.evaluate.retrieval.channel_terms import asking_of, read_terms, records_of, requests_of, terms_json
+from cli.evaluate.retrieval.channels_command import source_of
 from evaluation.retrieval.channel_weights import Asking
 from evaluation.retrieval.nailstar import Entry
 from lunula.rank.v1 import rank_service_pb2 as rank

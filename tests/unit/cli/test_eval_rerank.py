@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from cli.__main__ import app
 from cli.client.models import DEFAULT_REPOSITORY
-from cli.evaluate.eval_rerank import models_digest
+from cli.evaluate.aesthetic.rerank_command import models_digest
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from lunula.type.v1 import response_info_pb2

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli.errors import RecordError
-from cli.evaluate.retrieval import Question, Result, read_questions, records_of, score
+from cli.evaluate.retrieval.questions import Question, Result, read_questions, records_of, score
 
 
 def question(design_id: str, language: str) -> Question:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cli.evaluate.openset_tables import openset_tables, read_openset
-from evaluation.perception.labelled import LabelsError
+from cli.evaluate.artist.open_set import openset_tables, read_openset
+from evaluation.errors import DataError
 
 ROW = {"enrolled": 0.6, "trained": 0.75, "share": 0.8, "known before": 0.9, "known after": 0.89, "ece": 0.02}
 FOUND: dict[str, Any] = {
@@ -48,5 +48,5 @@ def test_a_run_without_the_step_has_nothing_to_show(tmp_path: Path) -> None:
 )
 def test_a_file_of_another_form_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "openset.json").write_text(content)
-    with pytest.raises(LabelsError, match=r"openset\.json"):
+    with pytest.raises(DataError, match=r"openset\.json"):
         read_openset(tmp_path)

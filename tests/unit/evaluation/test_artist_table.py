@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from cli.evaluate.artist_charts import seriated
+from cli.evaluate.artist.plots import seriated
 from evaluation.artist.folds import PredictionsError, write_folds
 from evaluation.artist.label_entropy import combination
 from evaluation.artist.metrics import accuracy, answers_of, macro_f1

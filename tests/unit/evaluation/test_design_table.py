@@ -10,18 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation.metrics import PairedDifference
+from evaluation.metrics import BETTER, UNKNOWN, WITHIN, WORSE, PairedDifference
 from evaluation.retrieval.benchmark import FAMILY, Benchmark, Run, RunError
-from evaluation.retrieval.design_table import (
-    BETTER,
-    UNKNOWN,
-    WITHIN,
-    WORSE,
-    DesignTable,
-    Step,
-    subsets_of,
-    tabulate,
-)
+from evaluation.retrieval.design_table import DesignTable, Step, subsets_of, tabulate
 from evaluation.retrieval.nailstar import Entry
 
 COUNT = 200

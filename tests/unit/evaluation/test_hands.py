@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evaluation.errors import DataError
 from evaluation.perception.hands import HandsReport, count_photo, look, truth_of
-from evaluation.perception.labelled import Entry, LabelsError
+from evaluation.perception.labelled import Entry
 from nails.perception.crop_rules import Rule
 from nails.perception.hands import JOINTS, Hand
 from nails.perception.nail_decode import NailInstance, instance_of
@@ -192,5 +193,5 @@ def test_what_is_looked_at_has_its_crop() -> None:
     "fields", [None, {"size": [4, 4]}, {**TWO, "crop": {"box": [0, 0, 1, 1], "rule": 9}}]
 )
 def test_labels_that_do_not_say_enough_are_refused(fields: dict[str, Any] | None) -> None:
-    with pytest.raises(LabelsError, match="photo"):
+    with pytest.raises(DataError, match="photo"):
         truth_of(entry(fields))

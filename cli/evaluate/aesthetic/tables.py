@@ -12,7 +12,7 @@ from evaluation.aesthetic.published import CONSTANT
 from evaluation.aesthetic.published import FIGURES as PUBLISHED_FIGURES
 from evaluation.aesthetic.published import ROWS as PUBLISHED_ROWS
 from evaluation.aesthetic.table import FIGURES, PAIRS, AestheticTable, Difference
-from evaluation.retrieval.design_table import BETTER, WORSE, Cell
+from evaluation.metrics import BETTER, WORSE, Cell
 
 _OF_PHOTOS = ("MAE", "sd", "variance", "LCC", "SRCC", "KRCC")
 _HEADS = {"sd": "sd |error|", "variance": "variance", PAIRS: "pairs of a tag"}

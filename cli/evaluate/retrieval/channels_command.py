@@ -18,7 +18,14 @@ from cli.client import indexing
 from cli.client.models import DEFAULT_REPOSITORY
 from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.errors import RecordError, RequestError
-from cli.evaluate.channel_terms import TEXTS, ask_all, read_terms, records_of, requests_of, terms_json
+from cli.evaluate.retrieval.channel_terms import (
+    TEXTS,
+    ask_all,
+    read_terms,
+    records_of,
+    requests_of,
+    terms_json,
+)
 from cli.stack.own_stack import EmptyRank, check_empty, own_stack
 from evaluation.metrics import paired_bootstrap
 from evaluation.retrieval.channel_weights import (

@@ -10,8 +10,8 @@ import typer
 from rich.markup import escape
 
 from cli.console import console, errors, errors_as_exit_codes, progress
-from cli.evaluate.aesthetic_page import write_page
-from cli.evaluate.aesthetic_tables import (
+from cli.evaluate.aesthetic.page import write_page
+from cli.evaluate.aesthetic.tables import (
     controls_table,
     differences_table,
     published_table,

@@ -13,8 +13,8 @@ from rich.table import Table
 from cli.client.models import DEFAULT_REPOSITORY, Repository, entries
 from cli.console import console, errors, errors_as_exit_codes, progress
 from cli.errors import RequestError
-from cli.evaluate.nail_model import NAIL_SEG, nail_predictor
-from cli.evaluate.segmentation_page import FAR_BELOW, Drawing, draw, render
+from cli.evaluate.perception.nail_model import NAIL_SEG, nail_predictor
+from cli.evaluate.perception.segmentation_page import FAR_BELOW, Drawing, draw, render
 from evaluation.perception.groups import BY, GroupScore
 from evaluation.perception.labelled import list_entries, read_entry
 from evaluation.perception.segmentation import SegmentationReport, score_photo, summarise

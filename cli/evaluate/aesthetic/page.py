@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cli.evaluate.aesthetic_charts import distributions_png, histograms_png, scatter_png
-from cli.evaluate.picture_page import write_with_pictures
+from cli.evaluate.aesthetic.plots import distributions_png, histograms_png, scatter_png
+from cli.evaluate.pages import write_with_pictures
 from evaluation.aesthetic.predictions import Variant
 from evaluation.aesthetic.table import CONTROLS, FIGURES, OURS, AestheticTable, Difference
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cli.client.page import inline_jpeg, templates
-from cli.evaluate.retrieval import Result
+from cli.evaluate.retrieval.questions import Result
 
 
 def render_results(results: Sequence[Result], *, shown: int = 6) -> str:

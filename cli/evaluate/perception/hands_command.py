@@ -16,9 +16,10 @@ from rich.table import Table
 from cli.client.models import DEFAULT_REPOSITORY, Repository
 from cli.client.page import templates
 from cli.console import console, errors, errors_as_exit_codes, progress
-from cli.evaluate.hand_models import Perception
+from cli.evaluate.perception.hand_models import Perception
+from evaluation.errors import DataError
 from evaluation.perception.hands import Cropping, HandsReport, Joints, Seen, count_photo, look, truth_of
-from evaluation.perception.labelled import LabelsError, list_entries
+from evaluation.perception.labelled import list_entries
 from nails.perception.crop_rules import expand_square
 from nails.perception.overlay import draw
 from nails.photo.codec import PhotoError, PhotoLimits, decode, encode_jpeg
@@ -104,10 +105,10 @@ def _measured(
 def _looked_at(data: Path, limit: int, perception: Perception) -> list[Card]:
     folder = data / "images" if (data / "images").is_dir() else data
     if not folder.is_dir():
-        raise LabelsError(f"{data}: no such folder")
+        raise DataError(f"{data}: no such folder")
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _KINDS)
     if not paths:
-        raise LabelsError(f"{folder}: no photos")
+        raise DataError(f"{folder}: no photos")
     paths = paths[:limit] if limit else paths
     cards = []
     with progress() as bar:
@@ -123,7 +124,7 @@ def _read(path: Path) -> Any:
     try:
         return decode(path.read_bytes(), limits=PhotoLimits(), max_side=LONG_SIDE)
     except (OSError, PhotoError) as error:
-        raise LabelsError(f"{path}: not a readable photo: {error}") from error
+        raise DataError(f"{path}: not a readable photo: {error}") from error
 
 
 def _card(name: str, image: Any, seen: Seen) -> Card:

@@ -19,8 +19,8 @@ from cli.client.models import DEFAULT_REPOSITORY
 from cli.client.records import Record
 from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.errors import RequestError
-from cli.evaluate.aesthetic_rerank_page import weights_table, write_rerank_page
-from cli.evaluate.aesthetic_terms import ask_all, disagreements, served_models
+from cli.evaluate.aesthetic.rerank_page import weights_table, write_rerank_page
+from cli.evaluate.aesthetic.rerank_terms import ask_all, disagreements, served_models
 from cli.stack.own_stack import EmptyRank, check_empty, own_stack
 from evaluation.aesthetic.rerank_labels import LEVELS, Labels, Pool, read_pool
 from evaluation.aesthetic.rerank_weights import (

@@ -13,8 +13,9 @@ from rich.markup import escape
 
 from cli.console import console, errors, errors_as_exit_codes, progress
 from cli.errors import RequestError
-from cli.evaluate.artist_page import write_page
-from cli.evaluate.artist_tables import (
+from cli.evaluate.artist.open_set import openset_tables, read_openset
+from cli.evaluate.artist.page import write_page
+from cli.evaluate.artist.tables import (
     ladder_table,
     models_table,
     published_tables,
@@ -22,7 +23,6 @@ from cli.evaluate.artist_tables import (
     slices_table,
     transitions_table,
 )
-from cli.evaluate.openset_tables import openset_tables, read_openset
 from evaluation.artist.metrics import Transitions
 from evaluation.artist.predictions import open_run
 from evaluation.artist.table import FIVE_TO_FIVE, LADDER, ArtistRow, ArtistTable, Gain, Slice, tabulate

@@ -89,20 +89,20 @@ async def evaluate(
     stub: rank_grpc.RankServiceAsyncStub,
     questions: list[Question],
     *,
-    beauty: float | None = None,
+    aesthetic_weight: float | None = None,
     on_indexed: Callable[[rank.IndexDesignsResponse], None] = lambda _: None,
     on_asked: Callable[[Result], None] = lambda _: None,
 ) -> tuple[IndexOutcome, list[Result]]:
     """Index the photos of `questions` into the live catalogue, and ask each request.
 
-    beauty: its weight, 0 for what fits alone; None for the server's default. Raises RequestError, before
-    anything is indexed, for a catalogue that is not empty.
+    aesthetic_weight: of the aesthetic score; 0 ranks by relevance alone, None leaves the server's default.
+    Raises RequestError, before anything is indexed, for a catalogue that is not empty.
     """
     await check_empty(stub)
     outcome = await index(stub, records_of(questions), on_answer=on_indexed)
     results = []
     for question in questions:
-        ranking = await _ranking(stub, question.text, question.design_id, beauty)
+        ranking = await _ranking(stub, question.text, question.design_id, aesthetic_weight)
         place = ranking.index(question.design_id) + 1 if question.design_id in ranking else len(ranking) + 1
         results.append(Result(question, place, tuple(ranking[:10])))
         on_asked(results[-1])
@@ -110,14 +110,14 @@ async def evaluate(
 
 
 async def _ranking(
-    stub: rank_grpc.RankServiceAsyncStub, text: str, target: str, beauty: float | None
+    stub: rank_grpc.RankServiceAsyncStub, text: str, target: str, aesthetic_weight: float | None
 ) -> list[str]:
     """Design ids, best first, down to the page with `target`."""
     ranking: list[str] = []
     token = ""
     while True:
         request = rank.SearchDesignsRequest(
-            text=text, page_size=_MAX_PAGE, page_token=token, aesthetic_weight=beauty
+            text=text, page_size=_MAX_PAGE, page_token=token, aesthetic_weight=aesthetic_weight
         )
         response: rank.SearchDesignsResponse = await call(stub.SearchDesigns, request, timeout=60.0)
         ranking += [hit.design.design_id for hit in response.hits]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cli.evaluate.plotting import COLOURS, FAINT, GRID, SCALE, Sheet
+from cli.evaluate.plots import COLOURS, FAINT, GRID, SCALE, Sheet
 from evaluation.artist.metrics import Bin, curve_error
 
 _MEMORY: Final = 0.7  # how much less the confusions with the artist before the last one count

@@ -12,14 +12,14 @@ from rich.markup import escape
 
 from cli.console import console, errors, errors_as_exit_codes, progress
 from cli.errors import RequestError
-from cli.evaluate.design_tables import (
+from cli.evaluate.retrieval.design_tables import (
     categories_table,
     published_table,
     rows_table,
     steps_table,
     subset_tables,
 )
-from cli.evaluate.failures_page import failures_of, render
+from cli.evaluate.retrieval.failures_page import failures_of, render
 from evaluation.retrieval.benchmark import DEPTHS, FAMILY, POOLS, Benchmark, Run, read_run, run_folders
 from evaluation.retrieval.design_table import DesignTable, tabulate
 from evaluation.retrieval.error_categories import counts, read_annotations

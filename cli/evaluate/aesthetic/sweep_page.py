@@ -10,10 +10,10 @@ import numpy as np
 from rich.table import Table
 
 from cli.client.page import inline_jpeg
-from cli.evaluate.aesthetic_charts import OURS
-from cli.evaluate.aesthetic_sweep import Images, Scores, SweepRow, rows_of
-from cli.evaluate.picture_page import write_with_pictures
-from cli.evaluate.plotting import FAINT, Plot, Sheet
+from cli.evaluate.aesthetic.plots import OURS
+from cli.evaluate.aesthetic.sweep import Images, Scores, SweepRow, rows_of
+from cli.evaluate.pages import write_with_pictures
+from cli.evaluate.plots import FAINT, Plot, Sheet
 
 _SHOWN = 6  # sets on the page
 _SEED = "#c9c9c9"

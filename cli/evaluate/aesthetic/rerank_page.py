@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from cli.evaluate.aesthetic_charts import OURS
-from cli.evaluate.picture_page import write_with_pictures
-from cli.evaluate.plotting import FAINT, Plot, Sheet
+from cli.evaluate.aesthetic.plots import OURS
+from cli.evaluate.pages import write_with_pictures
+from cli.evaluate.plots import FAINT, Plot, Sheet
 from evaluation.aesthetic.rerank_weights import Line
 from evaluation.metrics import PairedDifference
 

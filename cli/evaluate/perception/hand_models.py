@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cli.evaluate.nail_model import nail_predictor
+from cli.evaluate.perception.nail_model import nail_predictor
 from nails.perception.hands import Hand, HandReader, assemble_hands
 from nails.perception.nail_decode import NailInstance
 from nails.photo.preprocess import hand_detect_input, hand_pose_input

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from rich.markup import escape
 from rich.table import Table
 
+from evaluation.metrics import BETTER, WITHIN, WORSE
 from evaluation.retrieval.benchmark import FAMILY
-from evaluation.retrieval.design_table import BETTER, WITHIN, WORSE, DesignTable, Step
+from evaluation.retrieval.design_table import DesignTable, Step
 from evaluation.retrieval.error_categories import ErrorCategory
 from evaluation.retrieval.published import COLUMNS, PAPER_N
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cli.evaluate.plotting import FAINT, Plot, Sheet
+from cli.evaluate.plots import FAINT, Plot, Sheet
 from evaluation.aesthetic.metrics import BIN, HIGH, LOW, Values, score_histogram
 from evaluation.aesthetic.table import AestheticRow
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cli.evaluate.artist_charts import confusion_png, reliability_png
-from cli.evaluate.picture_page import write_with_pictures
-from cli.evaluate.plotting import COLOURS
+from cli.evaluate.artist.plots import confusion_png, reliability_png
+from cli.evaluate.pages import write_with_pictures
+from cli.evaluate.plots import COLOURS
 from evaluation.artist.metrics import accuracy
 from evaluation.artist.table import FIVE_TO_FIVE, LADDER, ArtistRow, ArtistTable, Gain
 

@@ -12,8 +12,8 @@ import typer
 from rich.markup import escape
 
 from cli.console import console, errors, errors_as_exit_codes, progress, run
-from cli.evaluate.aesthetic_sweep import Images, Scores, ask, facts_of, images_of, rows_of
-from cli.evaluate.aesthetic_sweep_page import lines_of, sweep_table, write_sweep_page
+from cli.evaluate.aesthetic.sweep import Images, Scores, ask, facts_of, images_of, rows_of
+from cli.evaluate.aesthetic.sweep_page import lines_of, sweep_table, write_sweep_page
 from cli.stack.own_stack import own_stack
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from services.kit.client import connect

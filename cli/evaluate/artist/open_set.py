@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from evaluation.perception.labelled import LabelsError
+from evaluation.errors import DataError
 
 FILE = "openset.json"
 _AIM_AUROC, _AIM_SHARE = 0.90, 0.80
@@ -17,18 +17,18 @@ _MODES = {"image": "the photo", "text": "the words", "both": "both"}
 
 
 def read_openset(run: Path) -> dict[str, Any] | None:
-    """The file's content; None where the step was not done. Raises LabelsError for a file of another form."""
+    """The file's content; None where the step was not done. Raises DataError for a file of another form."""
     path = run / FILE
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise LabelsError(f"{path}: {error}") from None
+        raise DataError(f"{path}: {error}") from None
     try:
         openset_tables(found)  # so that what is missing is told before anything is printed
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise LabelsError(f"{path}: not what the step openset writes: {error}") from None
+        raise DataError(f"{path}: not what the step openset writes: {error}") from None
     return dict(found)
 
 
