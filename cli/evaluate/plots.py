@@ -1,118 +1,57 @@
-"""A sheet to draw plots on with Pillow: text, lines and marks in the coordinates of a plot."""
+"""The style that all figures of `lunula eval` share; matplotlib draws them in memory, without a display.
+
+matplotlib belongs to the extra `evaluate` and is imported where a figure is drawn.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+import io
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-from nails.photo.codec import encode_png
-
-SCALE: Final = 2
-"""Drawn twice as large, for displays of today."""
 INK, FAINT, GRID = "#222222", "#777777", "#e2e2e2"
-COLOURS: Final = ("#9e9e9e", "#c2185b", "#00838f", "#f9a825", "#5e35b1", "#2e7d32")
+OURS: Final = "#c2185b"
+COLOURS: Final = ("#9e9e9e", OURS, "#00838f", "#f9a825", "#5e35b1", "#2e7d32")
+_COLUMNS: Final = 3
+_DOTS_PER_INCH: Final = 150
 
 
-class Sheet:
-    """A white sheet with a plot whose corners are (0, 0) and (1, 1); sizes in pixels before scaling."""
+def draw_panels(count: int, size: tuple[float, float], columns: int = _COLUMNS) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` empty plots, each `size` (width, height) inches, at most `columns` in a row."""
+    from matplotlib.figure import Figure
 
-    def __init__(self, width: int, height: int, box: tuple[int, int, int, int]) -> None:
-        self.image = Image.new("RGB", (width * SCALE, height * SCALE), "white")
-        self.pen = ImageDraw.Draw(self.image)
-        self.box = box
-
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        """Pixels of a place in the plot, y upwards."""
-        left, top, right, bottom = self.box
-        return (left + x * (right - left)) * SCALE, (bottom - y * (bottom - top)) * SCALE
-
-    def text(
-        self, place: tuple[float, float], words: str, *, size: int = 13, fill: str = INK, anchor: str = "lm"
-    ) -> None:
-        """Words at a place in pixels after scaling."""
-        self.pen.text(place, words, fill, ImageFont.load_default(size * SCALE), anchor=anchor)
-
-    def line(self, places: Sequence[tuple[float, float]], fill: str, width: float = 1) -> None:
-        """A line through places in the plot."""
-        self.pen.line([self.at(*place) for place in places], fill, round(width * SCALE), joint="curve")
-
-    def dot(self, x: float, y: float, radius: float, fill: str) -> None:
-        """A disc in the plot."""
-        left, top = self.at(x, y)
-        radius *= SCALE
-        self.pen.ellipse((left - radius, top - radius, left + radius, top + radius), fill, "white")
-
-    def png(self) -> bytes:
-        """The sheet as a file."""
-        return encode_png(np.asarray(self.image))
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for unused in panels[count:]:
+        unused.remove()
+    for panel in panels[:count]:
+        apply_style(panel)
+    return figure, panels[:count]
 
 
-class Plot:
-    """A plot on a sheet in units of its own. box: left, top, right, bottom in pixels; x, y: what its sides
-    are."""
+def apply_style(panel: Axes) -> None:
+    """Faint grid and ticks, no frame on the upper and right side."""
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.spines[["left", "bottom"]].set_color(GRID)
+    panel.grid(color=GRID, linewidth=0.8)
+    panel.set_axisbelow(True)
+    panel.tick_params(colors=FAINT, labelsize=8, length=0)
+    panel.xaxis.label.set(color=FAINT, size=9)
+    panel.yaxis.label.set(color=FAINT, size=9)
 
-    def __init__(
-        self,
-        sheet: Sheet,
-        box: tuple[int, int, int, int],
-        *,
-        x: tuple[float, float],
-        y: tuple[float, float],
-    ) -> None:
-        self._sheet, self._box, self._x, self._y = sheet, box, x, y
 
-    def place(self, x: float, y: float) -> tuple[float, float]:
-        """In the sheet's plot: (0, 0) to (1, 1)."""
-        return (x - self._x[0]) / (self._x[1] - self._x[0]), (y - self._y[0]) / (self._y[1] - self._y[0])
+def write_title(panel: Axes, title: str, colour: str = INK) -> None:
+    """A title at the left above a plot."""
+    panel.set_title(title, loc="left", color=colour, fontsize=10)
 
-    def axes(
-        self,
-        title: str,
-        *,
-        x_ticks: Sequence[tuple[float, str]],
-        y_ticks: Sequence[tuple[float, str]] = (),
-        x_name: str = "",
-        fill: str = INK,
-    ) -> None:
-        """Title above, grid lines and their names."""
-        self._sheet.box = self._box
-        for value, name in x_ticks:
-            at = self.place(value, 0)[0]
-            self._sheet.line([(at, 0), (at, 1)], GRID)
-            x, y = self._sheet.at(at, 0)
-            self._sheet.text((x, y + 10 * SCALE), name, size=11, fill=FAINT, anchor="mm")
-        for value, name in y_ticks:
-            at = self.place(0, value)[1]
-            self._sheet.line([(0, at), (1, at)], GRID)
-            x, y = self._sheet.at(0, at)
-            self._sheet.text((x - 6 * SCALE, y), name, size=11, fill=FAINT, anchor="rm")
-        x, y = self._sheet.at(0, 1)
-        self._sheet.text((x, y - 12 * SCALE), title, fill=fill)
-        if x_name:
-            x, y = self._sheet.at(0.5, 0)
-            self._sheet.text((x, y + 26 * SCALE), x_name, size=11, fill=FAINT, anchor="mm")
 
-    def line(self, places: Sequence[tuple[float, float]], fill: str, width: float = 2) -> None:
-        """A line through places."""
-        self._sheet.box = self._box
-        self._sheet.line([self.place(*place) for place in places], fill, width)
-
-    def dot(self, x: float, y: float, radius: float, fill: str) -> None:
-        """A disc; its radius in pixels."""
-        self._sheet.box = self._box
-        self._sheet.dot(*self.place(x, y), radius, fill)
-
-    def bar(self, x: tuple[float, float], y: tuple[float, float], fill: str) -> None:
-        """A filled rectangle."""
-        self._sheet.box = self._box
-        left, bottom = self._sheet.at(*self.place(x[0], y[0]))
-        right, top = self._sheet.at(*self.place(x[1], y[1]))
-        self._sheet.pen.rectangle((left, min(top, bottom), right, max(top, bottom)), fill)
-
-    def note(self, x: float, y: float, words: str, *, fill: str = INK, anchor: str = "lm") -> None:
-        """Words at a place, in small letters."""
-        self._sheet.box = self._box
-        self._sheet.text(self._sheet.at(*self.place(x, y)), words, size=11, fill=fill, anchor=anchor)
+def encode_figure(figure: Figure) -> bytes:
+    """The figure as a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH)
+    return buffer.getvalue()

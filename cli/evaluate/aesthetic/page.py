@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cli.evaluate.aesthetic.plots import distributions_png, histograms_png, scatter_png
+from cli.evaluate.aesthetic.plots import draw_distributions, draw_histograms, draw_scatter
 from cli.evaluate.pages import write_with_pictures
 from evaluation.aesthetic.predictions import Variant
 from evaluation.aesthetic.table import CONTROLS, FIGURES, OURS, AestheticTable, Difference
@@ -18,12 +18,12 @@ def write_page(
 ) -> list[Path]:
     """Writes the page and, beside it, its pictures as PNG; returns what was written."""
     mos = table.truth.mos
-    pictures = {"histograms": histograms_png(mos, table.rows), "scatter": scatter_png(mos, table.rows)}
+    pictures = {"histograms": draw_histograms(mos, table.rows), "scatter": draw_scatter(mos, table.rows)}
     shown = _with_distribution(variants)
     if shown is not None:
         each = [run.distribution for run in shown.runs if run.distribution is not None]
         predicted = np.stack(each).astype(np.float64).mean(axis=0)
-        pictures["distributions"] = distributions_png(table.truth.votes, predicted, table.truth.ids, mos)
+        pictures["distributions"] = draw_distributions(table.truth.votes, predicted, table.truth.ids, mos)
     return write_with_pictures(
         path,
         "aesthetics.html.j2",

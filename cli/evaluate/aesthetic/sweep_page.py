@@ -10,13 +10,11 @@ import numpy as np
 from rich.table import Table
 
 from cli.client.page import inline_jpeg
-from cli.evaluate.aesthetic.plots import OURS
+from cli.evaluate.aesthetic.plots import draw_sweep
 from cli.evaluate.aesthetic.sweep import Images, Scores, SweepRow, rows_of
 from cli.evaluate.pages import write_with_pictures
-from cli.evaluate.plots import FAINT, Plot, Sheet
 
 _SHOWN = 6  # sets on the page
-_SEED = "#c9c9c9"
 
 
 def sweep_table(rows: Sequence[SweepRow], facts: Mapping[str, Any]) -> Table:
@@ -50,44 +48,6 @@ def lines_of(facts: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def sweep_png(scores: Scores) -> bytes:
-    """Scores (up) over scales (across): a thin line a seed; means with a standard deviation on each side."""
-    rows = rows_of(scores)
-    values = np.array([score for own in scores.values() for score in own.values()])
-    low, high = float(np.floor(values.min() * 2) / 2), float(np.ceil(values.max() * 2) / 2)
-    high = max(high, low + 0.5)
-    # Scales stand at even distances: 1, 3, 5, 7, 9 as well as 1, 10, 100.
-    plot = Plot(
-        sheet := Sheet(720, 420, (60, 40, 690, 360)),
-        (60, 40, 690, 360),
-        x=(-0.4, len(rows) - 0.6),
-        y=(low, high),
-    )
-    step = 0.5 if high - low <= 5 else 1.0
-    ticks = [
-        (low + step * place, f"{low + step * place:g}") for place in range(round((high - low) / step) + 1)
-    ]
-    plot.axes(
-        "aesthetic score; means with their standard deviation",
-        x_ticks=[(place, f"{row.scale:g}") for place, row in enumerate(rows)],
-        y_ticks=ticks,
-        x_name="scale",
-    )
-    ordered = [scores[row.scale] for row in rows]
-    for name in sorted(set.intersection(*(set(own) for own in ordered))):
-        plot.line([(place, own[name]) for place, own in enumerate(ordered)], _SEED, 1)
-    for place, own in enumerate(ordered):
-        for score in own.values():
-            plot.dot(place, score, 2.2, FAINT)
-    for place, row in enumerate(rows):
-        ends = (max(low, row.mean - row.deviation), min(high, row.mean + row.deviation))
-        plot.line([(place, ends[0]), (place, ends[1])], OURS, 3)
-    plot.line([(place, row.mean) for place, row in enumerate(rows)], OURS, 2.5)
-    for place, row in enumerate(rows):
-        plot.dot(place, row.mean, 6, OURS)
-    return sheet.png()
-
-
 def write_sweep_page(path: Path, images: Images, scores: Scores, facts: Mapping[str, Any]) -> list[Path]:
     """Writes the page with the plot, also as PNG beside it, and a few seeds with all their images."""
     rows = rows_of(scores)
@@ -107,7 +67,7 @@ def write_sweep_page(path: Path, images: Images, scores: Scores, facts: Mapping[
     return write_with_pictures(
         path,
         "aesthetic_sweep.html.j2",
-        {"trend": sweep_png(scores)},
+        {"trend": draw_sweep(scores)},
         rows=rows,
         facts=facts,
         lines=lines_of(facts),

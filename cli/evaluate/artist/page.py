@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cli.evaluate.artist.plots import confusion_png, reliability_png
+from cli.evaluate.artist.plots import draw_confusion, draw_reliability
 from cli.evaluate.pages import write_with_pictures
 from cli.evaluate.plots import COLOURS
 from evaluation.artist.metrics import accuracy
@@ -34,8 +34,8 @@ def write_page(path: Path, table: ArtistTable, gains: Sequence[Gain]) -> list[Pa
     shown = _shown(table)
     chosen = table.row(LADDER) or shown[-1]
     pictures = {
-        "reliability": reliability_png([(row.name, row.curve) for row in shown if row.curve is not None]),
-        "confusion": confusion_png(table.truth, chosen.answers, len(table.artists)),
+        "reliability": draw_reliability([(row.name, row.curve) for row in shown if row.curve is not None]),
+        "confusion": draw_confusion(table.truth, chosen.answers, len(table.artists)),
     }
     return write_with_pictures(
         path,

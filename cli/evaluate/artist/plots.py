@@ -1,100 +1,78 @@
-"""A reliability diagram and a confusion matrix as PNG, drawn with Pillow."""
+"""A reliability diagram and a confusion matrix of artists as PNG files."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from cli.evaluate.plots import COLOURS, FAINT, GRID, SCALE, Sheet
+from cli.evaluate.plots import COLOURS, FAINT, apply_style, draw_panels, encode_figure, write_title
 from evaluation.artist.metrics import Bin, curve_error
 
-_MEMORY: Final = 0.7  # how much less the confusions with the artist before the last one count
+_MEMORY: Final = 0.7
+"""Weight of the confusions with earlier artists of the order, against those with the last one."""
+_RIGHT, _WRONG = np.array([46, 125, 50]), np.array([194, 24, 91])
 
 
-def reliability_png(curves: Sequence[tuple[str, Sequence[Bin]]]) -> bytes:
-    """Share of right answers by probability, a line a model; below, how many works have which probability.
+def draw_reliability(curves: Sequence[tuple[str, Sequence[Bin]]]) -> bytes:
+    """Share of right answers by probability, a line for each model; below, how many works have which one.
 
-    curves: (name, bins), at most as many as COLOURS.
+    curves: (name, bins), at most as many as COLOURS. Dots grow with the number of works.
     """
-    sheet = Sheet(720, 640, (60, 30, 520, 490))
-    below = (60, 510, 520, 590)
-    for tenth in range(0, 11, 2):
-        value = tenth / 10
-        sheet.line([(value, 0), (value, 1)], GRID)
-        sheet.line([(0, value), (1, value)], GRID)
-        x, y = sheet.at(0, value)
-        sheet.text((x - 8 * SCALE, y), f"{value:.1f}", fill=FAINT, anchor="rm")
-        x, _ = sheet.at(value, 0)
-        sheet.text((x, 602 * SCALE), f"{value:.1f}", fill=FAINT, anchor="mm")
-    sheet.line([(0, 0), (1, 1)], FAINT)
-    left, top = sheet.at(0, 1)
-    sheet.text((left, top - 14 * SCALE), "share that is right")
-    sheet.text(
-        ((below[0] + below[2]) / 2 * SCALE, 624 * SCALE), "probability of the best artist", anchor="mm"
-    )
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 6.4), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(5, 1))
+    apply_style(above)
+    apply_style(below)
+    above.plot((0, 1), (0, 1), color=FAINT, linewidth=1)
     widest = max(item.count for _, bins in curves for item in bins)
-    step = (below[2] - below[0]) / len(curves[0][1])
     for number, (name, bins) in enumerate(curves):
         colour = COLOURS[number % len(COLOURS)]
-        seen = [item for item in bins if item.count]
-        sheet.line([(item.confidence, item.right) for item in seen], colour, 2)
-        for item in seen:  # few works say little
-            sheet.dot(item.confidence, item.right, 2 + 4 * math.sqrt(item.count / widest), colour)
-        bar = 0.8 * step / len(curves)
-        for item in seen:
-            x = below[0] + item.low * (below[2] - below[0]) + 0.1 * step + number * bar
-            height = (below[3] - below[1]) * item.count / widest
-            corners = (x, below[3] - height, x + bar, below[3])
-            sheet.pen.rectangle([value * SCALE for value in corners], colour)
-        y = (44 + 42 * number) * SCALE
-        sheet.pen.rectangle((540 * SCALE, y - 6 * SCALE, 552 * SCALE, y + 6 * SCALE), colour)
-        sheet.text((560 * SCALE, y), name)
-        sheet.text((560 * SCALE, y + 18 * SCALE), f"ECE {curve_error(bins):.3f}", fill=FAINT)
-    sheet.text((540 * SCALE, 516 * SCALE), f"works, up to {widest:,}", fill=FAINT)
-    return sheet.png()
+        filled = [item for item in bins if item.count]
+        confidence, right = [item.confidence for item in filled], [item.right for item in filled]
+        above.plot(confidence, right, color=colour, label=f"{name}\nECE {curve_error(bins):.3f}")
+        # Bins of few works are uncertain.
+        counts = np.array([item.count for item in filled])
+        above.scatter(confidence, right, s=16 + 100 * counts / widest, color=colour)
+        width = 0.8 / len(bins) / len(curves)
+        left = np.array([item.low for item in filled]) + 0.1 / len(bins) + number * width
+        below.bar(left, counts, width=width, align="edge", color=colour)
+    above.set(xlim=(0, 1), ylim=(0, 1.02))
+    below.set(xlabel="probability of the best artist")
+    write_title(above, "share that is right")
+    write_title(below, f"works, up to {widest:,}", FAINT)
+    figure.legend(
+        *above.get_legend_handles_labels(), loc="outside right upper", frameon=False, labelspacing=1
+    )
+    return encode_figure(figure)
 
 
-def confusion_png(truth: NDArray[np.int64], answers: NDArray[np.int64], artists: int) -> bytes:
+def draw_confusion(truth: NDArray[np.int64], answers: NDArray[np.int64], artists: int) -> bytes:
     """Shares of each artist's works (a row) by answer (a column), artists that are confused side by side.
 
-    The darker, the more; the diagonal is what is right, on a scale of its own in green.
+    truth, answers: int [n], places of artists, -1 for no answer. The darker, the larger the share; the
+    diagonal is what is right, in green.
     """
+    from sklearn.metrics import confusion_matrix
+
     given = answers >= 0
-    counts = np.zeros((artists, artists))
-    np.add.at(counts, (truth[given], answers[given]), 1)
+    counts = confusion_matrix(truth[given], answers[given], labels=np.arange(artists))
     shares = counts / np.maximum(np.bincount(truth, minlength=artists), 1)[:, None]
     order = seriated(shares)
-    shares = shares[order][:, order]
-    # The root lets single errors be seen beside the diagonal.
-    strength = np.cbrt(np.clip(shares, 0, 1))[..., None]
-    red, green = np.array([194, 24, 91]), np.array([46, 125, 50])
-    ink = np.where(np.eye(artists, dtype=bool)[..., None], green, red)
-    cells = (255 - strength * (255 - ink)).astype(np.uint8)
-    side = 560
-    sheet = Sheet(side + 90, side + 90, (60, 40, 60 + side, 40 + side))
-    cell = max(1, side * SCALE // artists)
-    matrix = Image.fromarray(cells).resize((cell * artists,) * 2, Image.Resampling.NEAREST)
-    if cell * artists > side * SCALE:
-        matrix = matrix.resize((side * SCALE,) * 2, Image.Resampling.BOX)
-    corner = (60 * SCALE, 40 * SCALE)
-    sheet.image.paste(matrix, corner)
-    frame = (*corner, corner[0] + matrix.width, corner[1] + matrix.height)
-    sheet.pen.rectangle(frame, outline=FAINT)
-    sheet.text(
-        (corner[0], 22 * SCALE),
-        f"whose work it is (down) and whom it is taken for (across); {artists} artists",
-    )
-    sheet.text(
-        (corner[0], frame[3] + 18 * SCALE),
-        "green: right; red: wrong; the darker, the larger the share of the artist's works",
-        fill=FAINT,
-    )
-    return sheet.png()
+    # The cube root makes single errors visible beside the diagonal.
+    strength = np.cbrt(shares[order][:, order])[..., None]
+    ink = np.where(np.eye(artists, dtype=bool)[..., None], _RIGHT, _WRONG)
+    figure, (panel,) = draw_panels(1, (6.5, 7.1))
+    panel.imshow((255 - strength * (255 - ink)).astype(np.uint8))
+    panel.grid(visible=False)
+    panel.set(xticks=[], yticks=[])
+    panel.spines[:].set(visible=True, color=FAINT)
+    write_title(panel, f"whose work it is (down) and whom it is taken for (across); {artists} artists")
+    panel.set_xlabel("green: right; red: wrong; the darker, the larger the share of the artist's works")
+    return encode_figure(figure)
 
 
 def seriated(shares: NDArray[np.float64]) -> NDArray[np.int64]:
