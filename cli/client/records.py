@@ -62,7 +62,7 @@ def find(source: Path) -> tuple[Record, ...]:
     return records
 
 
-def design_id_of(path: Path) -> str:
+def derive_design_id(path: Path) -> str:
     """An id for a photo without one: its relative path, less the suffix, in characters that ids may have.
 
     Where that changes or cuts the name, a hash of the path is added: different photos keep different ids.
@@ -78,7 +78,7 @@ def design_id_of(path: Path) -> str:
 def _from_folder(folder: Path) -> Iterator[Record]:
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file():
-            yield Record(design_id=design_id_of(path.relative_to(folder)), photo=path)
+            yield Record(design_id=derive_design_id(path.relative_to(folder)), photo=path)
 
 
 def _from_lines(listing: Path) -> Iterator[Record]:
@@ -113,7 +113,7 @@ def _from_fields(fields: dict[str, Any], folder: Path, where: str) -> Record:
     if not isinstance(attributes, dict) or not all(isinstance(value, str) for value in attributes.values()):
         raise RecordError(f"{where}: attributes: not a map of texts")
     return Record(
-        design_id=_text(fields, "id", where) or design_id_of(Path(image)),
+        design_id=_text(fields, "id", where) or derive_design_id(Path(image)),
         photo=photo,
         title=_text(fields, "title", where),
         description=_text(fields, "description", where),

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.console import console
-from cli.workbench.listings import in_order
+from cli.workbench.listings import require_valid
 from cli.workbench.programs import PASS_ON, run_module
 from evaluation.artist.works import LISTING, Work, scan
 
@@ -31,7 +31,7 @@ def check(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help=f"A folder with {LISTING} and its photos.")],
 ) -> None:
     """Read every line of a catalogue and say what is wrong with it, by file, line and field; else count."""
-    works = in_order(scan(folder))
+    works = require_valid(scan(folder))
     console.print(_summary(works))
     few = sum(count < _FEW for count in Counter(work.artist for work in works).values())
     if few:

@@ -16,7 +16,7 @@ _FAULTY = 2
 Item = TypeVar("Item")
 
 
-def in_order(found: Iterable[Item | DataError]) -> list[Item]:
+def require_valid(found: Iterable[Item | DataError]) -> list[Item]:
     """The items of a listing, where all are in order; else the faults are printed and the command ends."""
     items: list[Item] = []
     faults = 0

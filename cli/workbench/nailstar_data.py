@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from cli.console import console
-from cli.workbench.listings import in_order
+from cli.workbench.listings import require_valid
 from cli.workbench.programs import PASS_ON, run_module
 from evaluation.retrieval.nailstar import LISTING, SPLITS, SUBSETS, Entry, scan
 
@@ -30,7 +30,7 @@ def check(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help=f"A folder with {LISTING} and its photos.")],
 ) -> None:
     """Read every line of a folder and say what is wrong with it, by file, line and field; else count."""
-    console.print(_summary(in_order(scan(folder))))
+    console.print(_summary(require_valid(scan(folder))))
 
 
 def from_synth(context: typer.Context) -> None:

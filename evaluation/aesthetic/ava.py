@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from evaluation.aesthetic.rated import MARKS, Rated, RatedError, RatedSet, checked_votes, digest_of
+from evaluation.aesthetic.rated import MARKS, Rated, RatedError, RatedSet, checked_votes, digest_files
 from evaluation.json_lines import numbered_lines
 
 LISTING: Final = "AVA.txt"
@@ -83,9 +83,9 @@ def read_ava(
         chosen, splits = _paper([row for row, _ in there], least, (test, train, val), seed)
         about |= {"least": least}
     else:
-        tested = listed(test_list, {row.id for row in rows})
+        tested = read_test_list(test_list, {row.id for row in rows})
         chosen, splits = _official([row for row, _ in there], tested, val, seed)
-        about |= {"tested": len(tested), "list": digest_of([test_list])}
+        about |= {"tested": len(tested), "list": digest_files([test_list])}
     images = {row.id: image for row, image in there}
     photos = tuple(
         Rated(str(row.id), images[row.id], row.tags, row.votes, splits[row.id], row.challenge)
@@ -93,7 +93,7 @@ def read_ava(
     )
     used = {tag for photo in photos for tag in photo.tags}
     words = {name: {"en": name} for name in names.values() if name in used}
-    return RatedSet(photos, words, digest_of([folder / LISTING, folder / TAGS]), "ava", about)
+    return RatedSet(photos, words, digest_files([folder / LISTING, folder / TAGS]), "ava", about)
 
 
 def tag_names(path: Path) -> dict[int, str]:
@@ -136,7 +136,7 @@ def scan_rows(path: Path, names: Mapping[int, str]) -> Iterator[Row]:
         raise RatedError(f"{path}: no photos")
 
 
-def listed(path: Path, known: set[int]) -> set[int]:
+def read_test_list(path: Path, known: set[int]) -> set[int]:
     """The image ids of a list. Raises RatedError for a line that names none of the `known`."""
     found: dict[int, str] = {}
     for where, text in _lines(path):

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from evaluation.aesthetic.ava import LISTING, TAGS, read_ava, scan_rows, tag_names
-from evaluation.aesthetic.rated import MAX_TAGS, SPLITS, Rated, RatedError, RatedSet, checked_votes, digest_of
+from evaluation.aesthetic.rated import (
+    MAX_TAGS,
+    SPLITS,
+    Rated,
+    RatedError,
+    RatedSet,
+    checked_votes,
+    digest_files,
+)
 from evaluation.json_lines import file_of, object_of, scan_lines, text_of
 
 INDEX: Final = "index.jsonl"
@@ -60,7 +68,7 @@ def read_drawn(folder: Path) -> RatedSet:
             raise RatedError(f"{path}:{line}: {name}: not those of {row.where}")
     for row in rows.values():
         raise RatedError(f"{row.where}: image {row.id} is not in {path}")
-    digest = digest_of([path, folder / LISTING, folder / TAGS])
+    digest = digest_files([path, folder / LISTING, folder / TAGS])
     return RatedSet(tuple(photos), words, digest, "drawn", {"split": "of the records"})
 
 

@@ -55,12 +55,12 @@ class RatedSet:
     source: str
     about: Mapping[str, Any] = field(default_factory=dict)
 
-    def of(self, split: str) -> list[Rated]:
+    def select(self, split: str) -> list[Rated]:
         """The photos of a split, in their order."""
         return [photo for photo in self.photos if photo.split == split]
 
 
-def digest_of(paths: Iterable[Path]) -> str:
+def digest_files(paths: Iterable[Path]) -> str:
     """sha256 hex over the bytes of files, in their order."""
     total = hashlib.sha256()
     for path in paths:
@@ -69,7 +69,7 @@ def digest_of(paths: Iterable[Path]) -> str:
     return total.hexdigest()
 
 
-def mos_of(votes: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+def mean_opinion_scores(votes: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     """Mean opinion scores [N], 1-10, of votes [N,10]; NaN where there is no vote."""
     counts = np.asarray(votes, np.float64)
     with np.errstate(invalid="ignore"):

@@ -1,11 +1,11 @@
-"""Labels for reranking by beauty: how well each drawn photo fits a request, and how beautiful people find it.
+"""Labels for reranking: how well each synthetic photo fits a request, and how highly people rate it.
 
 - Share of a request that a design meets: claims that hold, of all claims; what a request refuses counts only
   where the design has it (almost every design lacks most things).
 - Grade: 3 where all is met, 2 from three quarters on, 1 from a half on, else 0.
-- Beauty: the share of the pool's photos with a lower mean vote, equal ones counting half; in (0, 1).
-- Gain: 2^(grade + beauty) - 1, and 0 for grade 0. The most beautiful photo of a grade gains no more than the
-  least beautiful one of the next grade: relevance first, beauty second.
+- Aesthetic: the share of the pool's photos with a lower mean vote, equal ones counting half; in (0, 1).
+- Gain: 2^(grade + aesthetic) - 1, and 0 for grade 0. The best rated photo of a grade gains no more than the
+  worst rated one of the next grade: relevance first, aesthetic score second.
 - nDCG@10: sum of gain / log2(1 + rank) over the first ten hits, over the largest such sum of the whole pool.
 """
 
@@ -47,24 +47,24 @@ class Request:
 
 @dataclass(frozen=True)
 class Pool:
-    """The photos of a split, what they show, and requests for them. beauty: f64 [n], by people's votes."""
+    """The photos of a split, what they show, and requests for them. aesthetic: f64 [n], from votes."""
 
     photos: tuple[Rated, ...]
     attributes: tuple[Mapping[str, Any], ...] = field(repr=False)
     requests: tuple[Request, ...] = field(repr=False)
-    beauty: Values = field(repr=False)
+    aesthetic: Values = field(repr=False)
     digest: str = ""
 
 
 class Labels:
-    """Grades and gains of all photos of a pool for its requests; each claim is judged once."""
+    """Grades and gains of all photos of a pool for its requests; each claim is checked once."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self._held: dict[Claim, NDArray[np.bool_]] = {}
         self._place = {request.id: place for place, request in enumerate(pool.requests)}
         self.grades = np.stack([grades(self._met(request.claims)) for request in pool.requests])
-        self.gains = np.stack([gains(own, pool.beauty) for own in self.grades])
+        self.gains = np.stack([gains(own, pool.aesthetic) for own in self.grades])
 
     @property
     def alone(self) -> int:
@@ -98,9 +98,9 @@ def grades(shares: Values) -> NDArray[np.int64]:
     return found
 
 
-def gains(graded: NDArray[np.int64], beauty: Values) -> Values:
-    """2^(grade + beauty) - 1, 0 for grade 0."""
-    found: Values = np.where(graded > 0, 2.0 ** (graded + beauty) - 1.0, 0.0)
+def gains(graded: NDArray[np.int64], aesthetic: Values) -> Values:
+    """2^(grade + aesthetic) - 1, 0 for grade 0."""
+    found: Values = np.where(graded > 0, 2.0 ** (graded + aesthetic) - 1.0, 0.0)
     return found
 
 

@@ -60,7 +60,7 @@ def jonckheere_terpstra(groups: Mapping[float, Floats]) -> Trend:
     return Trend(statistic, expected, deviation, z, float(norm.sf(z)), float(2 * norm.sf(abs(z))))
 
 
-def spearman_of(groups: Mapping[float, Floats]) -> float:
+def spearman_overall(groups: Mapping[float, Floats]) -> float:
     """Spearman's correlation of setting and score over all scores."""
     return spearman(*flattened(groups))
 

@@ -102,7 +102,7 @@ class Folds:
         """The works of an outer fold's training part."""
         return [work for work in self.works if work.outer != outer]
 
-    def inner_of(self, outer: int) -> NDArray[np.int64]:
+    def inner_folds(self, outer: int) -> NDArray[np.int64]:
         """The inner folds of `trained(outer)`, int [m]."""
         return np.array([work.inner[outer] for work in self.trained(outer)], np.int64)
 

@@ -19,7 +19,7 @@ Places = NDArray[np.int64]
 BINS = 15
 
 
-def answers_of(table: NDArray[np.floating[Any]]) -> Places:
+def best_artists(table: NDArray[np.floating[Any]]) -> Places:
     """The best artist of every row of a table [N,A], the first of equal ones; -1 for rows of zeros."""
     return np.where(table.any(axis=1), table.argmax(axis=1), -1).astype(np.int64)
 
@@ -81,7 +81,7 @@ class Bin:
 
 def reliability(table: NDArray[np.floating[Any]], truth: Places, bins: int = BINS) -> list[Bin]:
     """The reliability curve of probabilities [N,A]: works by that of their best artist."""
-    answers = answers_of(table)
+    answers = best_artists(table)
     return curve(np.asarray(table, np.float64).max(axis=1), _checked(truth, answers) == truth, bins)
 
 

@@ -21,7 +21,7 @@ from evaluation.artist.metrics import (
     Transitions,
     accuracy,
     accuracy_difference,
-    answers_of,
+    best_artists,
     curve,
     curve_error,
     macro_difference,
@@ -258,12 +258,12 @@ def _row(run: RunOfModels, model: str, by_fold: Sequence[Places]) -> ArtistRow:
     answers, confidence, losses, singles, per_fold = [], [], [], [], []
     for outer, truth in enumerate(by_fold):
         found: Predictions = run.read(model, outer)
-        answers.append(answers_of(found.test))
+        answers.append(best_artists(found.test))
         confidence.append(found.test.max(axis=1))
         losses.append(-np.log(np.maximum(found.test[np.arange(len(truth)), truth], _FLOOR)))
         per_fold.append(figures(truth, answers[-1]))
         if found.test_each is not None:
-            singles += [figures(truth, answers_of(table)) for table in found.test_each]
+            singles += [figures(truth, best_artists(table)) for table in found.test_each]
     truth, given = np.concatenate(by_fold), np.concatenate(answers)
     says = about.kind == PROBABILITIES
     return ArtistRow(

@@ -225,7 +225,7 @@ def look(perception: Perception, image: Image) -> Seen:
     return Seen(nails, hands, crop)
 
 
-def truth_of(entry: Entry) -> Truth:
+def read_truth(entry: Entry) -> Truth:
     """The labels of a drawn photo. Raises DataError where its line of index.jsonl does not say them."""
     record = entry.record
     if record is None:
@@ -284,7 +284,7 @@ def is_target(truth: Truth, crop: Crop, owners: NDArray[np.intp]) -> bool:
     return 2 * right > len(chosen) and 2 * right > int((truth.owners == truth.target).sum())
 
 
-def owners_of(nails: Sequence[NailInstance], truth: Truth) -> NDArray[np.intp]:
+def assign_owners(nails: Sequence[NailInstance], truth: Truth) -> NDArray[np.intp]:
     """The true hand of each found nail, -1 where it is no labelled nail."""
     owners = np.full(len(nails), -1, np.intp)
     if len(truth.boxes):
@@ -315,5 +315,5 @@ def count_photo(report: HandsReport, truth: Truth, image: Image, perception: Per
     joints = [hand.scored_joints for hand in seen.hands]
     by_truth = crop_nails(truth.boxes, truth.centroids, truth.areas, joints, truth.size)
     report.true_nails.count(truth, by_truth, truth.owners)
-    report.found_nails.count(truth, seen.crop, owners_of(seen.nails, truth))
+    report.found_nails.count(truth, seen.crop, assign_owners(seen.nails, truth))
     return seen

@@ -182,20 +182,20 @@ def best_ranks(run: Run, benchmark: Benchmark) -> NDArray[np.int64]:
 
 def _target_ranks(run: Run, benchmark: Benchmark) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Each request's place with the ranks of its targets in the pool, best first."""
-    place_of = {entry.id: place for place, entry in enumerate(benchmark.entries)}
+    places_by_id = {entry.id: place for place, entry in enumerate(benchmark.entries)}
     for pool in benchmark.pools():
-        column_of = {int(place): column for column, place in enumerate(pool)}
+        columns = {int(place): column for column, place in enumerate(pool)}
         designs = run.designs[pool].T
         step = max(1, _BLOCK // len(pool))
         for start in range(0, len(pool), step):
             queries = pool[start : start + step]
             for query, scores in zip(queries, run.queries[queries] @ designs, strict=True):
-                places = (place_of[target] for target in benchmark.entries[query].targets)
-                targets = [column_of[place] for place in places if place in column_of]
-                yield int(query), ranks_of(scores, targets)
+                places = (places_by_id[target] for target in benchmark.entries[query].targets)
+                targets = [columns[place] for place in places if place in columns]
+                yield int(query), rank_targets(scores, targets)
 
 
-def ranks_of(scores: NDArray[np.float32], targets: Sequence[int]) -> NDArray[np.int64]:
+def rank_targets(scores: NDArray[np.float32], targets: Sequence[int]) -> NDArray[np.int64]:
     """Ranks of `targets` (places in scores [N]) in descending order of score, best first.
 
     Of equal scores, those that are no target come first: a tie is never won.
@@ -223,17 +223,17 @@ def _in_order(
     """The vectors of `ids`, checked, f32 [len(ids),d]."""
     if vectors.ndim != 2 or names.shape != vectors.shape[:1] or vectors.dtype.kind != "f":
         raise RunError(f"{where}: {vectors.dtype} {list(vectors.shape)} for {list(names.shape)} ids")
-    place_of = {str(name): place for place, name in enumerate(names.tolist())}
-    if len(place_of) != len(names):
+    places_by_id = {str(name): place for place, name in enumerate(names.tolist())}
+    if len(places_by_id) != len(names):
         raise RunError(f"{where}: an id is there twice")
-    missing = [name for name in ids if name not in place_of]
+    missing = [name for name in ids if name not in places_by_id]
     if missing:
         raise RunError(f"{where}: {len(missing)} photos have no vector, such as {missing[0]!r}")
-    if len(place_of) > len(ids):
-        other = next(iter(place_of.keys() - set(ids)))
-        raise RunError(f"{where}: {len(place_of) - len(ids)} vectors of other photos, such as {other!r}")
+    if len(places_by_id) > len(ids):
+        other = next(iter(places_by_id.keys() - set(ids)))
+        raise RunError(f"{where}: {len(places_by_id) - len(ids)} vectors of other photos, such as {other!r}")
     with np.errstate(over="ignore", invalid="ignore"):
-        found = np.ascontiguousarray(vectors[[place_of[name] for name in ids]], np.float32)
+        found = np.ascontiguousarray(vectors[[places_by_id[name] for name in ids]], np.float32)
         lengths = np.linalg.norm(found, axis=1)
     wrong = np.flatnonzero(~(np.abs(lengths - 1) <= _UNIT))  # NaN is wrong too
     if wrong.size:

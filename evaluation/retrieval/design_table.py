@@ -189,14 +189,14 @@ def tabulate(benchmark: Benchmark, runs: Iterable[Run]) -> DesignTable:
                 per_run={figure: np.stack([found[figure] for *_, found in own]) for figure in names},
             )
         )
-    return DesignTable(benchmark, tuple(rows), subsets_of(benchmark.entries))
+    return DesignTable(benchmark, tuple(rows), list_subsets(benchmark.entries))
 
 
 def _is_in(lang: str, entry: Entry) -> bool:
     return entry.lang == lang
 
 
-def subsets_of(entries: Sequence[Entry]) -> dict[str, NDArray[np.int64]]:
+def list_subsets(entries: Sequence[Entry]) -> dict[str, NDArray[np.int64]]:
     """Places of the requests of each subset that has any: multi, single, both, binding, composition, and one
     a language, which are the last."""
     tests: dict[str, Callable[[Entry], bool]] = {

@@ -34,8 +34,8 @@ def photos_of(job: Job) -> RatedSet:
         ava["skip_missing"] = job.options["skip_missing"] == "yes"
     found = read(job.data, **ava)
     for split in ("train", "val", "test"):
-        if len(found.of(split)) < 2:  # a correlation of one photo is nothing
-            raise StepError(f"{job.data}: {len(found.of(split))} photos of the split {split}")
+        if len(found.select(split)) < 2:  # a correlation of one photo is nothing
+            raise StepError(f"{job.data}: {len(found.select(split))} photos of the split {split}")
     return found
 
 

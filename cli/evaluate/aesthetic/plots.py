@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cli.evaluate.aesthetic.sweep import Scores, rows_of
+from cli.evaluate.aesthetic.sweep import Scores, summarise_scales
 from cli.evaluate.plots import FAINT, OURS, draw_panels, encode_figure, write_title
 from evaluation.aesthetic.metrics import BIN, HIGH, LOW, Values, score_histogram
-from evaluation.aesthetic.rerank_weights import Line
+from evaluation.aesthetic.rerank_weights import WeightFigures
 from evaluation.aesthetic.table import AestheticRow
 from evaluation.metrics import PairedDifference
 
@@ -94,7 +94,7 @@ def draw_scatter(mos: NDArray[np.float32], rows: Sequence[AestheticRow]) -> byte
 
 def draw_sweep(scores: Scores) -> bytes:
     """Scores (up) over scales (across): a thin line for each seed; means with one standard deviation."""
-    rows = rows_of(scores)
+    rows = summarise_scales(scores)
     places = np.arange(len(rows))  # at even distances: 1, 3, 5, 7, 9 as well as 1, 10, 100
     ordered = [scores[row.scale] for row in rows]
     figure, (panel,) = draw_panels(1, (7.2, 4.2))
@@ -119,9 +119,9 @@ def draw_sweep(scores: Scores) -> bytes:
 
 
 def draw_rerank_weights(
-    lines: Sequence[Line],
+    lines: Sequence[WeightFigures],
     gains: Sequence[Mapping[str, PairedDifference]],
-    people: Sequence[Line],
+    people: Sequence[WeightFigures],
     default: float,
 ) -> bytes:
     """hit@10 and nDCG@10 in percent over the weights, side by side, with 95 % of each gain's bootstraps.

@@ -1,4 +1,4 @@
-"""`lunula eval rerank`: what reranking by beauty costs and gives at several weights, and the default."""
+"""`lunula eval rerank`: costs and gains of the aesthetic score at several weights, and the default."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from cli.stack.own_stack import EmptyRank, check_empty, own_stack
 from evaluation.aesthetic.rerank_labels import LEVELS, Labels, Pool, read_pool
 from evaluation.aesthetic.rerank_weights import (
     WEIGHTS,
-    Asked,
+    ServedRanking,
     choose,
-    gain_of,
-    line_of,
+    compare_weights,
+    measure_weight,
     read_terms,
     terms_json,
 )
@@ -49,7 +49,7 @@ class _Measured:
     models: fingerprints of those that were served, by name.
     """
 
-    askings: list[Asked] = field(default_factory=list)
+    rankings: list[ServedRanking] = field(default_factory=list)
     checked: int = 0
     wrong: list[str] = field(default_factory=list)
     models: dict[str, str] = field(default_factory=dict)
@@ -60,7 +60,7 @@ def rerank(
     split: Annotated[
         str, typer.Option(metavar="|".join(SPLITS), help="val to choose the default on; test to report.")
     ] = "val",
-    weights: Annotated[str, typer.Option(help="Weights of beauty, the first 0.")] = _WEIGHTS,
+    weights: Annotated[str, typer.Option(help="Aesthetic weights to try, the first 0.")] = _WEIGHTS,
     levels: Annotated[str, typer.Option(help=f"Levels of the requests, of {', '.join(LEVELS)}.")] = ",".join(
         LEVELS[:3]
     ),
@@ -73,7 +73,7 @@ def rerank(
     terms: Annotated[
         Path | None,
         typer.Option(
-            help="File for what the service said: read where it exists and the models are still the same, "
+            help="File for the answers of the service: read where it exists and the models are the same, "
             "else written; an interrupted run goes on where it stopped."
         ),
     ] = None,
@@ -83,11 +83,11 @@ def rerank(
     ] = None,
     rank_address: EmptyRank = "",
 ) -> None:
-    """Measure how often the right photo is found, and how good and beautiful the first ten are, by weight.
+    """Measure how often the right photo is found, and how good and well rated the first ten are, by weight.
 
     Indexes the photos of a split without any text and asks requests that were written for them. nDCG@10 has
-    the gain 2^(grade + beauty) - 1: the grade says how much of the request a design meets (0 to 3, none
-    without a half of it), beauty which share of the photos has a lower mean vote. On val, the weight with
+    the gain 2^(grade + aesthetic) - 1: the grade says how much of the request a design meets (0 to 3, none
+    without a half of it), aesthetic is the share of photos with a lower mean vote. On val, the weight with
     the largest nDCG@10 that costs less than 0.5 points of hit@10 is named as the default to be.
     """
     with errors_as_exit_codes():
@@ -101,16 +101,16 @@ def rerank(
             task = bar.add_task("Reranking", total=2 * len(tried))
             lines, people = [], []
             for weight in tried:
-                lines.append(line_of(labels, measured.askings, weight))
+                lines.append(measure_weight(labels, measured.rankings, weight))
                 bar.advance(task)
-                people.append(line_of(labels, measured.askings, weight, people=True))
+                people.append(measure_weight(labels, measured.rankings, weight, people=True))
                 bar.advance(task)
-        gains = [gain_of(line, lines[0]) for line in lines]
+        gains = [compare_weights(line, lines[0]) for line in lines]
         best = choose(lines)
         facts: dict[str, Any] = {
             "split": split,
             "photos": len(pool.photos),
-            "requests": len(measured.askings),
+            "requests": len(measured.rankings),
             "met by one photo alone": labels.alone,
             "data": pool.digest,
             "default": DEFAULT_WEIGHT,
@@ -129,7 +129,7 @@ def rerank(
                 "hit@10": line.hit_at_10,
                 "nDCG@10": line.ndcg_at_10,
                 "mrr": line.mrr,
-                "beauty": line.beauty,
+                "aesthetic": line.aesthetic,
                 "grade": line.grade,
             }
             for line in (*lines, *people)
@@ -140,9 +140,11 @@ def rerank(
         }
         typer.echo(json.dumps(facts | {"rows": rows, "gains": over}, ensure_ascii=False, indent=2))
     else:
-        said = f"{len(measured.askings):,} requests, {len(pool.photos):,} photos of split {split}"
-        console.print(weights_table(lines, gains, f"{said}: by the model's beauty"))
-        console.print(weights_table(people, [gain_of(line, people[0]) for line in people], "by people's own"))
+        said = f"{len(measured.rankings):,} requests, {len(pool.photos):,} photos of split {split}"
+        console.print(weights_table(lines, gains, f"{said}: by the model's aesthetic score"))
+        console.print(
+            weights_table(people, [compare_weights(line, people[0]) for line in people], "by people's votes")
+        )
         console.print(f"{labels.alone:,} requests are met in full by one photo alone", highlight=False)
         if measured.checked:
             same = measured.checked - len(measured.wrong)
@@ -243,7 +245,7 @@ def _measure(
         part.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
         known = read_terms(part, pool)
 
-    def keep(asked: Asked) -> None:
+    def keep(asked: ServedRanking) -> None:
         with part.open("a", encoding="utf-8") as file:
             file.write(terms_json(asked))
 
@@ -271,8 +273,8 @@ def models_digest() -> str:
 
 def _asked(
     pool: Pool,
-    known: Sequence[Asked],
-    keep: Callable[[Asked], None],
+    known: Sequence[ServedRanking],
+    keep: Callable[[ServedRanking], None],
     rank_address: str,
     check: int,
     weights: Sequence[float],
@@ -299,7 +301,7 @@ def _asked(
                 stub = rank_grpc.RankServiceStub(channel)
                 with progress() as bar:
                     photos = bar.add_task("Indexing", total=len(pool.photos))
-                    asking = bar.add_task("Asking  ", total=len(left))
+                    asking = bar.add_task("MeasuredRequest  ", total=len(left))
                     sample = min(check, len(pool.requests))
                     checking = bar.add_task("Checking", total=sample * len(weights))
                     records = [Record(design_id=photo.id, photo=photo.image) for photo in pool.photos]
@@ -316,17 +318,17 @@ def _asked(
 
                     models.update(await served_models(stub, (left or pool.requests)[0].text))
 
-                    def note(asked: Asked) -> None:
+                    def note(asked: ServedRanking) -> None:
                         if others := set(asked.ids) - ids:
                             raise RequestError(
                                 f"the catalogue is not empty: it holds other designs, such as {min(others)!r}"
                             )
-                        measured.askings.append(asked)
+                        measured.rankings.append(asked)
                         keep(asked)
                         bar.advance(asking)
 
                     await ask_all(stub, left, note)
-                    compared = sorted(measured.askings, key=lambda asked: asked.request)[:sample]
+                    compared = sorted(measured.rankings, key=lambda asked: asked.request)[:sample]
                     measured.wrong = await disagreements(
                         stub, pool, compared, weights, lambda: bar.advance(checking)
                     )

@@ -10,16 +10,16 @@ from rich.table import Table
 
 from cli.evaluate.aesthetic.plots import draw_rerank_weights
 from cli.evaluate.pages import write_with_pictures
-from evaluation.aesthetic.rerank_weights import Line
+from evaluation.aesthetic.rerank_weights import WeightFigures
 from evaluation.metrics import PairedDifference
 
 Gains = Mapping[str, PairedDifference]
 
 
-def weights_table(lines: Sequence[Line], gains: Sequence[Gains], title: str) -> Table:
+def weights_table(lines: Sequence[WeightFigures], gains: Sequence[Gains], title: str) -> Table:
     """A row a weight. gains: what each brings over the first, which is weight 0."""
     table = Table(title=title, title_justify="left", pad_edge=False)
-    for column in ("weight", "hit@10", "Δ points", "nDCG@10", "Δ points", "MRR", "beauty", "grade"):
+    for column in ("weight", "hit@10", "Δ points", "nDCG@10", "Δ points", "MRR", "aesthetic", "grade"):
         table.add_column(column, justify="right")
     for line, gain in zip(lines, gains, strict=True):
         off = line.weight == 0
@@ -30,7 +30,7 @@ def weights_table(lines: Sequence[Line], gains: Sequence[Gains], title: str) -> 
             f"{100 * line.ndcg_at_10:.1f} %",
             "" if off else _points(gain["nDCG@10"]),
             f"{line.mrr:.3f}",
-            f"{line.beauty:.3f}",
+            f"{line.aesthetic:.3f}",
             f"{line.grade:.2f}",
         )
     return table
@@ -38,9 +38,9 @@ def weights_table(lines: Sequence[Line], gains: Sequence[Gains], title: str) -> 
 
 def write_rerank_page(
     path: Path,
-    lines: Sequence[Line],
+    lines: Sequence[WeightFigures],
     gains: Sequence[Gains],
-    people: Sequence[Line],
+    people: Sequence[WeightFigures],
     facts: Mapping[str, Any],
 ) -> list[Path]:
     """Writes the page, and the plot as PNG beside it; returns what was written."""

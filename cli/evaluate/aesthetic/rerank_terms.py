@@ -1,4 +1,4 @@
-"""What a search says of its hits' relevance and beauty: asked of the services for labelled requests."""
+"""Relevance and aesthetic score of a search's hits, fetched from the services for labelled requests."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Final
 
 from cli.errors import RequestError
 from evaluation.aesthetic.rerank_labels import DEPTH, Pool, Request
-from evaluation.aesthetic.rerank_weights import Asked, agrees
+from evaluation.aesthetic.rerank_weights import ServedRanking, agrees
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from nails.aesthetic.rerank import AESTHETIC, RELEVANT, Standing
 from services.kit.client import call
 
 SMALL: Final = 0.02
-"""A weight at which the service says the beauty of every hit that it judges."""
+"""A weight at which the service reports the aesthetic score of every hit that it scores."""
 _PAGE = 100
 _IN_FLIGHT = 2
 
 
-async def ask(stub: rank_grpc.RankServiceAsyncStub, request: Request) -> Asked:
-    """The relevance of the hits, and their beauty as the service judges it.
+async def ask(stub: rank_grpc.RankServiceAsyncStub, request: Request) -> ServedRanking:
+    """Fetch the relevance and the aesthetic score of a request's hits.
 
-    Asked twice: without beauty, for relevance to the last bit, down to the designs that beauty cannot lift
+    Searches twice: at weight 0, for relevance to the last bit, down to the designs that reranking cannot lift
     (nails.aesthetic.rerank: those below RELEVANT of the best) and DEPTH at least; and at a small weight.
-    Raises RequestError where the service could not judge beauty, LunulaError.
+    Raises RequestError where the service gave no aesthetic score, LunulaError.
     """
     ids: list[str] = []
     relevance: list[float] = []
@@ -36,17 +36,19 @@ async def ask(stub: rank_grpc.RankServiceAsyncStub, request: Request) -> Asked:
                 break
             ids.append(hit.design.design_id)
             relevance.append(hit.score)
-    beauty: dict[str, float] = {}
+    aesthetic: dict[str, float] = {}
     async with aclosing(_hits(stub, request.text, SMALL)) as hits:
         async for hit in hits:
             found = [term for term in hit.terms if term.channel == AESTHETIC]
             if not found:
-                raise RequestError(f"{request.text!r}: no beauty was judged; is there a model aesthetic?")
+                raise RequestError(
+                    f"{request.text!r}: no aesthetic score was given; is the model aesthetic served?"
+                )
             if found[0].note in (Standing.IRRELEVANT.value, Standing.BEYOND.value):
-                break  # these are behind all that are judged
+                break  # these come after all hits that are scored
             if found[0].note == Standing.SCORED.value:
-                beauty[hit.design.design_id] = found[0].normalised
-    return Asked(request.id, tuple(ids), tuple(relevance), tuple(beauty.get(name) for name in ids))
+                aesthetic[hit.design.design_id] = found[0].normalised
+    return ServedRanking(request.id, tuple(ids), tuple(relevance), tuple(aesthetic.get(name) for name in ids))
 
 
 async def served_models(stub: rank_grpc.RankServiceAsyncStub, text: str) -> dict[str, str]:
@@ -71,7 +73,9 @@ async def _hits(
 
 
 async def ask_all(
-    stub: rank_grpc.RankServiceAsyncStub, requests: Sequence[Request], on_asked: Callable[[Asked], None]
+    stub: rank_grpc.RankServiceAsyncStub,
+    requests: Sequence[Request],
+    on_asked: Callable[[ServedRanking], None],
 ) -> None:
     """Asks all requests. on_asked: told of each at once, in the order in which they end."""
     slots = asyncio.Semaphore(_IN_FLIGHT)
@@ -87,14 +91,14 @@ async def ask_all(
 async def disagreements(
     stub: rank_grpc.RankServiceAsyncStub,
     pool: Pool,
-    askings: Sequence[Asked],
+    rankings: Sequence[ServedRanking],
     weights: Sequence[float],
     on_checked: Callable[[], None] = lambda: None,
 ) -> list[str]:
-    """Where the service's own first hits are not those that follow from what it said: a line each."""
+    """Where the service's first hits are not those that follow from its scores: a line each."""
     texts = {request.id: request.text for request in pool.requests}
     found = []
-    for asked in askings:
+    for asked in rankings:
         for weight in weights:
             request = rank.SearchDesignsRequest(
                 text=texts[asked.request], page_size=DEPTH, aesthetic_weight=weight

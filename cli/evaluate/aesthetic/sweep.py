@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from cli.client.batches import batches, bytes_of
+from cli.client.batches import batches, read_photo_bytes
 from cli.client.records import PHOTO_SUFFIXES
 from cli.errors import RequestError
-from evaluation.aesthetic.trend import jonckheere_terpstra, spearman_of, spearman_per_seed
+from evaluation.aesthetic.trend import jonckheere_terpstra, spearman_overall, spearman_per_seed
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from lunula.type.v1 import photo_pb2
@@ -28,7 +28,7 @@ Images = Mapping[float, Mapping[str, Path]]
 Scores = Mapping[float, Mapping[str, float]]
 
 
-def images_of(folder: Path) -> dict[float, dict[str, Path]]:
+def find_images(folder: Path) -> dict[float, dict[str, Path]]:
     """The images of DIR/NUMBER/NAME.jpg (or another format) by number and name, numbers rising.
 
     Every image is decoded, so that a broken one is said before anything is asked. Raises RequestError for no
@@ -84,14 +84,14 @@ async def ask(
 ) -> None:
     """Scores every image into `scores`, which keeps what there is where a later call fails.
 
-    tags: of all images alike; none: they are judged as nothing in particular. Raises RequestError where an
+    tags: of all images alike; none: they are scored for no tag. Raises RequestError where an
     image is refused, LunulaError.
     """
     every = {path: (scale, name) for scale, own in images.items() for name, path in own.items()}
     scores.update({scale: {} for scale in images})
     for batch in batches(list(every), _BATCH):
         request = rank.ScoreAestheticsRequest(
-            photos=[photo_pb2.Photo(data=bytes_of(path)) for path in batch],
+            photos=[photo_pb2.Photo(data=read_photo_bytes(path)) for path in batch],
             tags=tags,
             disable_auto_tags=True,  # what a photo looks most like changes with the scale
         )
@@ -117,7 +117,7 @@ class SweepRow:
     high: float
 
 
-def rows_of(scores: Scores) -> list[SweepRow]:
+def summarise_scales(scores: Scores) -> list[SweepRow]:
     """A row a scale, rising. deviation: of the scores (n - 1; 0 for one image)."""
     rows = []
     for scale, own in sorted(scores.items()):
@@ -131,7 +131,7 @@ def rows_of(scores: Scores) -> list[SweepRow]:
     return rows
 
 
-def facts_of(scores: Scores, tags: Sequence[str]) -> dict[str, Any]:
+def summarise_sweep(scores: Scores, tags: Sequence[str]) -> dict[str, Any]:
     """What is known at the end, for programs: scores by scale, Spearman overall and per seed, the trend."""
     groups = {scale: np.array(list(own.values())) for scale, own in scores.items()}
     trend = jonckheere_terpstra(groups)
@@ -139,8 +139,8 @@ def facts_of(scores: Scores, tags: Sequence[str]) -> dict[str, Any]:
     each = np.array(list(seeds.values()))
     return {
         "tags": list(tags),
-        "scales": [vars(row) for row in rows_of(scores)],
-        "spearman": spearman_of(groups),
+        "scales": [vars(row) for row in summarise_scales(scores)],
+        "spearman": spearman_overall(groups),
         "per seed": {
             "seeds": len(seeds),
             "mean": float(each.mean()) if len(each) else None,

@@ -12,8 +12,8 @@ import typer
 from rich.markup import escape
 
 from cli.console import console, errors, errors_as_exit_codes, progress, run
-from cli.evaluate.aesthetic.sweep import Images, Scores, ask, facts_of, images_of, rows_of
-from cli.evaluate.aesthetic.sweep_page import lines_of, sweep_table, write_sweep_page
+from cli.evaluate.aesthetic.sweep import Images, Scores, ask, find_images, summarise_scales, summarise_sweep
+from cli.evaluate.aesthetic.sweep_page import describe_trend, sweep_table, write_sweep_page
 from cli.stack.own_stack import own_stack
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from services.kit.client import connect
@@ -50,7 +50,7 @@ def aesthetic_sweep(
     trend test of Jonckheere and Terpstra. `lunula data degraded` draws such a folder.
     """
     with errors_as_exit_codes(), ExitStack() as resources:
-        images = images_of(folder)
+        images = find_images(folder)
         tags = tuple(tag or ())
         if not rank_address:
             rank_address = resources.enter_context(own_stack()).rank
@@ -75,15 +75,15 @@ def aesthetic_sweep(
                 f"{sum(map(len, images.values())) - scored} images were not scored: no trend is told"
             )
             raise typer.Exit(1) from ended
-        facts = facts_of(scores, tags)
+        facts = summarise_sweep(scores, tags)
         if page is not None:
             for path in write_sweep_page(page, images, scores, facts):
                 errors.print(f"wrote {escape(str(path))}")
         if as_json:
             typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
             return
-        console.print(sweep_table(rows_of(scores), facts))
-        for line in lines_of(facts):
+        console.print(sweep_table(summarise_scales(scores), facts))
+        for line in describe_trend(facts):
             console.print(line, highlight=False, markup=False)
 
 

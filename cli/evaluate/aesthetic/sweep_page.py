@@ -11,7 +11,7 @@ from rich.table import Table
 
 from cli.client.page import inline_jpeg
 from cli.evaluate.aesthetic.plots import draw_sweep
-from cli.evaluate.aesthetic.sweep import Images, Scores, SweepRow, rows_of
+from cli.evaluate.aesthetic.sweep import Images, Scores, SweepRow, summarise_scales
 from cli.evaluate.pages import write_with_pictures
 
 _SHOWN = 6  # sets on the page
@@ -19,9 +19,8 @@ _SHOWN = 6  # sets on the page
 
 def sweep_table(rows: Sequence[SweepRow], facts: Mapping[str, Any]) -> Table:
     """Scores by scale, and the figures of the trend."""
-    tags = ", ".join(facts["tags"])
-    said = f"as {tags}" if tags else "as nothing in particular"
-    table = Table(title=f"Aesthetic score by scale, judged {said}", title_justify="left")
+    tags = f"for {', '.join(facts['tags'])}" if facts["tags"] else "for no tag"
+    table = Table(title=f"Aesthetic score by scale, {tags}", title_justify="left")
     for column in ("scale", "images", "mean", "sd", "lowest", "highest"):
         table.add_column(column, justify="right")
     for row in rows:
@@ -30,7 +29,7 @@ def sweep_table(rows: Sequence[SweepRow], facts: Mapping[str, Any]) -> Table:
     return table
 
 
-def lines_of(facts: Mapping[str, Any]) -> list[str]:
+def describe_trend(facts: Mapping[str, Any]) -> list[str]:
     """The trend in words."""
     trend, seeds = facts["jonckheere-terpstra"], facts["per seed"]
     lines = [
@@ -50,7 +49,7 @@ def lines_of(facts: Mapping[str, Any]) -> list[str]:
 
 def write_sweep_page(path: Path, images: Images, scores: Scores, facts: Mapping[str, Any]) -> list[Path]:
     """Writes the page with the plot, also as PNG beside it, and a few seeds with all their images."""
-    rows = rows_of(scores)
+    rows = summarise_scales(scores)
     names = sorted(set.intersection(*(set(own) for own in images.values())))
     chosen = [names[int(place)] for place in np.linspace(0, len(names) - 1, min(_SHOWN, len(names)))]
     shown = [
@@ -70,6 +69,6 @@ def write_sweep_page(path: Path, images: Images, scores: Scores, facts: Mapping[
         {"trend": draw_sweep(scores)},
         rows=rows,
         facts=facts,
-        lines=lines_of(facts),
+        lines=describe_trend(facts),
         shown=shown,
     )

@@ -18,7 +18,7 @@ from cli.client.page import templates
 from cli.console import console, errors, errors_as_exit_codes, progress
 from cli.evaluate.perception.hand_models import Perception
 from evaluation.errors import DataError
-from evaluation.perception.hands import Cropping, HandsReport, Joints, Seen, count_photo, look, truth_of
+from evaluation.perception.hands import Cropping, HandsReport, Joints, Seen, count_photo, look, read_truth
 from evaluation.perception.labelled import list_entries
 from nails.perception.crop_rules import expand_square
 from nails.perception.overlay import draw
@@ -95,7 +95,7 @@ def _measured(
         task = bar.add_task("Finding hands", total=len(entries))
         for entry in entries:
             image = _read(entry.image)
-            seen = count_photo(report, truth_of(entry), image, perception)
+            seen = count_photo(report, read_truth(entry), image, perception)
             if draws:
                 cards.append(_card(entry.name, image, seen))
             bar.advance(task)

@@ -13,7 +13,7 @@ import numpy as np
 
 from cli.client.records import Record
 from cli.errors import RecordError
-from evaluation.retrieval.channel_weights import Asking
+from evaluation.retrieval.channel_weights import MeasuredRequest
 from evaluation.retrieval.nailstar import Entry
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
@@ -26,7 +26,7 @@ _PAGE = 100
 _IN_FLIGHT = 4
 
 
-def records_of(folder: Path, entries: Sequence[Entry], described: float) -> list[Record]:
+def build_records(folder: Path, entries: Sequence[Entry], described: float) -> list[Record]:
     """The photos of the entries; a share `described` of them, the same every time, with their texts.
 
     Raises:
@@ -48,8 +48,8 @@ def records_of(folder: Path, entries: Sequence[Entry], described: float) -> list
     return records
 
 
-def requests_of(entry: Entry) -> dict[str, rank.SearchDesignsRequest]:
-    """The ways in which the request of an entry is asked, by their kinds; beauty is no part of what fits."""
+def build_requests(entry: Entry) -> dict[str, rank.SearchDesignsRequest]:
+    """The searches for an entry's request by their kind, without the aesthetic score."""
     asked = {KINDS[0]: rank.SearchDesignsRequest(text=entry.request, page_size=_PAGE, aesthetic_weight=0.0)}
     if entry.palette:
         colours = [
@@ -65,7 +65,7 @@ def requests_of(entry: Entry) -> dict[str, rank.SearchDesignsRequest]:
     return asked
 
 
-def asking_of(entry: Entry, kind: str, hits: Sequence[rank.Hit]) -> Asking:
+def collect_measures(entry: Entry, kind: str, hits: Sequence[rank.Hit]) -> MeasuredRequest:
     """What the channels measured for all hits of a request."""
     ordered = sorted(hits, key=lambda hit: hit.design.design_id)
     channels = [term.channel for term in ordered[0].terms] if ordered else []
@@ -75,32 +75,36 @@ def asking_of(entry: Entry, kind: str, hits: Sequence[rank.Hit]) -> Asking:
     }
     ids = tuple(hit.design.design_id for hit in ordered)
     targets = set(entry.targets)
-    return Asking(entry.id, kind, entry.lang, ids, raw, np.array([one in targets for one in ids], bool))
+    return MeasuredRequest(
+        entry.id, kind, entry.lang, ids, raw, np.array([one in targets for one in ids], bool)
+    )
 
 
-def terms_json(askings: Sequence[Asking]) -> str:
-    """Askings for a file."""
+def terms_json(measures: Sequence[MeasuredRequest]) -> str:
+    """Measured requests as lines for a file."""
     lines = [
         {
-            "request": asking.request,
-            "kind": asking.kind,
-            "lang": asking.lang,
-            "ids": asking.ids,
-            "raw": {channel: [float(f"{value:.7g}") for value in raw] for channel, raw in asking.raw.items()},
-            "targets": [one for one, is_target in zip(asking.ids, asking.target, strict=True) if is_target],
+            "request": measure.request,
+            "kind": measure.kind,
+            "lang": measure.lang,
+            "ids": measure.ids,
+            "raw": {
+                channel: [float(f"{value:.7g}") for value in raw] for channel, raw in measure.raw.items()
+            },
+            "targets": [one for one, is_target in zip(measure.ids, measure.target, strict=True) if is_target],
         }
-        for asking in askings
+        for measure in measures
     ]
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
-def read_terms(path: Path) -> list[Asking]:
-    """Askings of such a file.
+def read_terms(path: Path) -> list[MeasuredRequest]:
+    """The measured requests of such a file.
 
     Raises:
         RecordError: a line is not one.
     """
-    askings = []
+    measures = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             fields = json.loads(line)
@@ -109,8 +113,8 @@ def read_terms(path: Path) -> list[Asking]:
             targets = set(fields["targets"])
             if any(values.shape != (len(ids),) for values in raw.values()):
                 raise ValueError("as many measures as ids are needed")
-            askings.append(
-                Asking(
+            measures.append(
+                MeasuredRequest(
                     str(fields["request"]),
                     str(fields["kind"]),
                     str(fields["lang"]),
@@ -121,21 +125,21 @@ def read_terms(path: Path) -> list[Asking]:
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RecordError(f"{path}:{number}: {error!r}") from error
-    return askings
+    return measures
 
 
 async def ask_all(
     stub: rank_grpc.RankServiceAsyncStub,
     asked: Sequence[tuple[Entry, str, rank.SearchDesignsRequest]],
-    on_asked: Callable[[Asking], None],
-) -> list[Asking]:
+    on_asked: Callable[[MeasuredRequest], None],
+) -> list[MeasuredRequest]:
     """Every hit of every request, down to its last page, with what the channels measured.
 
     on_asked: told of each at once, in the order in which they end.
     """
     slots = asyncio.Semaphore(_IN_FLIGHT)
 
-    async def one(entry: Entry, kind: str, request: rank.SearchDesignsRequest) -> Asking:
+    async def one(entry: Entry, kind: str, request: rank.SearchDesignsRequest) -> MeasuredRequest:
         hits: list[rank.Hit] = []
         async with slots:
             while True:
@@ -144,9 +148,9 @@ async def ask_all(
                 if not response.next_page_token:
                     break
                 request.page_token = response.next_page_token
-        asking = asking_of(entry, kind, hits)
-        on_asked(asking)
-        return asking
+        measure = collect_measures(entry, kind, hits)
+        on_asked(measure)
+        return measure
 
     return list(await asyncio.gather(*(one(*item) for item in asked)))
 

@@ -21,23 +21,23 @@ from cli.errors import RecordError, RequestError
 from cli.evaluate.retrieval.channel_terms import (
     TEXTS,
     ask_all,
+    build_records,
+    build_requests,
     read_terms,
-    records_of,
-    requests_of,
     terms_json,
 )
 from cli.stack.own_stack import EmptyRank, check_empty, own_stack
 from evaluation.metrics import paired_bootstrap
 from evaluation.retrieval.channel_weights import (
     PRESENT,
-    Asking,
-    Askings,
+    MeasuredRequest,
+    MeasuredRequests,
     Setting,
     choose,
-    figures_of,
     only,
     out_of_fold,
     steps,
+    summarise_ranks,
 )
 from evaluation.retrieval.nailstar import Entry, read
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
@@ -80,17 +80,17 @@ def channels(
         if split not in SPLITS:
             raise RequestError(f"weights are chosen on {' or '.join(SPLITS)}, not on {split!r}")
         if terms is not None and terms.is_file():
-            askings = read_terms(terms)
+            measures = read_terms(terms)
         else:
             entries = [entry for entry in read(data) if entry.split == split][: limit or None]
             if not entries:
                 raise RecordError(f"{data}: no photo of split {split}")
             if terms is None:
-                askings = _measured(data, entries, described, rank_address, [], lambda _: None)
+                measures = _measured(data, entries, described, rank_address, [], lambda _: None)
             else:
-                askings = _kept(data, entries, described, rank_address, terms)
+                measures = _kept(data, entries, described, rank_address, terms)
         try:
-            report = _report(Askings(askings))
+            report = _report(MeasuredRequests(measures))
         except ValueError as error:
             raise RequestError(f"{data}: {error}") from error
         _show(report)
@@ -102,7 +102,7 @@ def channels(
 
 def _kept(
     folder: Path, entries: Sequence[Entry], described: float, rank_address: str, terms: Path
-) -> list[Asking]:
+) -> list[MeasuredRequest]:
     """As `_measured`, kept in `terms`; what an interrupted run has asked already is not asked again."""
     terms.parent.mkdir(parents=True, exist_ok=True)
     # Of other models or with other texts, measures are others.
@@ -116,22 +116,22 @@ def _kept(
         whole = part.read_text(encoding="utf-8").rpartition("\n")[0]  # without a half line
         part.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
         known = read_terms(part)
-    asked = {(entry.id, kind) for entry in entries for kind in requests_of(entry)}
-    known = [asking for asking in known if (asking.request, asking.kind) in asked]
+    asked = {(entry.id, kind) for entry in entries for kind in build_requests(entry)}
+    known = [measure for measure in known if (measure.request, measure.kind) in asked]
     if interrupted:
         part.write_text(terms_json(known), encoding="utf-8")
 
-    def keep(asking: Asking) -> None:
+    def keep(measure: MeasuredRequest) -> None:
         with part.open("a", encoding="utf-8") as file:
-            file.write(terms_json([asking]))
+            file.write(terms_json([measure]))
 
     own = [entry.id for entry in entries] if interrupted else []
-    askings = known + _measured(
+    measures = known + _measured(
         folder, entries, described, rank_address, known, keep, own=own, begin=part.touch
     )
-    terms.write_text(terms_json(askings), encoding="utf-8")
+    terms.write_text(terms_json(measures), encoding="utf-8")
     part.unlink(missing_ok=True)
-    return askings
+    return measures
 
 
 def _measured(
@@ -139,37 +139,37 @@ def _measured(
     entries: Sequence[Entry],
     described: float,
     rank_address: str,
-    known: Sequence[Asking],
-    on_asked: Callable[[Asking], None],
+    known: Sequence[MeasuredRequest],
+    on_asked: Callable[[MeasuredRequest], None],
     *,
     own: Collection[str] = (),
     begin: Callable[[], None] = lambda: None,
-) -> list[Asking]:
+) -> list[MeasuredRequest]:
     """Indexes the photos and asks the requests, less those that are known.
 
     own: photos that may be in the catalogue already; one with others ends the command. begin: called before
     the first is indexed.
     """
-    done = {(asking.request, asking.kind) for asking in known}
+    done = {(measure.request, measure.kind) for measure in known}
     asked = [
         (entry, kind, request)
         for entry in entries
-        for kind, request in requests_of(entry).items()
+        for kind, request in build_requests(entry).items()
         if (entry.id, kind) not in done
     ]
     if not asked:
         return []
-    records = records_of(folder, entries, described)
+    records = build_records(folder, entries, described)
     with ExitStack() as resources:
         if not rank_address:
             rank_address = resources.enter_context(own_stack()).rank
 
-        async def work() -> list[Asking]:
+        async def work() -> list[MeasuredRequest]:
             async with connect(rank_address) as channel:
                 stub = rank_grpc.RankServiceStub(channel)
                 with progress() as bar:
                     photos = bar.add_task("Indexing", total=len(records))
-                    requests = bar.add_task("Asking  ", total=len(asked))
+                    requests = bar.add_task("MeasuredRequest  ", total=len(asked))
                     await check_empty(stub, own)
                     begin()
                     outcome = await indexing.index(stub, records, on_answer=lambda _: bar.advance(photos))
@@ -178,8 +178,8 @@ def _measured(
                             f"not indexed: {design_id}: {error.message} [{error.reason}]", markup=False
                         )
 
-                    def note(asking: Asking) -> None:
-                        on_asked(asking)
+                    def note(measure: MeasuredRequest) -> None:
+                        on_asked(measure)
                         bar.advance(requests)
 
                     return await ask_all(stub, asked, note)
@@ -187,16 +187,16 @@ def _measured(
         return run(work())
 
 
-def _report(askings: Askings) -> dict[str, Any]:
+def _report(measures: MeasuredRequests) -> dict[str, Any]:
     """Everything that is known at the end, for programs."""
     with progress() as bar:
         task = bar.add_task("Choosing", total=3 * steps())
-        folds, after = out_of_fold(askings, on_step=lambda: bar.advance(task))
-        chosen = choose(askings, on_step=lambda: bar.advance(task))
+        folds, after = out_of_fold(measures, on_step=lambda: bar.advance(task))
+        chosen = choose(measures, on_step=lambda: bar.advance(task))
         bar.update(task, completed=3 * steps())
-    before = askings.ranks(PRESENT)
-    kinds = np.array([asking.kind for asking in askings.all])
-    langs = np.array([asking.lang for asking in askings.all])
+    before = measures.ranks(PRESENT)
+    kinds = np.array([measure.kind for measure in measures.all])
+    langs = np.array([measure.lang for measure in measures.all])
     groups = {"all": np.ones(len(kinds), bool)}
     groups |= {kind: kinds == kind for kind in sorted(set(kinds))}
     groups |= {lang: langs == lang for lang in sorted(set(langs))}
@@ -207,17 +207,17 @@ def _report(askings: Askings) -> dict[str, Any]:
     }
     difference = paired_bootstrap(1.0 / after, 1.0 / before, samples=2_000)
     return {
-        "requests": len({asking.request for asking in askings.all}),
-        "askings": len(askings.all),
+        "requests": len({measure.request for measure in measures.all}),
+        "measures": len(measures.all),
         "present": _setting(PRESENT),
         "chosen": _setting(chosen),
         "chosen_by_half": [_setting(setting) for setting in folds],
         "figures": {
             name: {
-                **{row: asdict(askings.figures(setting, group)) for row, setting in alone.items()},
-                "before": asdict(figures_of(before[group])),
-                "after, on the other half": asdict(figures_of(after[group])),
-                "after, on what it was chosen on": asdict(askings.figures(chosen, group)),
+                **{row: asdict(measures.figures(setting, group)) for row, setting in alone.items()},
+                "before": asdict(summarise_ranks(before[group])),
+                "after, on the other half": asdict(summarise_ranks(after[group])),
+                "after, on what it was chosen on": asdict(measures.figures(chosen, group)),
             }
             for name, group in groups.items()
         },
@@ -229,7 +229,7 @@ def _show(report: Mapping[str, Any]) -> None:
     table = Table(title="MRR and hit@10 of the first target, in %", title_justify="left")
     table.add_column("")
     for group, rows in report["figures"].items():
-        table.add_column(f"{group}\n({next(iter(rows.values()))['askings']})", justify="right")
+        table.add_column(f"{group}\n({next(iter(rows.values()))['measures']})", justify="right")
     for name in report["figures"]["all"]:
         cells = [
             f"{100 * rows[name]['mrr']:.1f}  {100 * rows[name]['hit']:.1f}"
@@ -248,10 +248,10 @@ def _show(report: Mapping[str, Any]) -> None:
     console.print(f"now:             {_line(report['present'])}", highlight=False, soft_wrap=True)
     console.print(f"chosen on all:   {_line(report['chosen'])}", highlight=False, soft_wrap=True)
     console.print("\nfor nails/fusion.py:", highlight=False)
-    console.print(source_of(report["chosen"]), highlight=False, markup=False)
+    console.print(format_source(report["chosen"]), highlight=False, markup=False)
 
 
-def source_of(setting: Mapping[str, Mapping[str, float]]) -> str:
+def format_source(setting: Mapping[str, Mapping[str, float]]) -> str:
     """The lines of nails/fusion.py that say this setting."""
     weights = "".join(f'    "{name}": {value:g},\n' for name, value in setting["weights"].items())
     fields = "".join(f"    {name}: float = {value:g}\n" for name, value in setting["scale"].items())

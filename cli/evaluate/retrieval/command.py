@@ -47,8 +47,8 @@ def retrieval(
             async with connect(rank_address) as channel:
                 stub = rank_grpc.RankServiceStub(channel)
                 with progress() as bar:
-                    indexing = bar.add_task("Indexing", total=len(asked.records_of(questions)))
-                    asking = bar.add_task("Asking  ", total=len(questions))
+                    indexing = bar.add_task("Indexing", total=len(asked.build_records(questions)))
+                    asking = bar.add_task("MeasuredRequest  ", total=len(questions))
                     outcome, results = await asked.evaluate(
                         stub,
                         questions,

@@ -19,7 +19,7 @@ from cli.evaluate.retrieval.design_tables import (
     steps_table,
     subset_tables,
 )
-from cli.evaluate.retrieval.failures_page import failures_of, render
+from cli.evaluate.retrieval.failures_page import render, sample_failures
 from evaluation.retrieval.benchmark import DEPTHS, FAMILY, POOLS, Benchmark, Run, read_run, run_folders
 from evaluation.retrieval.design_table import DesignTable, tabulate
 from evaluation.retrieval.error_categories import counts, read_annotations
@@ -96,7 +96,7 @@ def design(
         if len({digest for row in table.rows for digest in row.digests}) > 1:
             errors.print("[yellow]warning:[/yellow] these runs were not all trained on the same data")
         if page is not None:
-            run = _run_of(page_row, folders, split, benchmark, table)
+            run = _read_shown_run(page_row, folders, split, benchmark, table)
             _write_page(page, run, data, benchmark, page_count)
     names = ["MRR", *(f"{kind}@{k}" for kind in METRICS if kind in metrics for k in DEPTHS)]
     if as_json:
@@ -123,7 +123,9 @@ def error_counts(
             console.print(categories_table(found))
 
 
-def _run_of(name: str, folders: list[Path], split: str, benchmark: Benchmark, table: DesignTable) -> Run:
+def _read_shown_run(
+    name: str, folders: list[Path], split: str, benchmark: Benchmark, table: DesignTable
+) -> Run:
     """The first run of a row."""
     for folder in folders:
         if folder.parent.name == name:
@@ -133,7 +135,7 @@ def _run_of(name: str, folders: list[Path], split: str, benchmark: Benchmark, ta
 
 
 def _write_page(page: Path, run: Run, data: Path, benchmark: Benchmark, count: int) -> None:
-    failures, total = failures_of(run, benchmark, count)
+    failures, total = sample_failures(run, benchmark, count)
     with progress() as bar:
         task = bar.add_task("Drawing  ", total=len(failures))
         text = render(failures, run, data, benchmark, total=total, on_failure=lambda: bar.advance(task))

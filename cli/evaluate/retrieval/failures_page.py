@@ -29,7 +29,7 @@ class Failure:
     found: tuple[str, ...]
 
 
-def failures_of(run: Run, benchmark: Benchmark, most: int) -> tuple[list[Failure], int]:
+def sample_failures(run: Run, benchmark: Benchmark, most: int) -> tuple[list[Failure], int]:
     """At most `most` failures, spread evenly over the split, and how many there are."""
     ranks = best_ranks(run, benchmark)
     places = np.flatnonzero(ranks > FAILED_ABOVE)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from cli.client.indexing import IndexOutcome, index
-from cli.client.records import Record, design_id_of
+from cli.client.records import Record, derive_design_id
 from cli.errors import RecordError
 from cli.stack.own_stack import check_empty
 from evaluation.metrics import hit_at_k, mean_reciprocal_rank
@@ -70,7 +70,7 @@ def read_questions(folder: Path) -> list[Question]:
             image = str(fields["image"])
             for language, text in fields["requests"].items():
                 questions.append(
-                    Question(design_id_of(Path(image)), folder / image, str(language), str(text))
+                    Question(derive_design_id(Path(image)), folder / image, str(language), str(text))
                 )
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise RecordError(f"{listing}:{number}: {error!r}") from error
@@ -79,7 +79,7 @@ def read_questions(folder: Path) -> list[Question]:
     return questions
 
 
-def records_of(questions: list[Question]) -> list[Record]:
+def build_records(questions: list[Question]) -> list[Record]:
     """The photos alone, without any text: what is asked is what a photo shows."""
     photos = {question.design_id: question.photo for question in questions}
     return [Record(design_id=design_id, photo=photo) for design_id, photo in photos.items()]
@@ -99,7 +99,7 @@ async def evaluate(
     Raises RequestError, before anything is indexed, for a catalogue that is not empty.
     """
     await check_empty(stub)
-    outcome = await index(stub, records_of(questions), on_answer=on_indexed)
+    outcome = await index(stub, build_records(questions), on_answer=on_indexed)
     results = []
     for question in questions:
         ranking = await _ranking(stub, question.text, question.design_id, aesthetic_weight)

@@ -1,4 +1,4 @@
-"""`lunula beauty` and the terms of beauty in a terminal."""
+"""`lunula aesthetic` and the aesthetic terms of a search in a terminal."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from cli.__main__ import app
 from cli.client import batches
-from cli.client.aesthetic import request_of
-from cli.client.tables import bars, beauty_table, hits_table
+from cli.client.aesthetic import build_request
+from cli.client.tables import aesthetic_table, bars, hits_table
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from lunula.type.v1 import item_error_pb2
@@ -27,14 +27,14 @@ def printed(what: RenderableType) -> str:
 
 
 def test_photos_and_tags_are_asked_for_as_typed() -> None:
-    request = request_of([b"a", b"b"], ["wedding"], auto=False)
+    request = build_request([b"a", b"b"], ["wedding"], auto=False)
     assert [photo.data for photo in request.photos] == [b"a", b"b"]
     assert list(request.tags) == ["wedding"]
     assert request.disable_auto_tags
-    assert not request_of([b"a"], [], auto=True).disable_auto_tags
+    assert not build_request([b"a"], [], auto=True).disable_auto_tags
 
 
-def test_a_score_is_shown_with_its_votes_and_what_it_was_judged_as() -> None:
+def test_a_score_is_shown_with_its_votes_and_what_it_was_scored_as() -> None:
     scored = rank.AestheticScore(
         score=6.25,
         normalised=0.8,
@@ -45,7 +45,7 @@ def test_a_score_is_shown_with_its_votes_and_what_it_was_judged_as() -> None:
     )
     wrong = item_error_pb2.ItemError(message="not a photo [bold]")
     text = printed(
-        beauty_table(
+        aesthetic_table(
             ["a.jpg", "b.jpg"],
             [rank.ScoreAestheticsItem(result=scored), rank.ScoreAestheticsItem(error=wrong)],
         )
@@ -88,7 +88,7 @@ class Judging(rank_grpc.RankServiceServicer):
         return rank.ScoreAestheticsResponse(items=items)
 
 
-def test_photos_go_in_calls_of_so_many_bytes_and_what_was_judged_is_shown(
+def test_photos_go_in_calls_of_so_many_bytes_and_what_was_scored_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "MOST_BYTES", 250)
@@ -97,7 +97,7 @@ def test_photos_go_in_calls_of_so_many_bytes_and_what_was_judged_is_shown(
         path.write_bytes(b"x" * 100)
     service = Judging()
     with serving(service) as address:
-        words = ["beauty", *map(str, paths), "--rank", address]
+        words = ["aesthetic", *map(str, paths), "--rank", address]
         whole = CliRunner().invoke(app, words)
         paths[4].write_bytes(b"no" * 50)
         part = CliRunner().invoke(app, words)
@@ -106,18 +106,18 @@ def test_photos_go_in_calls_of_so_many_bytes_and_what_was_judged_is_shown(
     assert service.calls == [2, 2, 2, 2, 2, 2, 2]
     assert (whole.exit_code, whole.stdout.count("7.50")) == (0, 6)
     assert (part.exit_code, part.stdout.count("7.50")) == (1, 4)
-    assert "the model broke" in part.stderr and "2 of 6 photos were not judged" in part.stderr
+    assert "the model broke" in part.stderr and "2 of 6 photos were not scored" in part.stderr
     assert (nothing.exit_code, nothing.stdout) == (1, "")
 
 
 def test_a_photo_that_is_not_there_is_named(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["beauty", str(tmp_path / "none.jpg")])
+    result = CliRunner().invoke(app, ["aesthetic", str(tmp_path / "none.jpg")])
     assert result.exit_code == 2
     assert "none.jpg" in result.output
 
 
 @pytest.mark.parametrize("weight", ["-0.1", "0.6", "much"])
-def test_a_weight_of_beauty_that_there_is_not_is_refused(weight: str) -> None:
-    result = CliRunner().invoke(app, ["search", "red", "--beauty", weight])
+def test_an_aesthetic_weight_out_of_range_is_refused(weight: str) -> None:
+    result = CliRunner().invoke(app, ["search", "red", "--aesthetic-weight", weight])
     assert result.exit_code == 2
-    assert "--beauty" in result.output
+    assert "--aesthetic-weight" in result.output

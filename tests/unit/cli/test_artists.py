@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cli.__main__ import app
 from cli.client.artists import newcomers
-from cli.client.photos import labels_of
+from cli.client.photos import parse_labels
 from cli.client.tables import artists_table
 from cli.errors import RequestError
 from evaluation.artist.works import WorksError, write
@@ -121,7 +121,7 @@ def test_the_evidence_is_shown_below_the_candidates() -> None:
 
 
 def test_labels_are_read_as_typed() -> None:
-    assert labels_of(["cup=0.8", "a = b=1"]) == {"cup": 0.8, "a = b": 1.0}
+    assert parse_labels(["cup=0.8", "a = b=1"]) == {"cup": 0.8, "a = b": 1.0}
     for wrong in ("cup", "cup=much", "=0.5"):
         with pytest.raises(RequestError, match="label like"):
-            labels_of([wrong])
+            parse_labels([wrong])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.client import batches as module
-from cli.client.batches import MOST_BYTES, batches, bytes_of, check_fits
+from cli.client.batches import MOST_BYTES, batches, check_fits, read_photo_bytes
 from cli.errors import RequestError
 from services.kit.channel import MAX_MESSAGE_BYTES
 
@@ -41,7 +41,10 @@ def test_a_call_has_so_many_photos_and_bytes_and_one_at_least(
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    for fault in (lambda: list(batches([tmp_path / "no.jpg"], 3)), lambda: bytes_of(tmp_path / "no.jpg")):
+    for fault in (
+        lambda: list(batches([tmp_path / "no.jpg"], 3)),
+        lambda: read_photo_bytes(tmp_path / "no.jpg"),
+    ):
         with pytest.raises(RequestError, match=r"no\.jpg: No such file"):
             fault()
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from cli.__main__ import app
 from cli.client import batches
-from cli.evaluate.aesthetic.sweep import facts_of
+from cli.evaluate.aesthetic.sweep import summarise_sweep
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from nails.photo.codec import decode, encode_jpeg
@@ -126,7 +126,7 @@ def test_table_and_page(tmp_path: Path, address: str) -> None:
 
 
 def test_seeds_that_are_not_everywhere_are_left_out_of_the_figure_per_seed() -> None:
-    found = facts_of({1.0: {"a": 4.0}, 2.0: {"b": 5.0}}, ())
+    found = summarise_sweep({1.0: {"a": 4.0}, 2.0: {"b": 5.0}}, ())
     assert found["per seed"]["seeds"] == 0
     assert found["per seed"]["mean"] is None
     assert found["spearman"] == pytest.approx(1)

@@ -28,9 +28,12 @@ PAGE = 17
 
 
 class ByRule(rank_grpc.RankServiceServicer):
-    """Every request likes designs by a hash of both; a third of them too little to be relevant. Beauty falls
-    with the id. Pages are short. others: designs that somebody else indexed; late: such as come after the
-    catalogue was listed; judges: whether it judges beauty; models: fingerprints by name."""
+    """Every request likes designs by a hash of both; a third of them too little to be relevant.
+
+    Aesthetic scores fall with the id; pages are short. others: designs that somebody else indexed; late: those
+    that come after the catalogue was listed; judges: whether aesthetic scores are given; models: fingerprints
+    by name.
+    """
 
     def __init__(self) -> None:
         self.indexed: list[str] = []
@@ -72,8 +75,8 @@ class ByRule(rank_grpc.RankServiceServicer):
         relevance = [zlib.crc32(f"{request.text}/{name}".encode()) % 2**20 / 2**20 for name in names]
         parts = [relevance_part(own, weight) for own in relevance]
         counts = in_play(parts, names, head=200)
-        beauty = {place: 1 - place / len(names) for place in counts if names[place] != UNSCORED}
-        placed = rerank(parts, names, beauty, weight=weight)
+        aesthetic = {place: 1 - place / len(names) for place in counts if names[place] != UNSCORED}
+        placed = rerank(parts, names, aesthetic, weight=weight)
         start = int(request.page_token or 0)
         hits = []
         end = start + min(PAGE, request.page_size)
@@ -118,7 +121,7 @@ def lunula(*words: str) -> tuple[int, str, str]:
     return ended.exit_code, ended.stdout, "".join(ended.stderr.split())  # lines break anywhere
 
 
-def part_of(terms: Path) -> Path:
+def part_path(terms: Path) -> Path:
     """Where an interrupted run keeps what it has."""
     return terms.with_name(f"{terms.name}.{models_digest()}.part")
 
@@ -143,9 +146,9 @@ def test_a_service_that_ranks_otherwise_is_found_out(folder: Path, address: str,
     lines = []
     for line in terms.read_text().splitlines():
         fields = json.loads(line)
-        lines.append(json.dumps(fields | {"beauty": fields["beauty"][::-1]}) + "\n")
+        lines.append(json.dumps(fields | {"aesthetic": fields["aesthetic"][::-1]}) + "\n")
     terms.unlink()
-    part_of(terms).write_text("".join(lines))
+    part_path(terms).write_text("".join(lines))
     code, _, said = lunula("--data", str(folder), "--rank", address, "--terms", str(terms), "--check", "24")
     assert code == 1
     assert "notascomputed" in said
@@ -178,7 +181,7 @@ def test_photos_of_the_split_are_others_too_unless_a_run_was_interrupted(
         code, _, said = lunula(*words, "--terms", str(terms))
         assert code == 2
         assert "notempty(designs:24" in said
-    part_of(terms).touch()
+    part_path(terms).touch()
     service.others = ["z"]
     assert "notempty" in lunula(*words, "--terms", str(terms))[2]
     service.others = []
@@ -230,7 +233,7 @@ def test_an_interrupted_run_goes_on(folder: Path, service: ByRule, address: str,
     whole = json.loads(lunula(*words)[1])
     lines = terms.read_text().splitlines(keepends=True)
     terms.unlink()
-    part_of(terms).write_text("".join(lines[:20]) + lines[20][:30])
+    part_path(terms).write_text("".join(lines[:20]) + lines[20][:30])
     service.asked.clear()
     again = json.loads(lunula(*words)[1])
     assert len({text for text, _ in service.asked}) <= 4
@@ -259,7 +262,7 @@ def test_a_service_without_the_model_is_said(folder: Path, service: ByRule, addr
     service.judges = False
     code, _, said = lunula("--data", str(folder), "--rank", address)
     assert code == 2
-    assert "nobeautywasjudged" in said
+    assert "noaestheticscorewasgiven" in said
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from evaluation.aesthetic.ava import read_ava
 from evaluation.aesthetic.photos import read, read_drawn
-from evaluation.aesthetic.rated import RatedError, mos_of, standard_errors
+from evaluation.aesthetic.rated import RatedError, mean_opinion_scores, standard_errors
 
 NAMES = ("Nature", "Black and White", "Macro")
 
@@ -65,9 +65,9 @@ def test_too_few_photos_for_the_papers_sizes_are_said(ava: Path) -> None:
 def test_the_official_list_is_tested_and_all_others_are_not(ava: Path, form: str) -> None:
     (ava / "test.jpgl").write_text("".join(form.format(id=n) for n in (903, 935, 940)))
     found = read_ava(ava, rule="official", test_list=ava / "test.jpgl", val=5)
-    assert [photo.id for photo in found.of("test")] == ["903", "935", "940"]
-    assert len(found.of("val")) == 5
-    assert len(found.of("train")) == 32
+    assert [photo.id for photo in found.select("test")] == ["903", "935", "940"]
+    assert len(found.select("val")) == 5
+    assert len(found.select("train")) == 32
     assert found.photos[0].tags == ("Nature", "Black and White")  # all tags stay, however rare
     assert found.photos[-1].tags == ()
     assert found.photos[0].challenge == 1396
@@ -171,7 +171,7 @@ def write(folder: Path, records: list[dict[str, Any]]) -> None:
     (folder / "index.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
-def records_of(folder: Path) -> list[dict[str, Any]]:
+def build_records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "index.jsonl").read_text().splitlines()]
 
 
@@ -200,7 +200,7 @@ def test_drawn_photos_have_the_splits_of_their_records(drawn: Path) -> None:
     ],
 )
 def test_faults_of_a_record(drawn: Path, name: str, value: Any, message: str) -> None:
-    records = records_of(drawn)
+    records = build_records(drawn)
     records[1]["aesthetics"][name] = value
     write(drawn, records)
     with pytest.raises(RatedError, match=message):
@@ -208,7 +208,7 @@ def test_faults_of_a_record(drawn: Path, name: str, value: Any, message: str) ->
 
 
 def test_records_and_rows_are_the_same_photos(drawn: Path) -> None:
-    records = records_of(drawn)
+    records = build_records(drawn)
     write(drawn, records[:2])
     with pytest.raises(RatedError, match=r"AVA\.txt:3: image 2 is not in .*index\.jsonl"):
         read(drawn)
@@ -225,7 +225,7 @@ def test_drawn_photos_take_no_options_of_ava(drawn: Path) -> None:
 
 def test_mean_and_standard_error_by_hand() -> None:
     votes = np.array([[0, 0, 0, 1, 2, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1, 0, 0, 0, 0]])
-    assert np.allclose(mos_of(votes), [5, 6])
+    assert np.allclose(mean_opinion_scores(votes), [5, 6])
     # Deviations -1, 0, 0, 1: variance 2/3, error sqrt(2/3/4); of one vote nothing is known.
     errors = standard_errors(votes)
     assert errors[0] == pytest.approx((2 / 12) ** 0.5)

@@ -11,8 +11,8 @@ from scipy import stats
 from evaluation.artist.metrics import (
     accuracy,
     accuracy_difference,
-    answers_of,
     auroc,
+    best_artists,
     calibration_error,
     macro_difference,
     macro_f1,
@@ -62,7 +62,7 @@ def test_macro_f1_is_the_mean_of_the_artists_f1(pairs: list[tuple[int, int]]) ->
 
 def test_a_row_of_zeros_is_no_answer() -> None:
     table = np.array([[0.2, 0.5, 0.3], [0.0, 0.0, 0.0], [0.4, 0.4, 0.2]])
-    assert answers_of(table).tolist() == [1, -1, 0]
+    assert best_artists(table).tolist() == [1, -1, 0]
 
 
 def test_calibration_error_of_a_case_by_hand() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from evaluation.errors import DataError
-from evaluation.perception.hands import HandsReport, count_photo, look, truth_of
+from evaluation.perception.hands import HandsReport, count_photo, look, read_truth
 from evaluation.perception.labelled import Entry
 from nails.perception.crop_rules import Rule
 from nails.perception.hands import JOINTS, Hand
@@ -99,7 +99,7 @@ ALL_NAILS = nail_boxes(LEFT, 5) + nail_boxes(RIGHT, 4)
 
 def counted(fields: dict[str, Any], perception: Given) -> HandsReport:
     report = HandsReport()
-    count_photo(report, truth_of(entry(fields)), PHOTO, perception)
+    count_photo(report, read_truth(entry(fields)), PHOTO, perception)
     return report
 
 
@@ -178,7 +178,7 @@ def test_a_found_nail_that_is_none_belongs_to_no_hand() -> None:
 def test_hands_of_which_nothing_is_seen_are_not_asked_for() -> None:
     fields = record([(LEFT, 5)], target=0, rule=Rule.TARGET_HAND)
     fields["hands"].append({"box": [0, 0, 0, 0], "joints": [[-5.0, -5.0, 0]] * JOINTS})
-    truth = truth_of(entry(fields))
+    truth = read_truth(entry(fields))
     assert len(truth.hands) == 1
     assert not truth.many
 
@@ -194,4 +194,4 @@ def test_what_is_looked_at_has_its_crop() -> None:
 )
 def test_labels_that_do_not_say_enough_are_refused(fields: dict[str, Any] | None) -> None:
     with pytest.raises(DataError, match="photo"):
-        truth_of(entry(fields))
+        read_truth(entry(fields))

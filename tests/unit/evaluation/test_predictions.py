@@ -43,7 +43,7 @@ def test_an_outer_fold_trains_on_what_it_does_not_test() -> None:
     tested, trained = FOLDS.tested(2), FOLDS.trained(2)
     assert {work.id for work in tested}.isdisjoint(work.id for work in trained)
     assert len(tested) + len(trained) == len(FOLDS.works)
-    assert set(FOLDS.inner_of(2).tolist()) == set(range(5))
+    assert set(FOLDS.inner_folds(2).tolist()) == set(range(5))
     assert [FOLDS.artists[place] for place in FOLDS.truth(tested)] == [work.artist for work in tested]
 
 

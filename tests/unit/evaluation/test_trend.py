@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from evaluation.aesthetic.trend import flattened, jonckheere_terpstra, spearman_of, spearman_per_seed
+from evaluation.aesthetic.trend import flattened, jonckheere_terpstra, spearman_overall, spearman_per_seed
 
 groups_with_ties = st.lists(
     st.lists(st.integers(0, 5), min_size=1, max_size=8), min_size=2, max_size=5
@@ -74,7 +74,7 @@ def test_a_falling_score_is_no_rise() -> None:
 
 def test_settings_are_ordered_as_numbers() -> None:
     groups = {10.0: np.array([3.0]), 9.0: np.array([2.0]), 1.5: np.array([1.0])}
-    assert spearman_of(groups) == pytest.approx(1)
+    assert spearman_overall(groups) == pytest.approx(1)
 
 
 def test_every_seed_that_all_settings_have_is_measured_by_itself() -> None:
