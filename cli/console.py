@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cli.errors import RecordError, RequestError, StackError
+from cli.errors import RequestError, StackError
 from evaluation.errors import DataError
 from services.kit.errors import LunulaError
 
@@ -42,7 +42,7 @@ def errors_as_exit_codes() -> Iterator[None]:
     except StackError as error:
         errors.print(f"[red]error:[/red] {escape(str(error))}")
         raise typer.Exit(_EXIT_FAILED) from error
-    except (RecordError, RequestError, DataError) as error:
+    except (RequestError, DataError) as error:
         errors.print(f"[red]error:[/red] {escape(str(error))}")
         raise typer.Exit(_EXIT_USAGE) from error
     except OSError as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from evaluation.errors import DataError
+
 
 class RequestError(ValueError):
     """A part of the request, as typed, cannot be read."""
 
 
-class RecordError(ValueError):
+class RecordError(DataError):
     """A line or file cannot be read as a design; the text names file, line and field."""
 
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from evaluation.aesthetic.rated import MARKS, Rated, RatedError, RatedSet, checked_votes, digest_files
+from evaluation.aesthetic.rated import MARKS, Rated, RatedError, RatedSet, check_votes, digest_files
 from evaluation.json_lines import numbered_lines
 
 LISTING: Final = "AVA.txt"
@@ -131,7 +131,11 @@ def scan_rows(path: Path, names: Mapping[int, str]) -> Iterator[Row]:
                 tags.append(names[number])
         if len(set(tags)) < len(tags):
             raise RatedError(f"{where}: tag 2: {tags[1]} once more")
-        yield Row(where, image, checked_votes(values[2:12], where), tuple(tags), values[14])
+        try:
+            votes = tuple(check_votes(values[2:12]))
+        except ValueError as error:
+            raise RatedError(f"{where}: votes: {error}") from None
+        yield Row(where, image, votes, tuple(tags), values[14])
     if not seen:
         raise RatedError(f"{path}: no photos")
 

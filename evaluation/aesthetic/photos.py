@@ -7,24 +7,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, Field
 
 from evaluation.aesthetic.ava import LISTING, TAGS, read_ava, scan_rows, tag_names
 from evaluation.aesthetic.rated import (
     MAX_TAGS,
-    SPLITS,
     Rated,
     RatedError,
     RatedSet,
-    checked_votes,
+    check_votes,
     digest_files,
 )
-from evaluation.json_lines import file_of, object_of, scan_lines, text_of
+from evaluation.json_lines import FILLED, FileName, Line, parse_line, scan_lines
 
 INDEX: Final = "index.jsonl"
 _MAX_LINE = 8 << 20  # bytes: records of drawn photos hold many texts
-_NEEDED = ("id", "image", "split", "aesthetics")
 
 
 def read(folder: Path, **ava: Any) -> RatedSet:
@@ -50,7 +51,9 @@ def read_drawn(folder: Path) -> RatedSet:
     words: dict[str, dict[str, str]] = {}
     photos: list[Rated] = []
     lines: list[int] = []
-    parsed = scan_lines(path, _MAX_LINE, lambda line, where: _record(line, where, root, words), RatedError)
+    parsed = scan_lines(
+        path, _MAX_LINE, lambda line, where: _parse_record(line, where, root, words), RatedError
+    )
     for found in parsed:
         if isinstance(found, RatedError):
             raise found
@@ -72,42 +75,39 @@ def read_drawn(folder: Path) -> RatedSet:
     return RatedSet(tuple(photos), words, digest, "drawn", {"split": "of the records"})
 
 
-def _record(line: bytes, where: str, root: Path, words: dict[str, dict[str, str]]) -> Rated:
-    """One line of index.jsonl; `words` learns the words of its tags."""
-    fields = object_of(line, where, _NEEDED, RatedError)
-    own = fields["aesthetics"]
-    if not isinstance(own, dict):
-        raise RatedError(f"{where}: aesthetics: not an object")
-    for name in ("tags", "words", "votes"):
-        if name not in own:
-            raise RatedError(f"{where}: aesthetics: {name}: missing")
-    tags, votes = own["tags"], own["votes"]
-    if not isinstance(tags, list) or len(tags) > MAX_TAGS or not all(isinstance(t, str) and t for t in tags):
-        raise RatedError(f"{where}: aesthetics: tags: not a list of at most {MAX_TAGS} names")
-    if not isinstance(votes, list):
-        raise RatedError(f"{where}: aesthetics: votes: not a list")
-    _learn(own["words"], tags, where, words)
-    name = text_of(fields, "id", where, 20, RatedError)
-    if not (name.isascii() and name.isdecimal()):
-        raise RatedError(f"{where}: id: {name!r} is no number")
-    if fields["split"] not in SPLITS:
-        raise RatedError(f"{where}: split: {fields['split']!r:.40} is none of {', '.join(SPLITS)}")
-    image = file_of(text_of(fields, "image", where, 4096, RatedError), "image", where, root, RatedError)
-    return Rated(name, image, tuple(tags), checked_votes(votes, f"{where}: aesthetics"), fields["split"])
+class _Aesthetics(Line):
+    tags: Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=MAX_TAGS)]
+    words: dict[str, list[Annotated[str, FILLED]]]
+    votes: Annotated[list[int], AfterValidator(check_votes)]
 
 
-def _learn(given: Any, tags: list[str], where: str, words: dict[str, dict[str, str]]) -> None:
+class _Record(Line):
+    """What is read of a line of index.jsonl."""
+
+    id: Annotated[str, Field(max_length=20, pattern=r"^[0-9]+$")]
+    image: FileName
+    split: Literal["train", "val", "test"]
+    aesthetics: _Aesthetics
+
+
+def _parse_record(line: bytes, where: str, root: Path, words: dict[str, dict[str, str]]) -> Rated:
+    """One line of index.jsonl; the words of its tags are added to `words`."""
+    form = parse_line(_Record, line, where, RatedError, root=root, finite=False)
+    own = form.aesthetics
+    _learn(own.words, own.tags, f"{where}: aesthetics.words", words)
+    return Rated(form.id, root / form.image, tuple(own.tags), tuple(own.votes), form.split)
+
+
+def _learn(
+    given: Mapping[str, list[str]], tags: list[str], where: str, words: dict[str, dict[str, str]]
+) -> None:
     """Adds the words of a record's tags by language; a tag has the same words wherever it stands."""
-    if not isinstance(given, dict):
-        raise RatedError(f"{where}: aesthetics: words: not an object of lists by language")
     for lang, own in given.items():
-        if not isinstance(own, list) or len(own) != len(tags):
-            raise RatedError(f"{where}: aesthetics: words: {lang}: not one text for each tag")
+        if len(own) != len(tags):
+            raise RatedError(f"{where}.{lang}: not one text for each tag")
         for tag, text in zip(tags, own, strict=True):
-            if not isinstance(text, str) or not text.strip():
-                raise RatedError(f"{where}: aesthetics: words: {lang}: {text!r:.40} is no text")
             if words.setdefault(tag, {}).setdefault(lang, text) != text:
-                raise RatedError(f"{where}: aesthetics: words: {lang}: {tag} was {words[tag][lang]!r} before")
+                raise RatedError(f"{where}.{lang}: {tag} was {words[tag][lang]!r} before")
     for tag in tags:
         if "en" not in words.get(tag, {}):
-            raise RatedError(f"{where}: aesthetics: words: no English words for the tag {tag}")
+            raise RatedError(f"{where}: no English words for the tag {tag}")

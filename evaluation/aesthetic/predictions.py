@@ -21,8 +21,10 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
 from evaluation.errors import DataError
+from evaluation.json_lines import Line, read_json
 
 FOLDER: Final = "predictions"
 VARIANTS: Final = ("regression", "notext", "literal", "ranking", "mse", "ours")
@@ -93,7 +95,7 @@ def read(folder: Path) -> tuple[Truth, tuple[Variant, ...]]:
     first = folder
     found = []
     for about in sorted((folder / FOLDER).glob(f"*/{_ABOUT}"), key=lambda path: _order(path.parent.name)):
-        said = _about(about)
+        facts = read_json(about, _About, AestheticsError)
         runs = []
         paths = {
             int(match[1]): path for path in about.parent.iterdir() if (match := _RUN.fullmatch(path.name))
@@ -107,7 +109,9 @@ def read(folder: Path) -> tuple[Truth, tuple[Variant, ...]]:
             runs.append(scored)
         if not runs:
             raise AestheticsError(f"{about.parent}: no run-1.npz")
-        found.append(Variant(about.parent.name, str(said.get("what", about.parent.name)), tuple(runs), said))
+        found.append(
+            Variant(about.parent.name, facts.what or about.parent.name, tuple(runs), facts.model_dump())
+        )
     if truth is None:
         raise AestheticsError(f"{folder / FOLDER}: no predictions; `lunula train aesthetic` makes them")
     return truth, tuple(found)
@@ -147,14 +151,10 @@ def _order(name: str) -> tuple[int, str]:
     return (VARIANTS.index(name) if name in VARIANTS else len(VARIANTS)), name
 
 
-def _about(path: Path) -> dict[str, Any]:
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise AestheticsError(f"{path}: {error}") from error
-    if not isinstance(stored, dict):
-        raise AestheticsError(f"{path}: not an object")
-    return stored
+class _About(Line):
+    model_config = ConfigDict(extra="allow", allow_inf_nan=True)
+
+    what: str = ""
 
 
 def _read(path: Path, number: int) -> tuple[Truth, Scored]:

@@ -90,13 +90,13 @@ def standard_errors(votes: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         return np.asarray(np.where(raters > 1, np.sqrt(variance / raters), np.nan))
 
 
-def checked_votes(values: Sequence[Any], where: str) -> tuple[int, ...]:
-    """Ten counts of which one at least is not 0. Raises RatedError."""
+def check_votes(values: Sequence[int]) -> Sequence[int]:
+    """Ten counts of which one at least is not 0. Raises ValueError."""
     if len(values) != MARKS:
-        raise RatedError(f"{where}: votes: {len(values)} counts, not of the {MARKS} marks")
+        raise ValueError(f"{len(values)} counts, not of the {MARKS} marks")
     for mark, count in enumerate(values, 1):
-        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MOST_VOTES:
-            raise RatedError(f"{where}: votes: {count!r:.40} is no count of the mark {mark}")
+        if not 0 <= count <= MOST_VOTES:
+            raise ValueError(f"{count} is no count of the mark {mark}")
     if not any(values):
-        raise RatedError(f"{where}: votes: nobody voted")
-    return tuple(values)
+        raise ValueError("nobody voted")
+    return values

@@ -15,16 +15,17 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from evaluation.aesthetic.metrics import Values, average_ranks
 from evaluation.aesthetic.photos import INDEX, read_drawn
 from evaluation.aesthetic.rated import Rated, RatedError
 from evaluation.claims import SCOPES, Claim, holds
-from evaluation.json_lines import numbered_lines, object_of
+from evaluation.json_lines import Line, read_lines
 
 DEPTH: Final = 10
 LEVELS: Final = ("dense", "plain", "tags", "abstract")
@@ -134,16 +135,12 @@ def read_pool(
     place = {photo.id: number for number, photo in enumerate(photos)}
     attributes: dict[int, Mapping[str, Any]] = {}
     requests: list[Request] = []
-    for number, line in numbered_lines(folder / INDEX, _MAX_LINE):
-        where = f"{folder / INDEX}:{number}"
-        fields = object_of(line, where, ("id", "texts", "attributes"), RatedError)
-        own = place.get(str(fields["id"]))
+    for where, record in read_lines(folder / INDEX, _MAX_LINE, _Record, RatedError, finite=False):
+        own = place.get(record.id)
         if own is None:
             continue
-        if not isinstance(fields["attributes"], dict):
-            raise RatedError(f"{where}: attributes: not an object")
-        attributes[own] = fields["attributes"]
-        requests += _requests(fields, own, where, levels, each)
+        attributes[own] = record.attributes
+        requests += _choose_requests(record, own, where, levels, each)
     if not requests:
         raise RatedError(f"{folder / INDEX}: no text of split {split} at level {', '.join(levels)}")
     return Pool(
@@ -155,24 +152,30 @@ def read_pool(
     )
 
 
-def _requests(
-    fields: Mapping[str, Any], own: int, where: str, levels: Sequence[str], each: int
+class _Text(Line):
+    lang: str
+    level: str
+    text: str
+    claims: list[Annotated[list[str], Field(min_length=3, max_length=3)]]
+
+
+class _Record(Line):
+    """What is read of a line of index.jsonl beside its votes."""
+
+    id: str
+    texts: list[_Text]
+    attributes: dict[str, Any]
+
+
+def _choose_requests(
+    record: _Record, own: int, where: str, levels: Sequence[str], each: int
 ) -> list[Request]:
-    if not isinstance(fields["texts"], list):
-        raise RatedError(f"{where}: texts: not a list")
+    """`each` of the record's texts of these levels, by a hash of the photo's id and the text's place."""
     found = []
-    for place, text in enumerate(fields["texts"]):
-        try:
-            claims = tuple((str(scope), str(kind), str(value)) for scope, kind, value in text["claims"])
-            request = Request(
-                f"{fields['id']}:{place}", own, text["lang"], text["level"], text["text"], claims
-            )
-        except (KeyError, TypeError, ValueError):
-            raise RatedError(
-                f"{where}: texts[{place}]: not a text with lang, level, text and claims of three"
-            ) from None
+    for place, text in enumerate(record.texts):
+        claims = tuple((scope, kind, value) for scope, kind, value in text.claims)
         if any(scope not in SCOPES for scope, _, _ in claims):
-            raise RatedError(f"{where}: texts[{place}]: claims: a scope that is none of {', '.join(SCOPES)}")
-        if request.level in levels and any(scope != "not" for scope, _, _ in claims):
-            found.append(request)
+            raise RatedError(f"{where}: texts[{place}].claims: a scope that is none of {', '.join(SCOPES)}")
+        if text.level in levels and any(scope != "not" for scope, _, _ in claims):
+            found.append(Request(f"{record.id}:{place}", own, text.lang, text.level, text.text, claims))
     return sorted(found, key=lambda request: hashlib.sha256(request.id.encode()).digest())[:each]

@@ -8,17 +8,18 @@ score, an upper bound for any model.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Final
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from evaluation.aesthetic.metrics import Values
 from evaluation.aesthetic.rated import RatedError
 from evaluation.aesthetic.rerank_labels import DEPTH, Labels, Pool, ndcg
+from evaluation.json_lines import Line, read_lines
 from evaluation.metrics import PairedDifference, paired_bootstrap
 from nails.aesthetic.rerank import relevance_part, rerank
 
@@ -27,6 +28,7 @@ COST: Final = 0.005
 """A default may lose less than this of hit@10."""
 ALIKE: Final = 2.5e-6
 """Scores go by six digits; two that differ by less may change places."""
+_MAX_LINE = 8 << 20  # bytes: a line has all hits of a request
 
 
 @dataclass(frozen=True)
@@ -168,26 +170,30 @@ def read_terms(path: Path, pool: Pool) -> list[ServedRanking]:
     ids = {photo.id for photo in pool.photos}
     requests = {request.id for request in pool.requests}
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        where = f"{path}:{number}"
-        try:
-            asked = _asked(json.loads(line))
-        except (ValueError, KeyError, TypeError) as error:
-            raise RatedError(f"{where}: {error!r}") from error
-        if asked.request not in requests:
-            raise RatedError(f"{where}: request: {asked.request!r} is not asked of these data")
-        if unknown := set(asked.ids) - ids:
+    for where, form in read_lines(path, _MAX_LINE, _Terms, RatedError):
+        if form.request not in requests:
+            raise RatedError(f"{where}: request: {form.request!r} is not asked of these data")
+        if unknown := set(form.ids) - ids:
             raise RatedError(f"{where}: ids: {min(unknown)!r} is no photo of the pool")
-        found.append(asked)
+        found.append(
+            ServedRanking(form.request, tuple(form.ids), tuple(form.relevance), tuple(form.aesthetic))
+        )
     return found
 
 
-def _asked(fields: Mapping[str, Any]) -> ServedRanking:
-    ids = tuple(str(name) for name in fields["ids"])
-    relevance = tuple(float(value) for value in fields["relevance"])
-    aesthetic = tuple(None if value is None else float(value) for value in fields["aesthetic"])
-    if not len(ids) == len(relevance) == len(aesthetic) or len(set(ids)) != len(ids):
-        raise ValueError("ids, relevance and aesthetic are not of one length, or an id is there twice")
-    if not all(math.isfinite(value) and 0 <= value <= 1 for value in (*relevance, *filter(None, aesthetic))):
-        raise ValueError("relevance or aesthetic out of [0, 1]")
-    return ServedRanking(str(fields["request"]), ids, relevance, aesthetic)
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Terms(Line):
+    """A line as `terms_json` writes it."""
+
+    request: str
+    ids: list[str]
+    relevance: list[_Share]
+    aesthetic: list[_Share | None]
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> _Terms:
+        if not len(set(self.ids)) == len(self.ids) == len(self.relevance) == len(self.aesthetic):
+            raise ValueError("ids, relevance and aesthetic are not of one length, or an id is there twice")
+        return self

@@ -12,15 +12,17 @@ where no detector ran) are facts that fusion and evaluation need, so that both r
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
 from evaluation.errors import DataError
+from evaluation.json_lines import Line, read_json
 
 FILE: Final = "folds.json"
 
@@ -134,62 +136,43 @@ def write_folds(run: Path, folds: Folds) -> None:
     (run / FILE).write_text(text, encoding="utf-8")
 
 
+class _Work(Line):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=True)  # Folds checks the range of confidences
+
+    artist: str
+    outer: int
+    inner: list[int | None]
+    characters: int
+    image: bool
+    labels: dict[str, float] | None = None
+
+
+class _Folds(Line):
+    seed: int
+    outer: int
+    inner: int
+    works: dict[str, _Work]
+
+
 def read_folds(run: Path) -> Folds:
     """RUN/folds.json, checked. Raises PredictionsError."""
     path = run / FILE
+    if not path.is_file():
+        raise PredictionsError(f"{path}: there is none; `lunula train artist folds` makes it")
+    form = read_json(path, _Folds, PredictionsError)
+    works = tuple(
+        FoldedWork(
+            id=name,
+            artist=work.artist,
+            outer=work.outer,
+            inner=tuple(work.inner),
+            characters=work.characters,
+            image=work.image,
+            labels=work.labels,
+        )
+        for name, work in form.works.items()
+    )
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PredictionsError(f"{path}: there is none; `lunula train artist folds` makes it") from None
-    except (OSError, ValueError) as error:
-        raise PredictionsError(f"{path}: {error}") from error
-    try:
-        if not isinstance(stored, dict) or not isinstance(stored.get("works"), dict):
-            raise PredictionsError("works: an object of works by id is needed")
-        counts = {name: _whole(stored.get(name), name) for name in ("seed", "outer", "inner")}
-        works = tuple(_works(stored["works"]))
-        return Folds(works, seed=counts["seed"], outer=counts["outer"], inner=counts["inner"])
+        return Folds(works, seed=form.seed, outer=form.outer, inner=form.inner)
     except PredictionsError as error:
         raise PredictionsError(f"{path}: {error}") from None
-
-
-_FIELDS: Final = {"artist", "outer", "inner", "characters", "image", "labels"}
-
-
-def _works(stored: Mapping[str, Any]) -> Iterator[FoldedWork]:
-    for name, work in stored.items():
-        where = f"works[{name!r}]"
-        if not isinstance(work, dict):
-            raise PredictionsError(f"{where}: not an object")
-        if unknown := sorted(set(work) - _FIELDS):
-            raise PredictionsError(f"{where}: unknown field {unknown[0]!r}")
-        inner, labels = work.get("inner"), work.get("labels")
-        if not isinstance(work.get("artist"), str):
-            raise PredictionsError(f"{where}: artist must be a string")
-        if not isinstance(inner, list):
-            raise PredictionsError(f"{where}: inner must be a list")
-        if not isinstance(work.get("image"), bool):
-            raise PredictionsError(f"{where}: image must be true or false")
-        if labels is not None and not isinstance(labels, dict):
-            raise PredictionsError(f"{where}: labels must be an object")
-        for label, confidence in (labels or {}).items():
-            if isinstance(confidence, bool) or not isinstance(confidence, int | float):
-                raise PredictionsError(f"{where}: labels[{label!r}] is not a number")
-        yield FoldedWork(
-            id=name,
-            artist=work["artist"],
-            outer=_whole(work.get("outer"), f"{where}: outer"),
-            inner=tuple(
-                None if fold is None else _whole(fold, f"{where}: inner[{place}]")
-                for place, fold in enumerate(inner)
-            ),
-            characters=_whole(work.get("characters"), f"{where}: characters"),
-            image=work["image"],
-            labels=labels,
-        )
-
-
-def _whole(value: Any, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise PredictionsError(f"{where} is {value!r}, not a whole number")
-    return value

@@ -18,12 +18,14 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
 from evaluation.artist.folds import FoldedWork, Folds, PredictionsError, read_folds
+from evaluation.json_lines import Line, read_json
 
 PROBABILITIES: Final = "probabilities"
 SCORES: Final = "scores"
@@ -61,6 +63,13 @@ class About:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
+class _About(Line):
+    model_config = ConfigDict(extra="allow", allow_inf_nan=True)
+
+    kind: Literal["probabilities", "scores"]
+    what: str = ""
+
+
 @dataclass(frozen=True)
 class RunOfModels:
     """A run's folds and where its models lie."""
@@ -75,20 +84,8 @@ class RunOfModels:
 
     def about(self, model: str) -> About:
         """A model's about.json. Raises PredictionsError."""
-        path = self.folder / FOLDER / model / _ABOUT
-        try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise PredictionsError(f"{path}: {error}") from error
-        if not isinstance(stored, dict):
-            raise PredictionsError(f"{path}: not an object")
-        if stored.get("kind") not in KINDS:
-            raise PredictionsError(f"{path}: kind is {stored.get('kind')!r}, not one of {', '.join(KINDS)}")
-        what = stored.get("what", model)
-        if not isinstance(what, str):
-            raise PredictionsError(f"{path}: what must be a string")
-        more = {name: value for name, value in stored.items() if name not in ("kind", "what")}
-        return About(model, stored["kind"], what, more)
+        about = read_json(self.folder / FOLDER / model / _ABOUT, _About, PredictionsError)
+        return About(model, about.kind, about.what or model, about.model_extra or {})
 
     def read(self, model: str, outer: int) -> Predictions:
         """A model's tables for an outer fold, in the order of the folds' works. Raises PredictionsError."""

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,15 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
 from evaluation.errors import DataError
+from evaluation.json_lines import Line, read_lines
 from nails.perception.nail_decode import NailInstance, instance_of
 from nails.photo.codec import PhotoError, PhotoLimits, decode
 
 MASK_THRESHOLD = 127
+_MAX_LINE = 8 << 20  # bytes: records of synthetic photos hold many texts
 # A labelled part smaller than this share of the photo is a speck of the labelling, not a nail.
 SPECK_SHARE = 2e-4
 
@@ -147,15 +149,18 @@ def _paired(folder: Path) -> list[Entry]:
     ]
 
 
+class _Record(Line):
+    """What is read of a line of index.jsonl here; the rest is kept for whoever looks for it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    image: str
+    mask: str
+
+
 def _indexed(folder: Path) -> list[Entry]:
-    entries = []
-    listing = folder / "index.jsonl"
-    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            record = json.loads(line)
-            entries.append(
-                Entry(str(record["id"]), folder / record["image"], folder / record["mask"], record)
-            )
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise DataError(f"{listing}:{number}: {error!r}") from error
-    return entries
+    return [
+        Entry(record.id, folder / record.image, folder / record.mask, record.model_dump())
+        for _, record in read_lines(folder / "index.jsonl", _MAX_LINE, _Record, DataError, finite=False)
+    ]

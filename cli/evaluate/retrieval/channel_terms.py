@@ -6,13 +6,15 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from pydantic import ConfigDict
 
 from cli.client.records import Record
 from cli.errors import RecordError
+from evaluation.json_lines import Line, read_lines
 from evaluation.retrieval.channel_weights import MeasuredRequest
 from evaluation.retrieval.nailstar import Entry
 from lunula.rank.v1 import rank_service_pb2 as rank
@@ -23,6 +25,7 @@ from services.kit.client import call
 KINDS = ("text", "text and palette")
 TEXTS = "index.jsonl"
 _PAGE = 100
+_MAX_LINE = 64 << 20  # bytes: a line has what every channel measured for every design
 _IN_FLIGHT = 4
 
 
@@ -32,19 +35,18 @@ def build_records(folder: Path, entries: Sequence[Entry], described: float) -> l
     Raises:
         RecordError: texts are wanted and the folder has none.
     """
-    texts = _texts(folder / TEXTS, {entry.id for entry in entries}) if described > 0 else {}
+    texts = _read_texts(folder / TEXTS, {entry.id for entry in entries}) if described > 0 else {}
     records = []
     for entry in entries:
-        known = texts.get(entry.id, {}) if _draw(entry.id) < described else {}
-        records.append(
-            Record(
-                design_id=entry.id,
-                photo=folder / entry.image,
-                title=str(known.get("title", "")),
-                description=str(known.get("description", "")),
-                tags=tuple(str(tag) for tag in known.get("tags", ())),
+        record = Record(design_id=entry.id, photo=folder / entry.image)
+        if _draw(entry.id) < described and (own := texts.get(entry.id)):
+            record = replace(
+                record,
+                title=own.title or "",
+                description=own.description or "",
+                tags=tuple(own.tags or ()),
             )
-        )
+        records.append(record)
     return records
 
 
@@ -105,27 +107,26 @@ def read_terms(path: Path) -> list[MeasuredRequest]:
         RecordError: a line is not one.
     """
     measures = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            fields = json.loads(line)
-            ids = tuple(str(one) for one in fields["ids"])
-            raw = {str(name): np.array(values, np.float64) for name, values in fields["raw"].items()}
-            targets = set(fields["targets"])
-            if any(values.shape != (len(ids),) for values in raw.values()):
-                raise ValueError("as many measures as ids are needed")
-            measures.append(
-                MeasuredRequest(
-                    str(fields["request"]),
-                    str(fields["kind"]),
-                    str(fields["lang"]),
-                    ids,
-                    raw,
-                    np.array([one in targets for one in ids], bool),
-                )
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RecordError(f"{path}:{number}: {error!r}") from error
+    for where, form in read_lines(path, _MAX_LINE, _Terms, RecordError, finite=False):
+        raw = {name: np.array(values, np.float64) for name, values in form.raw.items()}
+        if any(len(values) != len(form.ids) for values in raw.values()):
+            raise RecordError(f"{where}: raw: as many measures as ids are needed")
+        target = np.array([one in set(form.targets) for one in form.ids], bool)
+        measures.append(MeasuredRequest(form.request, form.kind, form.lang, tuple(form.ids), raw, target))
     return measures
+
+
+class _Terms(Line):
+    """A line as `terms_json` writes it."""
+
+    model_config = ConfigDict(allow_inf_nan=True)
+
+    request: str
+    kind: str
+    lang: str
+    ids: list[str]
+    raw: dict[str, list[float]]
+    targets: list[str]
 
 
 async def ask_all(
@@ -155,21 +156,20 @@ async def ask_all(
     return list(await asyncio.gather(*(one(*item) for item in asked)))
 
 
-def _texts(path: Path, wanted: set[str]) -> dict[str, dict[str, Any]]:
+class _Texts(Line):
+    """The words of a record of index.jsonl."""
+
+    id: str
+    title: str | None = None
+    description: str | None = None
+    tags: list[str] | None = None
+
+
+def _read_texts(path: Path, wanted: set[str]) -> dict[str, _Texts]:
     if not path.is_file():
         raise RecordError(f"{path}: no such file; --described 0 indexes the photos alone")
-    texts = {}
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                fields = json.loads(line)
-                if fields["id"] in wanted:
-                    texts[str(fields["id"])] = {
-                        name: fields[name] for name in ("title", "description", "tags") if fields.get(name)
-                    }
-            except (ValueError, KeyError, TypeError) as error:
-                raise RecordError(f"{path}:{number}: {error!r}") from error
-    return texts
+    lines = read_lines(path, _MAX_LINE, _Texts, RecordError, finite=False)
+    return {texts.id: texts for _, texts in lines if texts.id in wanted}
 
 
 def _draw(design_id: str) -> float:

@@ -14,6 +14,7 @@ from cli.client.indexing import IndexOutcome, index
 from cli.client.records import Record, derive_design_id
 from cli.errors import RecordError
 from cli.stack.own_stack import check_empty
+from evaluation.json_lines import Line, read_lines
 from evaluation.metrics import hit_at_k, mean_reciprocal_rank
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
@@ -21,6 +22,7 @@ from services.kit.client import call
 
 DEPTHS = (1, 5, 10)
 _MAX_PAGE = 100
+_MAX_LINE = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,13 @@ class Scores:
     mrr: float
 
 
+class _Requests(Line):
+    """A photo with requests that it answers, by language."""
+
+    image: str
+    requests: dict[str, str]
+
+
 def read_questions(folder: Path) -> list[Question]:
     """Questions of `folder`/requests.jsonl: lines of `{"image": ..., "requests": {language: text}}`.
 
@@ -63,17 +72,11 @@ def read_questions(folder: Path) -> list[Question]:
     listing = folder / "requests.jsonl"
     if not listing.is_file():
         raise RecordError(f"{listing}: no such file")
-    questions = []
-    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            fields = json.loads(line)
-            image = str(fields["image"])
-            for language, text in fields["requests"].items():
-                questions.append(
-                    Question(derive_design_id(Path(image)), folder / image, str(language), str(text))
-                )
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise RecordError(f"{listing}:{number}: {error!r}") from error
+    questions = [
+        Question(derive_design_id(Path(form.image)), folder / form.image, language, text)
+        for _, form in read_lines(listing, _MAX_LINE, _Requests, RecordError)
+        for language, text in form.requests.items()
+    ]
     if not questions:
         raise RecordError(f"{listing}: no requests")
     return questions

@@ -30,9 +30,9 @@ PAGE = 17
 class ByRule(rank_grpc.RankServiceServicer):
     """Every request likes designs by a hash of both; a third of them too little to be relevant.
 
-    Aesthetic scores fall with the id; pages are short. others: designs that somebody else indexed; late: those
-    that come after the catalogue was listed; judges: whether aesthetic scores are given; models: fingerprints
-    by name.
+    Aesthetic scores fall with the id; pages are short. others: designs that somebody else indexed; late:
+    those that come after the catalogue was listed; judges: whether aesthetic scores are given; models:
+    fingerprints by name.
     """
 
     def __init__(self) -> None:

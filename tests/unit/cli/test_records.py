@@ -56,8 +56,8 @@ def test_a_folder_with_a_catalogue_is_read_from_it(tmp_path: Path) -> None:
         ({}, "image: missing"),
         ({"image": "gone.jpg"}, "does not exist"),
         ({"image": "photo.jpg", "tags": "red"}, "tags: not a list"),
-        ({"image": "photo.jpg", "tags": [1]}, "tags: not a list"),
-        ({"image": "photo.jpg", "attributes": ["oval"]}, "attributes: not a map"),
+        ({"image": "photo.jpg", "tags": [1]}, r"tags\[0\]: not a text"),
+        ({"image": "photo.jpg", "attributes": ["oval"]}, "attributes: not an object"),
         ({"image": "photo.jpg", "title": 3}, "title: not a text"),
     ],
 )
@@ -106,7 +106,7 @@ def test_line_separators_within_a_text_and_a_byte_order_mark_are_no_line_ends(tm
 def test_a_photo_in_the_place_of_a_listing_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(b"\xff\xd8\xff\xe0")
-    with pytest.raises(RecordError, match="not JSON lines"):
+    with pytest.raises(RecordError, match="not JSON"):
         find(path)
 
 

@@ -190,13 +190,13 @@ def test_drawn_photos_have_the_splits_of_their_records(drawn: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("votes", [1] * 9, r"index\.jsonl:2: aesthetics: votes: 9 counts"),
-        ("votes", [1] * 9 + [-1], r"index\.jsonl:2: aesthetics: votes: -1 is no count of the mark 10"),
+        ("votes", [1] * 9, r"index\.jsonl:2: aesthetics\.votes: 9 counts"),
+        ("votes", [1] * 9 + [-1], r"index\.jsonl:2: aesthetics\.votes: -1 is no count of the mark 10"),
         ("votes", [1] * 10, r"index\.jsonl:2: votes: not those of .*AVA\.txt:2"),
-        ("tags", ["cat_eye", "goth"], r"index\.jsonl:2: aesthetics: words: en: cat_eye was 'cat eye' before"),
-        ("tags", ["a", "b", "c"], r"index\.jsonl:2: aesthetics: tags: not a list of at most 2"),
-        ("words", {"ja": ["あ", "マグネット"]}, r"index\.jsonl:2: aesthetics: words: no English words for"),
-        ("words", {"en": ["goth"]}, r"index\.jsonl:2: aesthetics: words: en: not one text for each tag"),
+        ("tags", ["cat_eye", "goth"], r"index\.jsonl:2: aesthetics\.words\.en: cat_eye was 'cat eye' before"),
+        ("tags", ["a", "b", "c"], r"index\.jsonl:2: aesthetics\.tags: 3 are more than 2"),
+        ("words", {"ja": ["あ", "マグネット"]}, r"index\.jsonl:2: aesthetics\.words: no English words for"),
+        ("words", {"en": ["goth"]}, r"index\.jsonl:2: aesthetics\.words\.en: not one text for each tag"),
     ],
 )
 def test_faults_of_a_record(drawn: Path, name: str, value: Any, message: str) -> None:
