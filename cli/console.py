@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cli.errors import RequestError, StackError
+from cli.errors import MissingExtraError, RequestError, StackError
 from evaluation.errors import DataError
 from services.kit.errors import LunulaError
 
@@ -39,7 +39,7 @@ def errors_as_exit_codes() -> Iterator[None]:
         for path, description in error.fields:
             errors.print(f"  {escape(path)}: {escape(description)}")
         raise typer.Exit(_EXIT_FAILED) from error
-    except StackError as error:
+    except (StackError, MissingExtraError) as error:
         errors.print(f"[red]error:[/red] {escape(str(error))}")
         raise typer.Exit(_EXIT_FAILED) from error
     except (RequestError, DataError) as error:

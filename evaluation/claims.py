@@ -1,4 +1,4 @@
-"""What a request claims of a design, and whether a design fulfils it: records of drawn photos know both."""
+"""Claims of a request about a design, and whether a design fulfils them, from records of synthetic photos."""
 
 from __future__ import annotations
 

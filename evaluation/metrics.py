@@ -101,11 +101,11 @@ def paired_bootstrap(
         count = min(256, samples - start)
         picks = generator.integers(0, differences.size, size=(count, differences.size))
         means[start : start + count] = differences[picks].mean(axis=1)
-    return summarised(float(differences.mean()), means)
+    return summarise_bootstrap(float(differences.mean()), means)
 
 
-def summarised(mean: float, samples: NDArray[np.float64]) -> PairedDifference:
-    """A difference with what its bootstrap says. samples: the difference in each sample, float [samples]."""
+def summarise_bootstrap(mean: float, samples: NDArray[np.float64]) -> PairedDifference:
+    """A difference with its interval and p. samples: float [samples], the difference in each sample."""
     below = (np.count_nonzero(samples <= 0) + 1) / (samples.size + 1)
     above = (np.count_nonzero(samples >= 0) + 1) / (samples.size + 1)
     low, high = np.percentile(samples, [2.5, 97.5])

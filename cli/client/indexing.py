@@ -76,10 +76,10 @@ async def index(
 ) -> IndexOutcome:
     """Index `records`; what a broken stream left without an answer is sent again, with back-off.
 
-    on_retry: told before each wait. sleep: how to wait, in seconds.
+    on_retry: called before each wait. sleep: how to wait, in seconds.
 
     Raises:
-        LunulaError: the service refuses the stream, or stays away for all attempts.
+        LunulaError: the service refuses the stream, or is unavailable in all attempts.
     """
     outcome = IndexOutcome()
     waiting = {record.design_id: record for record in records}

@@ -25,7 +25,7 @@ _CHANNEL_COLOURS = {
     "aesthetic": "#2e7d32",
 }
 _PAPER = 244  # grey level behind photos that are not square
-# Templates escape everything: texts come from strangers.
+# Templates escape everything: texts come from outside.
 templates = Environment(loader=PackageLoader("cli"), autoescape=True, undefined=StrictUndefined)
 
 

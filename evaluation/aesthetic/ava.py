@@ -163,7 +163,7 @@ def read_test_list(path: Path, known: set[int]) -> set[int]:
 
 
 def photo_path(folder: Path, image: int) -> Path | None:
-    """Where the photo of an image id lies, None where there is none. Drawn ids have six digits."""
+    """The file of an image id, None where there is none. Ids of synthetic photos have six digits."""
     for parent in (folder / PHOTOS, folder):
         for name in (f"{image}.jpg", f"{image:06d}.jpg"):
             if (parent / name).is_file():

@@ -45,7 +45,7 @@ def absolute_error(truth: Floats, predicted: Floats) -> AbsoluteError:
 
 
 def constant_error(truth: Floats) -> float:
-    """MAE of who says the mean of the truth for every photo: what an MAE has to be below to mean anything."""
+    """MAE of predicting the mean for every photo: the baseline that an MAE has to beat."""
     values = _vector(truth)
     return float(np.abs(values - values.mean()).mean())
 

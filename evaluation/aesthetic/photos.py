@@ -1,8 +1,9 @@
 """Photos that people voted on (paper Q), in either of two forms.
 
 - AVA's own files (see `evaluation.aesthetic.ava`), which bring no split.
-- A folder drawn by `lunula data synth --kind aesthetics`: `index.jsonl`, whose records say split, votes, tags
-  and the words of the tags, beside AVA.txt and tags.txt with the same votes and tags. The two must agree.
+- A synthetic folder, made by `lunula data synth --kind aesthetics`: `index.jsonl`, whose records hold split,
+  votes, tags and words of the tags, beside AVA.txt and tags.txt with the same votes and tags; they must
+  agree.
 """
 
 from __future__ import annotations
@@ -25,25 +26,25 @@ from evaluation.aesthetic.rated import (
 from evaluation.json_lines import FILLED, FileName, Line, parse_line, scan_lines
 
 INDEX: Final = "index.jsonl"
-_MAX_LINE = 8 << 20  # bytes: records of drawn photos hold many texts
+_MAX_LINE = 8 << 20  # bytes: records of synthetic photos hold many texts
 
 
 def read(folder: Path, **ava: Any) -> RatedSet:
-    """The photos of a folder: drawn ones where there is index.jsonl, else AVA's (`ava`: of `read_ava`).
+    """The photos of a folder: synthetic ones where there is index.jsonl, else AVA's (`ava`: of `read_ava`).
 
     Raises RatedError for the first fault, OSError for files that cannot be read.
     """
     if (folder / INDEX).is_file():
         if ava:
             raise RatedError(
-                f"{folder / INDEX}: drawn photos have their own split: {', '.join(ava)} is AVA's"
+                f"{folder / INDEX}: synthetic photos have their own split: {', '.join(ava)} is AVA's"
             )
-        return read_drawn(folder)
+        return read_synthetic(folder)
     return read_ava(folder, **ava)
 
 
-def read_drawn(folder: Path) -> RatedSet:
-    """The photos of a drawn folder. Raises RatedError, OSError."""
+def read_synthetic(folder: Path) -> RatedSet:
+    """The photos of a synthetic folder. Raises RatedError, OSError."""
     path = folder / INDEX
     if not path.is_file():
         raise RatedError(f"{path}: no such file")

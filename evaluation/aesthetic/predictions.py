@@ -1,4 +1,4 @@
-"""What models of aesthetic scores say of the test photos, as training leaves it and evaluation reads it.
+"""Aesthetic scores of the test photos by every model, as training writes and evaluation reads them.
 
 A run is a folder RUN with, by variant, RUN/predictions/VARIANT/run-K.npz (K = 1, 2, …) and about.json beside:
 {"what", "command", "seed", …}. Every file holds the same test photos:
@@ -47,7 +47,7 @@ F32 = NDArray[np.float32]
 
 
 class AestheticsError(DataError):
-    """Predictions that are not in the form; the message says file and field."""
+    """Predictions that are not in the form; the message names file and field."""
 
 
 @dataclass(frozen=True)
@@ -197,8 +197,8 @@ def _checked(arrays: Mapping[str, NDArray[Any]], path: Path, number: int) -> tup
         wrong = np.isfinite(arrays[name]) != tagged
         if wrong.any():
             place = int(np.flatnonzero(wrong)[0])
-            says = "no tag but a number" if not tagged[place] else "a tag but no number"
-            raise AestheticsError(f"{path}: {name}: photo {ids[place]!r} has {says}")
+            fault = "no tag but a number" if not tagged[place] else "a tag but no number"
+            raise AestheticsError(f"{path}: {name}: photo {ids[place]!r} has {fault}")
     truth = Truth(
         ids,
         arrays["mos"].astype(np.float32),

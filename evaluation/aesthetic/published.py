@@ -1,5 +1,5 @@
 """The table that paper Q prints, for reading beside ours. Its photos are others (1,350 of AVA), and how they
-were chosen is not said: nothing here may be compared with a figure of drawn photos."""
+were chosen is not said: nothing here may be compared with a figure of synthetic photos."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ MOST_VOTES: Final = 1_000_000  # of one mark
 
 
 class RatedError(DataError):
-    """A file that is not in its form, or a split that it does not allow; the message says file and line."""
+    """A file that is not in its form, or a split that it does not allow; the message names file and line."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from evaluation.aesthetic.metrics import Values, average_ranks
-from evaluation.aesthetic.photos import INDEX, read_drawn
+from evaluation.aesthetic.photos import INDEX, read_synthetic
 from evaluation.aesthetic.rated import Rated, RatedError
 from evaluation.claims import SCOPES, Claim, holds
 from evaluation.json_lines import Line, read_lines
@@ -123,12 +123,12 @@ def ndcg(ranked: Sequence[int], own: Values, depth: int = DEPTH) -> float:
 def read_pool(
     folder: Path, split: str, *, levels: Sequence[str] = LEVELS[:3], each: int = 1, limit: int = 0
 ) -> Pool:
-    """The photos of a split of a drawn folder, and for each photo `each` of its texts of these levels.
+    """The photos of a split of a synthetic folder, and for each photo `each` of its texts of these levels.
 
     Which texts: by a hash of the photo's id, so always the same. limit: only so many photos; 0 takes all.
     Raises RatedError for faults and a split without photos or requests, OSError.
     """
-    found = read_drawn(folder)
+    found = read_synthetic(folder)
     photos = [photo for photo in found.photos if photo.split == split][: limit or None]
     if not photos:
         raise RatedError(f"{folder / INDEX}: no photo of split {split}")

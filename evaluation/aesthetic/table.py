@@ -160,7 +160,7 @@ class AestheticTable:
 def tabulate(
     truth: Truth, variants: Sequence[Variant], on_run: Callable[[], None] = lambda: None
 ) -> AestheticTable:
-    """The table of some variants. on_run: told of each run that is measured."""
+    """The table of some variants. on_run: called after each run."""
     pairs = tag_pairs(truth.mos, truth.votes, truth.tags)
     rows = []
     for variant in variants:

@@ -1,4 +1,4 @@
-"""Who is tried on what: the nested folds of paper A, as training leaves them in RUN/folds.json.
+"""The nested cross-validation folds of paper A, as training writes them to RUN/folds.json.
 
     {"seed": 7, "outer": 5, "inner": 5,
      "works": {ID: {"artist": NAME, "outer": 0, "inner": [null, 3, 0, 4, 2],
@@ -36,7 +36,7 @@ class FoldedWork:
     """A work with its place in the folds.
 
     outer: the fold in which it is tested. inner: by outer fold its inner fold, None in its own.
-    characters: length of title and description together; 0 says that there are no words.
+    characters: length of title and description together; 0 without words.
     image: whether there is a photo. labels: confidences in [0, 1] by label; None where no detector ran.
     """
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.metrics import PairedDifference, paired_bootstrap, summarised
+from evaluation.metrics import PairedDifference, paired_bootstrap, summarise_bootstrap
 
 Places = NDArray[np.int64]
 BINS = 15
@@ -129,8 +129,8 @@ def auroc(positive: NDArray[np.floating[Any]], negative: NDArray[np.floating[Any
         raise ValueError("scores must be finite")
     from sklearn.metrics import roc_auc_score
 
-    known = np.repeat((1, 0), (positive.size, negative.size))
-    return float(roc_auc_score(known, np.concatenate([positive, negative])))
+    truth = np.repeat((1, 0), (positive.size, negative.size))
+    return float(roc_auc_score(truth, np.concatenate([positive, negative])))
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def macro_difference(
         picks = generator.integers(0, len(truth), len(truth))
         weights = np.bincount(picks, minlength=len(truth)).astype(np.float64)
         found[index] = _macro(truth, ours, weights, artists) - _macro(truth, theirs, weights, artists)
-    return summarised(macro_f1(truth, ours) - macro_f1(truth, theirs), found)
+    return summarise_bootstrap(macro_f1(truth, ours) - macro_f1(truth, theirs), found)
 
 
 def _checked(truth: Places, answers: Places) -> Places:

@@ -1,4 +1,4 @@
-"""What models and fusions say of every work, as training leaves it and evaluation reads it (paper A).
+"""Predictions of models and fusions for every work, as training writes and evaluation reads them (paper A).
 
 A run is a folder RUN with `folds.json` (see `evaluation.artist.folds`) and, by model,
 
@@ -7,7 +7,7 @@ A run is a folder RUN with `folds.json` (see `evaluation.artist.folds`) and, by 
   inner model that did not see the work (may be absent for fusions);
 - RUN/predictions/MODEL/about.json: {"kind": "probabilities" | "scores", "what", "seed", "command", …}.
 
-Rows of probabilities sum to 1; a row of zeros says that the model has nothing to go by (no photo, no words).
+Rows of probabilities sum to 1; a row of zeros means that the model had no input (no photo, no words).
 Scores (knn_image, knn_text: a mean cosine) are any finite numbers. Files may hold half precision.
 """
 

@@ -83,7 +83,7 @@ class _Line(Line):
 
 
 class WorksError(DataError):
-    """A file that is not in the form; the message says file, line and field."""
+    """A file that is not in the form; the message names file, line and field."""
 
 
 @dataclass(frozen=True)

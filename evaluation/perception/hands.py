@@ -1,4 +1,4 @@
-"""How well hands are found in drawn photos: boxes, joints, the target hand, and the crop.
+"""How well hands are found in synthetic photos: boxes, joints, the target hand, and the crop.
 
 A folder is one that `training.synth` wrote (`images/`, `index.jsonl`). Four kinds of figure:
 - boxes: a found hand is right when its IoU with a labelled one is at least 0.5, each used once; a photo
@@ -70,7 +70,7 @@ class TrueHand:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What is known about a drawn photo.
+    """What is known about a synthetic photo.
 
     hands: those of which something is seen. boxes f64 [n,4], centroids f64 [n,2], areas f64 [n] and owners
     (int [n]: which hand of the drawing) of the nails. target: the drawing's hand that the rules choose, -1
@@ -107,8 +107,8 @@ class Joints:
         """Adds one hand; `found` None where it was missed."""
         near = np.zeros(JOINTS, bool)
         if found is not None:
-            away = np.linalg.norm(found.joints.astype(np.float64) - hand.joints, axis=1)
-            near = (away <= hand.reach) & (found.joint_scores > 0)
+            distance = np.linalg.norm(found.joints.astype(np.float64) - hand.joints, axis=1)
+            near = (distance <= hand.reach) & (found.joint_scores > 0)
         self.right += int(near[hand.inside].sum())
         self.inside += int(hand.inside.sum())
         self.visible_right += int(near[hand.visible].sum())
@@ -226,7 +226,7 @@ def look(perception: Perception, image: Image) -> Seen:
 
 
 def read_truth(entry: Entry) -> Truth:
-    """The labels of a drawn photo. Raises DataError where its line of index.jsonl does not say them."""
+    """The labels of a synthetic photo. Raises DataError where its line of index.jsonl does not say them."""
     record = entry.record
     if record is None:
         raise DataError(f"{entry.name}: without an index.jsonl nothing is known of its hands")

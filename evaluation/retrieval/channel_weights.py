@@ -3,7 +3,7 @@
 Every measure of a request is kept with the raw measures of all its hits. Scores of other weights and other
 maps (`nails.fusion.Scale`) then follow without measure again, so that thousands of settings can be compared.
 The best has the highest mean reciprocal rank of the first target; among equals the highest hit@10; among
-those the one nearest to where the search began, because a flat top says nothing.
+those the one nearest to where the search began, because a flat top gives no reason for another.
 
 What is reported is measured on requests that had no part in the choice: those of one half with what was
 chosen on the other, both ways. What is recommended is chosen on all.

@@ -49,7 +49,7 @@ _BY_LABEL = {category.label: category for category in ErrorCategory}
 
 
 class AnnotationError(DataError):
-    """A file of annotations that cannot be read; the message says file, line and field."""
+    """A file of annotations that cannot be read; the message names file, line and field."""
 
 
 @dataclass(frozen=True)

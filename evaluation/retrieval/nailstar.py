@@ -45,7 +45,7 @@ Lab = tuple[float, float, float]
 
 
 class NailStarError(DataError):
-    """A file that is not in the form; the message says file, line and field."""
+    """A file that is not in the form; the message names file, line and field."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from cli.evaluate.aesthetic.tables import (
     scores_table,
     spreads_table,
 )
+from cli.evaluate.extra import require_evaluate_extra
 from evaluation.aesthetic.predictions import read
 from evaluation.aesthetic.table import AGAINST, COMPARED, OURS, tabulate
 
@@ -44,6 +45,7 @@ def aesthetic(
     models with tags of other photos, and look for what they only say because photo and tag are alike.
     """
     with errors_as_exit_codes():
+        require_evaluate_extra()
         truth, variants = read(runs)
         names = {variant.name for variant in variants}
         pairs = len(COMPARED) * len(names & set(AGAINST)) if OURS in names else 0
@@ -58,8 +60,8 @@ def aesthetic(
     if as_json:
         typer.echo(json.dumps(table.as_dict(found), ensure_ascii=False, indent=2))
         return
-    for drawn in (scores_table(table), spreads_table(table)):
-        console.print(drawn)
+    for part in (scores_table(table), spreads_table(table)):
+        console.print(part)
     if found:
         console.print(differences_table(found))
     console.print(controls_table(table))

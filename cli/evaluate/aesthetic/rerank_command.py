@@ -21,6 +21,7 @@ from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.errors import RequestError
 from cli.evaluate.aesthetic.rerank_page import weights_table, write_rerank_page
 from cli.evaluate.aesthetic.rerank_terms import ask_all, disagreements, served_models
+from cli.evaluate.extra import require_evaluate_extra
 from cli.stack.own_stack import EmptyRank, check_empty, own_stack
 from evaluation.aesthetic.rerank_labels import LEVELS, Labels, Pool, read_pool
 from evaluation.aesthetic.rerank_weights import (
@@ -91,6 +92,7 @@ def rerank(
     the largest nDCG@10 that costs less than 0.5 points of hit@10 is named as the default to be.
     """
     with errors_as_exit_codes():
+        require_evaluate_extra()
         if split not in SPLITS:
             raise RequestError(f"--split {split}: not one of {', '.join(SPLITS)}")
         tried = _weights(weights)

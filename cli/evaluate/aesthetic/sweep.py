@@ -31,7 +31,7 @@ Scores = Mapping[float, Mapping[str, float]]
 def find_images(folder: Path) -> dict[float, dict[str, Path]]:
     """The images of DIR/NUMBER/NAME.jpg (or another format) by number and name, numbers rising.
 
-    Every image is decoded, so that a broken one is said before anything is asked. Raises RequestError for no
+    Every image is decoded, so that a broken one is reported before any is sent. Raises RequestError for no
     folder, one whose name is no number, one without images, two that are one number, fewer than two, two
     images of one name, and for broken images.
     """

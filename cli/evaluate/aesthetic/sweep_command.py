@@ -14,6 +14,7 @@ from rich.markup import escape
 from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.evaluate.aesthetic.sweep import Images, Scores, ask, find_images, summarise_scales, summarise_sweep
 from cli.evaluate.aesthetic.sweep_page import describe_trend, sweep_table, write_sweep_page
+from cli.evaluate.extra import require_evaluate_extra
 from cli.stack.own_stack import own_stack
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from services.kit.client import connect
@@ -50,6 +51,7 @@ def aesthetic_sweep(
     trend test of Jonckheere and Terpstra. `lunula data degraded` draws such a folder.
     """
     with errors_as_exit_codes(), ExitStack() as resources:
+        require_evaluate_extra()
         images = find_images(folder)
         tags = tuple(tag or ())
         if not rank_address:
@@ -72,7 +74,7 @@ def aesthetic_sweep(
                 raise
             _show_part(images, scores, tags, as_json=as_json)
             errors.print(
-                f"{sum(map(len, images.values())) - scored} images were not scored: no trend is told"
+                f"{sum(map(len, images.values())) - scored} images were not scored, so there is no trend"
             )
             raise typer.Exit(1) from ended
         facts = summarise_sweep(scores, tags)

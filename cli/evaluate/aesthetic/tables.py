@@ -45,47 +45,47 @@ def spreads_table(table: AestheticTable) -> Table:
 
 
 def _figures_table(table: AestheticTable, title: str, names: Sequence[str]) -> Table:
-    drawn = Table(title=title, title_justify="left", pad_edge=False)
-    drawn.add_column("variant")
-    drawn.add_column("runs", justify="right")
+    output = Table(title=title, title_justify="left", pad_edge=False)
+    output.add_column("variant")
+    output.add_column("runs", justify="right")
     for name in names:
-        drawn.add_column(_HEADS.get(name, name), justify="right")
+        output.add_column(_HEADS.get(name, name), justify="right")
     for row in table.rows:
-        drawn.add_row(escape(row.name), str(len(row.runs)), *(_cell(row.cell(name)) for name in names))
-    return drawn
+        output.add_row(escape(row.name), str(len(row.runs)), *(_cell(row.cell(name)) for name in names))
+    return output
 
 
 def controls_table(table: AestheticTable) -> Table:
     """Whether a model reads the tags, and whether it only says how alike photo and tags are."""
     own = "–" if table.similarity is None else f"{table.similarity:+.3f}"
-    drawn = Table(
+    output = Table(
         title=f"Controls, on {int(table.truth.tagged.sum()):,} photos with a tag\n"
         f"the truth's own correlation with similarity: {own}",
         title_justify="left",
         pad_edge=False,
     )
-    drawn.add_column("variant")
+    output.add_column("variant")
     for head in _CONTROL_HEADS.values():
-        drawn.add_column(head, justify="right")
+        output.add_column(head, justify="right")
     for row in table.rows:
-        drawn.add_row(escape(row.name), *(_cell(row.cell(name)) for name in _CONTROL_HEADS))
-    return drawn
+        output.add_row(escape(row.name), *(_cell(row.cell(name)) for name in _CONTROL_HEADS))
+    return output
 
 
 def differences_table(differences: Sequence[Difference]) -> Table:
     """What ours brings."""
-    drawn = Table(
+    output = Table(
         title="ours less another, means over runs; interval and p of a paired bootstrap over photos\n"
         "sd of runs: of the difference between one run of each",
         title_justify="left",
         pad_edge=False,
     )
     for column in ("less", "figure", "difference", "95 %", "p", "sd of runs", "beyond it"):
-        drawn.add_column(column, justify="left" if column in ("less", "figure", "beyond it") else "right")
+        output.add_column(column, justify="left" if column in ("less", "figure", "beyond it") else "right")
     for one in differences:
         found = one.difference
         colour = {BETTER: "green", WORSE: "red"}.get(one.verdict, "yellow")
-        drawn.add_row(
+        output.add_row(
             escape(one.against),
             one.figure,
             f"{found.mean:+.4f}",
@@ -94,23 +94,23 @@ def differences_table(differences: Sequence[Difference]) -> Table:
             "–" if one.deviation is None else f"{one.deviation:.4f}",
             f"[{colour}]{one.verdict}[/{colour}]",
         )
-    return drawn
+    return output
 
 
 def published_table() -> Table:
     """What paper Q reports on its own photos."""
-    drawn = Table(
+    output = Table(
         title="OTHER DATA, not to be compared:\nwhat the paper reports on 1,350 photos of AVA\n"
         f"(always saying the mean: MAE {CONSTANT:.3f} on 12,776)",
         title_justify="left",
         pad_edge=False,
     )
-    drawn.add_column("variant")
+    output.add_column("variant")
     for name in PUBLISHED_FIGURES:
-        drawn.add_column(name, justify="right")
+        output.add_column(name, justify="right")
     for variant, values in PUBLISHED_ROWS.items():
-        drawn.add_row(variant, *(f"{value:.3f}" for value in values))
-    return drawn
+        output.add_row(variant, *(f"{value:.3f}" for value in values))
+    return output
 
 
 def _cell(cell: Cell | None) -> str:

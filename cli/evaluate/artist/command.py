@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from cli.console import console, errors, errors_as_exit_codes, progress
 from cli.errors import RequestError
-from cli.evaluate.artist.open_set import openset_tables, read_openset
+from cli.evaluate.artist.open_set import open_set_tables, read_open_set
 from cli.evaluate.artist.page import write_page
 from cli.evaluate.artist.tables import (
     ladder_table,
@@ -23,6 +23,7 @@ from cli.evaluate.artist.tables import (
     slices_table,
     transitions_table,
 )
+from cli.evaluate.extra import require_evaluate_extra
 from evaluation.artist.metrics import Transitions
 from evaluation.artist.predictions import open_run
 from evaluation.artist.table import FIVE_TO_FIVE, LADDER, ArtistRow, ArtistTable, Gain, Slice, tabulate
@@ -62,11 +63,12 @@ def artist(
     are over outer folds and over all single models. The ladder is tested against 5:5 by a paired bootstrap.
     """
     with errors_as_exit_codes():
+        require_evaluate_extra()
         if slices and slices not in SLICES:
             raise RequestError(f"--slices {slices}: not one of {', '.join(SLICES)}")
         if not log_base > 1:
             raise RequestError(f"--log-base {log_base:g}: must be above 1")
-        strangers = read_openset(runs)
+        open_set = read_open_set(runs)
         run = open_run(runs)
         if (run.folds.outer, run.folds.inner) != (outer, inner):
             raise RequestError(
@@ -89,7 +91,7 @@ def artist(
             for path in write_page(page, table, gains):
                 errors.print(f"wrote {escape(str(path))}")
     if as_json:
-        facts = _facts(table, gains, found, changes) | {"openset": strangers}
+        facts = _facts(table, gains, found, changes) | {"openset": open_set}
         typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
         return
     console.print(
@@ -102,8 +104,8 @@ def artist(
         parts.append(transitions_table(changes))
     if found:
         parts.append(slices_table(found, "e" if log_base == math.e else f"{log_base:g}"))
-    if strangers is not None:
-        parts += openset_tables(strangers)
+    if open_set is not None:
+        parts += open_set_tables(open_set)
     for part in [*parts, *published_tables()] if paper else parts:
         console.print(part)
 

@@ -1,4 +1,4 @@
-"""RUN/openset.json (see `lunula train artist openset`) as tables: strangers and new artists."""
+"""RUN/openset.json (see `lunula train artist openset`) as tables: unknown artists and few-shot artists."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AIM_AUROC, _AIM_SHARE = 0.90, 0.80
 _MODES = {"image": "the photo", "text": "the words", "both": "both"}
 
 
-def read_openset(run: Path) -> dict[str, Any] | None:
+def read_open_set(run: Path) -> dict[str, Any] | None:
     """The file's content; None where the step was not done. Raises DataError for a file of another form."""
     path = run / FILE
     try:
@@ -26,24 +26,24 @@ def read_openset(run: Path) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: {error}") from None
     try:
-        openset_tables(found)  # so that what is missing is told before anything is printed
+        open_set_tables(found)  # so that what is missing is reported before anything is printed
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: not what the step openset writes: {error}") from None
     return dict(found)
 
 
-def openset_tables(found: Mapping[str, Any]) -> list[Table]:
-    """AUROC of every score for strangers, and new artists beside artists that were trained."""
-    return [_strangers(found), _newcomers(found)]
+def open_set_tables(found: Mapping[str, Any]) -> list[Table]:
+    """AUROC of every score for unknown artists, and few-shot artists beside trained ones."""
+    return [_unknown_table(found), _few_shot_table(found)]
 
 
-def _strangers(found: Mapping[str, Any]) -> Table:
+def _unknown_table(found: Mapping[str, Any]) -> Table:
     artists, half = found["artists"], found["at one half"]
     table = Table(
-        title=f"Strangers: AUROC, {artists['test']} artists shown to no model beside {artists['known']} "
-        f"that were; aim {_AIM_AUROC:.2f}",
+        title=f"Unknown artists: AUROC, {artists['test']} artists that no model was trained on beside "
+        f"{artists['known']} that were; aim {_AIM_AUROC:.2f}",
         title_justify="left",
-        caption=f"unknown at one half: {half['strangers called unknown']:.1%} of the strangers' works, "
+        caption=f"unknown at one half: {half['strangers called unknown']:.1%} of unknown artists' works, "
         f"{half['known works called unknown']:.1%} of the others'",
         caption_justify="left",
     )
@@ -58,11 +58,11 @@ def _strangers(found: Mapping[str, Any]) -> Table:
     return table
 
 
-def _newcomers(found: Mapping[str, Any]) -> Table:
+def _few_shot_table(found: Mapping[str, Any]) -> Table:
     enrolment = found["enrolment"]
     table = Table(
-        title=f"New artists from {enrolment['works']} works: accuracy enrolled, and trained anew with these; "
-        f"aim {_AIM_SHARE:.0%} of it",
+        title=f"Few-shot artists from {enrolment['works']} works: accuracy enrolled, and trained anew with "
+        f"these; aim {_AIM_SHARE:.0%} of it",
         title_justify="left",
     )
     table.add_column("by")

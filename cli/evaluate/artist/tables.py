@@ -27,22 +27,22 @@ def ratios_table(table: ArtistTable) -> Table:
 
 
 def _figures_table(title: str, rows: Sequence[ArtistRow]) -> Table:
-    drawn = Table(
+    output = Table(
         title=f"{title}: accuracy, micro and macro F1, all works pooled; means over folds and models",
         title_justify="left",
         pad_edge=False,
     )
     averages = any(row.singles is not None for row in rows)
-    drawn.add_column("model", overflow="fold")
-    drawn.add_column("what it is")
+    output.add_column("model", overflow="fold")
+    output.add_column("what it is")
     for column in ("acc", "micro", "macro", "folds\nacc", "\nmacro"):
-        drawn.add_column(column, justify="right")
+        output.add_column(column, justify="right")
     if averages:
-        drawn.add_column("models\nacc", justify="right")
-        drawn.add_column("\nmacro", justify="right")
-    drawn.add_column("ECE", justify="right")
+        output.add_column("models\nacc", justify="right")
+        output.add_column("\nmacro", justify="right")
+    output.add_column("ECE", justify="right")
     for row in rows:
-        drawn.add_row(
+        output.add_row(
             escape(row.name),
             escape(row.what),
             f"{row.pooled.accuracy:.4f}",
@@ -52,23 +52,23 @@ def _figures_table(title: str, rows: Sequence[ArtistRow]) -> Table:
             *(_pair(row.singles) if averages else ()),
             _share(row.calibration_error),
         )
-    return drawn
+    return output
 
 
 def ladder_table(table: ArtistTable, gains: Sequence[Gain]) -> Table:
     """The ladder against 5:5."""
-    drawn = Table(
+    output = Table(
         title="The ladder, fitted and chosen on inner folds; Δ to 5:5 in points with its 95 % interval and p",
         title_justify="left",
         pad_edge=False,
     )
-    drawn.add_column("fusion", overflow="fold")
+    output.add_column("fusion", overflow="fold")
     for column in ("acc", "macro-F1", "Δ acc", "Δ macro-F1", "ECE", "ECE\ncalibrated", "-ln p\ncalibrated"):
-        drawn.add_column(column, justify="right")
+        output.add_column(column, justify="right")
     by_name = {gain.name: gain for gain in gains}
     for row in table.rungs:
         gain, twin = by_name.get(row.name), table.calibrated(row)
-        drawn.add_row(
+        output.add_row(
             escape(row.name),
             *_pair(row.pooled),
             "" if gain is None else _difference(gain.accuracy),
@@ -77,23 +77,23 @@ def ladder_table(table: ArtistTable, gains: Sequence[Gain]) -> Table:
             _share(twin.calibration_error if twin else None),
             _share(twin.loss if twin else None),
         )
-    return drawn
+    return output
 
 
 def transitions_table(found: dict[str, Transitions]) -> Table:
     """How answers change from single models to fusions, a column each; the paper's table 4 and more."""
     works = next(iter(found.values())).works
-    drawn = Table(
+    output = Table(
         title=f"Right (T) and wrong (F), before and after fusion; {works:,} works", title_justify="left"
     )
-    drawn.add_column("works")
+    output.add_column("works")
     for name in found:
-        drawn.add_column(escape(name), justify="right")
+        output.add_column(escape(name), justify="right")
     for modality in ("image", "text"):
         for step in _STEPS:
             cells = (f"{item.step(modality)[step]:,}" for item in found.values())
-            drawn.add_row(f"{modality} → fusion: {step}", *cells)
-        drawn.add_section()
+            output.add_row(f"{modality} → fusion: {step}", *cells)
+        output.add_section()
     lines = {
         "both right": [item.both_right for item in found.values()],
         "  of them lost": [item.both_right_lost for item in found.values()],
@@ -103,28 +103,28 @@ def transitions_table(found: dict[str, Transitions]) -> Table:
         "text alone right, lost": [item.lost[1] for item in found.values()],
     }
     for name, counts in lines.items():
-        drawn.add_row(name, *(f"{count:,}" for count in counts))
-    drawn.add_section()
-    drawn.add_row("either right (oracle of a selector)", *(f"{item.oracle:.4f}" for item in found.values()))
-    return drawn
+        output.add_row(name, *(f"{count:,}" for count in counts))
+    output.add_section()
+    output.add_row("either right (oracle of a selector)", *(f"{item.oracle:.4f}" for item in found.values()))
+    return output
 
 
 def slices_table(slices: Sequence[Slice], base: str) -> Table:
     """By entropy of the combination of object labels."""
-    drawn = Table(
+    output = Table(
         title=f"Works whose combination of object labels has entropy H < θ (logarithm to base {base})\n"
         "H needs the artists of the works that are tested: an analysis, no gate",
         title_justify="left",
         pad_edge=False,
     )
     for column in ("θ", "works", "artists", "most", "fewest", "sd"):
-        drawn.add_column(column, justify="right")
+        output.add_column(column, justify="right")
     names = list(slices[0].figures)
     for name in names:
-        drawn.add_column(f"{escape(name)}\nacc\nmacro", justify="right", overflow="fold")
+        output.add_column(f"{escape(name)}\nacc\nmacro", justify="right", overflow="fold")
     for item in slices:
         figures = [item.figures.get(name) for name in names]
-        drawn.add_row(
+        output.add_row(
             "all" if item.threshold is None else f"{item.threshold:g}",
             f"{item.works:,}",
             str(item.artists),
@@ -133,7 +133,7 @@ def slices_table(slices: Sequence[Slice], base: str) -> Table:
             f"{item.deviation:.1f}",
             *("–" if one is None else f"{one.accuracy:.4f}\n{one.macro:.4f}" for one in figures),
         )
-    return drawn
+    return output
 
 
 def published_tables() -> list[Table]:

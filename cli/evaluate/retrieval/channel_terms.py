@@ -136,7 +136,7 @@ async def ask_all(
 ) -> list[MeasuredRequest]:
     """Every hit of every request, down to its last page, with what the channels measured.
 
-    on_asked: told of each at once, in the order in which they end.
+    on_asked: called with each at once, in the order in which they end.
     """
     slots = asyncio.Semaphore(_IN_FLIGHT)
 

@@ -29,13 +29,13 @@ _VERDICTS = {
 
 def rows_table(table: DesignTable) -> Table:
     """What the rows are."""
-    drawn = Table(title="Rows", title_justify="left")
-    drawn.add_column("row", overflow="fold")
-    drawn.add_column("what it is")
-    drawn.add_column("seeds")
+    output = Table(title="Rows", title_justify="left")
+    output.add_column("row", overflow="fold")
+    output.add_column("what it is")
+    output.add_column("seeds")
     for row in table.rows:
-        drawn.add_row(escape(row.name), escape(row.title), ", ".join(map(str, row.seeds)))
-    return drawn
+        output.add_row(escape(row.name), escape(row.title), ", ".join(map(str, row.seeds)))
+    return output
 
 
 def subset_tables(table: DesignTable, names: Sequence[str]) -> list[Table]:
@@ -55,10 +55,10 @@ def _subset_table(table: DesignTable, subset: str, names: Sequence[str]) -> Tabl
             f"\n{FAMILY}: the photo comes before the others of its family; {count:,} requests, "
             f"chance {100 * chance:.0f} %"
         )
-    drawn = Table(title=title, title_justify="left", collapse_padding=True, pad_edge=False)
-    drawn.add_column("row", overflow="fold")
+    output = Table(title=title, title_justify="left", collapse_padding=True, pad_edge=False)
+    output.add_column("row", overflow="fold")
     for name in columns:
-        drawn.add_column(name, justify="right")
+        output.add_column(name, justify="right")
     for row in table.rows:
         cells = []
         for name in columns:
@@ -68,30 +68,30 @@ def _subset_table(table: DesignTable, subset: str, names: Sequence[str]) -> Tabl
             else:
                 spread = "" if cell.deviation is None else f" ±{100 * cell.deviation:.2f}"
                 cells.append(f"{100 * cell.mean:.2f}{spread}")
-        drawn.add_row(escape(row.name), *cells)
-    return drawn
+        output.add_row(escape(row.name), *cells)
+    return output
 
 
 def steps_table(steps: Sequence[Step]) -> Table:
     """What each step brings, in points, with its 95 % interval."""
-    drawn = Table(
+    output = Table(
         title="Steps, in points: paired bootstrap over requests; ±: standard deviation between runs of the "
         "difference",
         title_justify="left",
     )
     for column in ("row", "less", "requests", "figure"):
-        drawn.add_column(column)
+        output.add_column(column)
     for column in ("difference", "95 %", "p", "±", "verdict"):
-        drawn.add_column(column, justify="right")
+        output.add_column(column, justify="right")
     before = ("", "")
     for step in steps:
         pair = step.row, step.against
         if before not in (pair, ("", "")):
-            drawn.add_section()
+            output.add_section()
         shown = pair if pair != before else ("", "")
         before = pair
         difference = step.difference
-        drawn.add_row(
+        output.add_row(
             escape(shown[0]),
             escape(shown[1]),
             step.subset,
@@ -102,33 +102,33 @@ def steps_table(steps: Sequence[Step]) -> Table:
             "–" if step.deviation is None else f"{100 * step.deviation:.2f}",
             _VERDICTS.get(step.verdict, "one run"),
         )
-    return drawn
+    return output
 
 
 def published_table() -> Table:
     """What paper N reports on its own data."""
-    drawn = Table(
+    output = Table(
         title="OTHER DATA, for reference only: what the paper reports on NAIL-STAR (%); not to be compared "
         "with the tables above",
         title_justify="left",
     )
-    drawn.add_column("method", no_wrap=True)
+    output.add_column("method", no_wrap=True)
     for subset in ("multi", "single"):
         for column in COLUMNS:
-            drawn.add_column(f"{subset}\n{column}", justify="right")
+            output.add_column(f"{subset}\n{column}", justify="right")
     for row in PAPER_N:
-        drawn.add_row(row.title, *(f"{figure:.2f}" for figure in (*row.multi, *row.single)))
-    return drawn
+        output.add_row(row.title, *(f"{figure:.2f}" for figure in (*row.multi, *row.single)))
+    return output
 
 
 def categories_table(counts: Mapping[ErrorCategory, int]) -> Table:
     """Counts and shares of the categories."""
     total = sum(counts.values())
-    drawn = Table(title=f"{total:,} failures by category", title_justify="left")
-    drawn.add_column("category")
-    drawn.add_column("failures", justify="right")
-    drawn.add_column("share", justify="right")
-    drawn.add_column("covers")
+    output = Table(title=f"{total:,} failures by category", title_justify="left")
+    output.add_column("category")
+    output.add_column("failures", justify="right")
+    output.add_column("share", justify="right")
+    output.add_column("covers")
     for category, count in counts.items():
-        drawn.add_row(category.label, str(count), f"{100 * count / total:.0f} %", category.meaning)
-    return drawn
+        output.add_row(category.label, str(count), f"{100 * count / total:.0f} %", category.meaning)
+    return output

@@ -36,7 +36,7 @@ def test_a_catalogue_in_order_is_counted(tmp_path: Path) -> None:
         "with a photo 8",
         "without a photo 8",
         "with words 16",
-        "not said 15, ja 1",
+        "not given 15, ja 1",
         "1 artists have fewer than 10 works",
     ):
         assert words in said

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from evaluation.aesthetic.ava import read_ava
-from evaluation.aesthetic.photos import read, read_drawn
+from evaluation.aesthetic.photos import read, read_synthetic
 from evaluation.aesthetic.rated import RatedError, mean_opinion_scores, standard_errors
 
 NAMES = ("Nature", "Black and White", "Macro")
@@ -139,7 +139,7 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(RatedError, match=r"tags\.txt: no such file"):
         read(tmp_path)
     with pytest.raises(RatedError, match=r"index\.jsonl: no such file"):
-        read_drawn(tmp_path)
+        read_synthetic(tmp_path)
 
 
 @pytest.fixture
