@@ -10,6 +10,7 @@ from rich.table import Table
 
 from cli.evaluate.aesthetic.plots import draw_rerank_weights
 from cli.evaluate.pages import write_with_pictures
+from cli.evaluate.tables import build_table
 from evaluation.aesthetic.rerank_weights import WeightFigures
 from evaluation.metrics import PairedDifference
 
@@ -18,9 +19,8 @@ Gains = Mapping[str, PairedDifference]
 
 def weights_table(lines: Sequence[WeightFigures], gains: Sequence[Gains], title: str) -> Table:
     """A row a weight. gains: what each brings over the first, which is weight 0."""
-    table = Table(title=title, title_justify="left", pad_edge=False)
-    for column in ("weight", "hit@10", "Δ points", "nDCG@10", "Δ points", "MRR", "aesthetic", "grade"):
-        table.add_column(column, justify="right")
+    columns = ("weight", "hit@10", "Δ points", "nDCG@10", "Δ points", "MRR", "aesthetic", "grade")
+    table = build_table(title, *columns)
     for line, gain in zip(lines, gains, strict=True):
         off = line.weight == 0
         table.add_row(

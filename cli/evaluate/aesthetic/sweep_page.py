@@ -13,6 +13,7 @@ from cli.client.page import inline_jpeg
 from cli.evaluate.aesthetic.plots import draw_sweep
 from cli.evaluate.aesthetic.sweep import Images, Scores, SweepRow, summarise_scales
 from cli.evaluate.pages import write_with_pictures
+from cli.evaluate.tables import build_table
 
 _SHOWN = 6  # sets on the page
 
@@ -20,9 +21,8 @@ _SHOWN = 6  # sets on the page
 def sweep_table(rows: Sequence[SweepRow], facts: Mapping[str, Any]) -> Table:
     """Scores by scale, and the figures of the trend."""
     tags = f"for {', '.join(facts['tags'])}" if facts["tags"] else "for no tag"
-    table = Table(title=f"Aesthetic score by scale, {tags}", title_justify="left")
-    for column in ("scale", "images", "mean", "sd", "lowest", "highest"):
-        table.add_column(column, justify="right")
+    columns = ("scale", "images", "mean", "sd", "lowest", "highest")
+    table = build_table(f"Aesthetic score by scale, {tags}", *columns)
     for row in rows:
         numbers = (row.mean, row.deviation, row.low, row.high)
         table.add_row(f"{row.scale:g}", str(row.images), *(f"{value:.3f}" for value in numbers))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
+from cli.evaluate.tables import build_table
 from evaluation.aesthetic.metrics import BIN, HIGH, LOW
 from evaluation.aesthetic.published import CONSTANT
 from evaluation.aesthetic.published import FIGURES as PUBLISHED_FIGURES
@@ -29,7 +30,7 @@ def scores_table(table: AestheticTable) -> Table:
     """Photo by photo: errors and correlations of paper Q's table."""
     title = (
         f"Scores of {len(table.truth.ids):,} photos: mean and standard deviation over runs\n"
-        f"always saying the mean has an MAE of {table.constant:.3f}"
+        f"always predicting the mean has an MAE of {table.constant:.3f}"
     )
     return _figures_table(table, title, _OF_PHOTOS)
 
@@ -45,11 +46,8 @@ def spreads_table(table: AestheticTable) -> Table:
 
 
 def _figures_table(table: AestheticTable, title: str, names: Sequence[str]) -> Table:
-    output = Table(title=title, title_justify="left", pad_edge=False)
-    output.add_column("variant")
-    output.add_column("runs", justify="right")
-    for name in names:
-        output.add_column(_HEADS.get(name, name), justify="right")
+    heads = (_HEADS.get(name, name) for name in names)
+    output = build_table(title, "variant", "runs", *heads, left=("variant",))
     for row in table.rows:
         output.add_row(escape(row.name), str(len(row.runs)), *(_cell(row.cell(name)) for name in names))
     return output
@@ -58,15 +56,13 @@ def _figures_table(table: AestheticTable, title: str, names: Sequence[str]) -> T
 def controls_table(table: AestheticTable) -> Table:
     """Whether a model reads the tags, and whether it only says how alike photo and tags are."""
     own = "–" if table.similarity is None else f"{table.similarity:+.3f}"
-    output = Table(
-        title=f"Controls, on {int(table.truth.tagged.sum()):,} photos with a tag\n"
+    output = build_table(
+        f"Controls, on {int(table.truth.tagged.sum()):,} photos with a tag\n"
         f"the truth's own correlation with similarity: {own}",
-        title_justify="left",
-        pad_edge=False,
+        "variant",
+        *_CONTROL_HEADS.values(),
+        left=("variant",),
     )
-    output.add_column("variant")
-    for head in _CONTROL_HEADS.values():
-        output.add_column(head, justify="right")
     for row in table.rows:
         output.add_row(escape(row.name), *(_cell(row.cell(name)) for name in _CONTROL_HEADS))
     return output
@@ -74,14 +70,12 @@ def controls_table(table: AestheticTable) -> Table:
 
 def differences_table(differences: Sequence[Difference]) -> Table:
     """What ours brings."""
-    output = Table(
-        title="ours less another, means over runs; interval and p of a paired bootstrap over photos\n"
+    output = build_table(
+        "ours less another, means over runs; interval and p of a paired bootstrap over photos\n"
         "sd of runs: of the difference between one run of each",
-        title_justify="left",
-        pad_edge=False,
+        *("less", "figure", "difference", "95 %", "p", "sd of runs", "beyond it"),
+        left=("less", "figure", "beyond it"),
     )
-    for column in ("less", "figure", "difference", "95 %", "p", "sd of runs", "beyond it"):
-        output.add_column(column, justify="left" if column in ("less", "figure", "beyond it") else "right")
     for one in differences:
         found = one.difference
         colour = {BETTER: "green", WORSE: "red"}.get(one.verdict, "yellow")
@@ -99,15 +93,13 @@ def differences_table(differences: Sequence[Difference]) -> Table:
 
 def published_table() -> Table:
     """What paper Q reports on its own photos."""
-    output = Table(
-        title="OTHER DATA, not to be compared:\nwhat the paper reports on 1,350 photos of AVA\n"
-        f"(always saying the mean: MAE {CONSTANT:.3f} on 12,776)",
-        title_justify="left",
-        pad_edge=False,
+    output = build_table(
+        "OTHER DATA, not to be compared:\nwhat the paper reports on 1,350 photos of AVA\n"
+        f"(always predicting the mean: MAE {CONSTANT:.3f} on 12,776)",
+        "variant",
+        *PUBLISHED_FIGURES,
+        left=("variant",),
     )
-    output.add_column("variant")
-    for name in PUBLISHED_FIGURES:
-        output.add_column(name, justify="right")
     for variant, values in PUBLISHED_ROWS.items():
         output.add_row(variant, *(f"{value:.3f}" for value in values))
     return output

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
+from cli.evaluate.tables import build_table
 from evaluation.errors import DataError
 
 FILE = "openset.json"
@@ -39,17 +40,14 @@ def open_set_tables(found: Mapping[str, Any]) -> list[Table]:
 
 def _unknown_table(found: Mapping[str, Any]) -> Table:
     artists, half = found["artists"], found["at one half"]
-    table = Table(
-        title=f"Unknown artists: AUROC, {artists['test']} artists that no model was trained on beside "
+    table = build_table(
+        f"Unknown artists: AUROC, {artists['test']} artists that no model was trained on beside "
         f"{artists['known']} that were; aim {_AIM_AUROC:.2f}",
-        title_justify="left",
+        *("score", "test", "validation"),
+        left=("score",),
         caption=f"unknown at one half: {half['strangers called unknown']:.1%} of unknown artists' works, "
         f"{half['known works called unknown']:.1%} of the others'",
-        caption_justify="left",
     )
-    table.add_column("score")
-    table.add_column("test", justify="right")
-    table.add_column("validation", justify="right")
     scores: Mapping[str, float] = found["auroc"]["test"]
     for name in sorted(scores, key=lambda name: -scores[name]):
         served = name == found["chosen"]
@@ -60,14 +58,12 @@ def _unknown_table(found: Mapping[str, Any]) -> Table:
 
 def _few_shot_table(found: Mapping[str, Any]) -> Table:
     enrolment = found["enrolment"]
-    table = Table(
-        title=f"Few-shot artists from {enrolment['works']} works: accuracy enrolled, and trained anew with "
+    table = build_table(
+        f"Few-shot artists from {enrolment['works']} works: accuracy enrolled, and trained anew with "
         f"these; aim {_AIM_SHARE:.0%} of it",
-        title_justify="left",
+        *("by", "enrolled", "trained", "share", "known artists\nbefore", "\nafter", "ECE"),
+        left=("by",),
     )
-    table.add_column("by")
-    for column in ("enrolled", "trained", "share", "known artists\nbefore", "\nafter", "ECE"):
-        table.add_column(column, justify="right")
     for mode, name in _MODES.items():
         row = enrolment[mode]
         table.add_row(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
+from cli.evaluate.tables import build_table
 from evaluation.artist.metrics import Transitions
 from evaluation.artist.published import MODELS, PILOTS, RATIOS, SLICES, TRANSITIONS
 from evaluation.artist.table import ArtistRow, ArtistTable, Figures, Gain, Slice
@@ -27,20 +28,14 @@ def ratios_table(table: ArtistTable) -> Table:
 
 
 def _figures_table(title: str, rows: Sequence[ArtistRow]) -> Table:
-    output = Table(
-        title=f"{title}: accuracy, micro and macro F1, all works pooled; means over folds and models",
-        title_justify="left",
-        pad_edge=False,
-    )
     averages = any(row.singles is not None for row in rows)
-    output.add_column("model", overflow="fold")
-    output.add_column("what it is")
-    for column in ("acc", "micro", "macro", "folds\nacc", "\nmacro"):
-        output.add_column(column, justify="right")
-    if averages:
-        output.add_column("models\nacc", justify="right")
-        output.add_column("\nmacro", justify="right")
-    output.add_column("ECE", justify="right")
+    output = build_table(
+        f"{title}: accuracy, micro and macro F1, all works pooled; means over folds and models",
+        *("model", "what it is", "acc", "micro", "macro", "folds\nacc", "\nmacro"),
+        *(("models\nacc", "\nmacro") if averages else ()),
+        "ECE",
+        left=("model", "what it is"),
+    )
     for row in rows:
         output.add_row(
             escape(row.name),
@@ -57,14 +52,11 @@ def _figures_table(title: str, rows: Sequence[ArtistRow]) -> Table:
 
 def ladder_table(table: ArtistTable, gains: Sequence[Gain]) -> Table:
     """The ladder against 5:5."""
-    output = Table(
-        title="The ladder, fitted and chosen on inner folds; Δ to 5:5 in points with its 95 % interval and p",
-        title_justify="left",
-        pad_edge=False,
+    output = build_table(
+        "The ladder, fitted and chosen on inner folds; Δ to 5:5 in points with its 95 % interval and p",
+        *("fusion", "acc", "macro-F1", "Δ acc", "Δ macro-F1", "ECE", "ECE\ncalibrated", "-ln p\ncalibrated"),
+        left=("fusion",),
     )
-    output.add_column("fusion", overflow="fold")
-    for column in ("acc", "macro-F1", "Δ acc", "Δ macro-F1", "ECE", "ECE\ncalibrated", "-ln p\ncalibrated"):
-        output.add_column(column, justify="right")
     by_name = {gain.name: gain for gain in gains}
     for row in table.rungs:
         gain, twin = by_name.get(row.name), table.calibrated(row)
@@ -83,12 +75,8 @@ def ladder_table(table: ArtistTable, gains: Sequence[Gain]) -> Table:
 def transitions_table(found: dict[str, Transitions]) -> Table:
     """How answers change from single models to fusions, a column each; the paper's table 4 and more."""
     works = next(iter(found.values())).works
-    output = Table(
-        title=f"Right (T) and wrong (F), before and after fusion; {works:,} works", title_justify="left"
-    )
-    output.add_column("works")
-    for name in found:
-        output.add_column(escape(name), justify="right")
+    title = f"Right (T) and wrong (F), before and after fusion; {works:,} works"
+    output = build_table(title, "works", *map(escape, found), left=("works",))
     for modality in ("image", "text"):
         for step in _STEPS:
             cells = (f"{item.step(modality)[step]:,}" for item in found.values())
@@ -111,17 +99,13 @@ def transitions_table(found: dict[str, Transitions]) -> Table:
 
 def slices_table(slices: Sequence[Slice], base: str) -> Table:
     """By entropy of the combination of object labels."""
-    output = Table(
-        title=f"Works whose combination of object labels has entropy H < θ (logarithm to base {base})\n"
-        "H needs the artists of the works that are tested: an analysis, no gate",
-        title_justify="left",
-        pad_edge=False,
-    )
-    for column in ("θ", "works", "artists", "most", "fewest", "sd"):
-        output.add_column(column, justify="right")
     names = list(slices[0].figures)
-    for name in names:
-        output.add_column(f"{escape(name)}\nacc\nmacro", justify="right", overflow="fold")
+    output = build_table(
+        f"Works whose combination of object labels has entropy H < θ (logarithm to base {base})\n"
+        "H needs the artists of the works that are tested: an analysis, no gate",
+        *("θ", "works", "artists", "most", "fewest", "sd"),
+        *(f"{escape(name)}\nacc\nmacro" for name in names),
+    )
     for item in slices:
         figures = [item.figures.get(name) for name in names]
         output.add_row(
@@ -138,9 +122,8 @@ def slices_table(slices: Sequence[Slice], base: str) -> Table:
 
 def published_tables() -> list[Table]:
     """What paper A reports on its own works."""
-    models = Table(title=f"{OTHER_DATA} (109,685 works of 944 artists)", title_justify="left")
-    for column in ("model", "acc", "macro-F1"):
-        models.add_column(column, justify="left" if column == "model" else "right")
+    title = f"{OTHER_DATA} (109,685 works of 944 artists)"
+    models = build_table(title, "model", "acc", "macro-F1", left=("model",))
     for name, (accuracy, macro) in MODELS.items():
         models.add_row(name, f"{accuracy:.4f}", f"{macro:.4f}")
     models.add_section()
@@ -149,15 +132,12 @@ def published_tables() -> list[Table]:
     models.add_section()
     for name, accuracy in PILOTS.items():
         models.add_row(f"pilot, other works: {name}", f"{accuracy:.4f}", "–")
-    slices = Table(title=f"{OTHER_DATA}, by entropy (acc / macro-F1)", title_justify="left")
-    for column in ("θ", "works", "image", "text", "5:5", "labels"):
-        slices.add_column(column, justify="right")
+    title = f"{OTHER_DATA}, by entropy (acc / macro-F1)"
+    slices = build_table(title, "θ", "works", "image", "text", "5:5", "labels")
     for threshold, (works, *pairs) in SLICES.items():
         slices.add_row(f"{threshold:g}", f"{works:,}", *(f"{a:.4f} / {m:.4f}" for a, m in pairs))
-    changes = Table(title=f"{OTHER_DATA}, its table 4", title_justify="left")
-    changes.add_column("works")
-    for modality in TRANSITIONS:
-        changes.add_column(f"{modality} → 5:5", justify="right")
+    steps = (f"{modality} → 5:5" for modality in TRANSITIONS)
+    changes = build_table(f"{OTHER_DATA}, its table 4", "works", *steps, left=("works",))
     for step in _STEPS:
         changes.add_row(step, *(f"{counts[step]:,}" for counts in TRANSITIONS.values()))
     return [models, slices, changes]

@@ -17,6 +17,7 @@ from cli.client.models import DEFAULT_REPOSITORY, Repository
 from cli.client.page import templates
 from cli.console import console, errors, errors_as_exit_codes, progress
 from cli.evaluate.perception.hand_models import Perception
+from cli.evaluate.tables import build_table
 from evaluation.errors import DataError
 from evaluation.perception.hands import Cropping, HandsReport, Joints, Seen, count_photo, look, read_truth
 from evaluation.perception.labelled import list_entries
@@ -140,9 +141,10 @@ def _card(name: str, image: Any, seen: Seen) -> Card:
 
 
 def _tables(report: HandsReport) -> list[Table]:
-    boxes = Table(title="Hands; right at IoU 0.5", title_justify="left")
-    for column in ("photos", "hands", "precision", "recall", "F1", "photos without a hand", "with a phantom"):
-        boxes.add_column(column, justify="right")
+    boxes = build_table(
+        "Hands; right at IoU 0.5",
+        *("photos", "hands", "precision", "recall", "F1", "photos without a hand", "with a phantom"),
+    )
     boxes.add_row(
         str(report.photos),
         str(report.labelled),
@@ -150,14 +152,18 @@ def _tables(report: HandsReport) -> list[Table]:
         str(report.empty),
         str(report.phantoms),
     )
-    joints = Table(title="Joints; right within a tenth of the hand's longer side", title_justify="left")
-    for column in ("", "PCK@0.1", "joints", "PCK@0.1 of visible", "visible"):
-        joints.add_column(column, justify="right" if column else "left")
+    joints = build_table(
+        "Joints; right within a tenth of the hand's longer side",
+        *("", "PCK@0.1", "joints", "PCK@0.1 of visible", "visible"),
+        left=("",),
+    )
     joints.add_row("given the true box", *_cells(report.given_box))
     joints.add_row("end to end", *_cells(report.end_to_end))
-    crops = Table(title="Target hand and crop", title_justify="left")
-    for column in ("", "target hand right", "of photos", "crop IoU", "IoU ≥ 0.8", "same rule"):
-        crops.add_column(column, justify="right" if column else "left")
+    crops = build_table(
+        "Target hand and crop",
+        *("", "target hand right", "of photos", "crop IoU", "IoU ≥ 0.8", "same rule"),
+        left=("",),
+    )
     crops.add_row("true nails", *_crop_cells(report.true_nails))
     crops.add_row("found nails", *_crop_cells(report.found_nails))
     return [boxes, joints, crops]
@@ -175,9 +181,7 @@ def _crop_cells(crops: Cropping) -> list[str]:
 
 
 def _counts(facts: dict[str, Any]) -> Table:
-    table = Table(title=f"{facts['photos']} photos", title_justify="left")
-    table.add_column("")
-    table.add_column("photos", justify="right")
+    table = build_table(f"{facts['photos']} photos", "", "photos", left=("",))
     for number, photos in facts["hands"].items():
         table.add_row(f"{number} hands found", str(photos))
     for rule, photos in facts["rules"].items():

@@ -15,6 +15,7 @@ from cli.console import console, errors, errors_as_exit_codes, progress
 from cli.errors import RequestError
 from cli.evaluate.perception.nail_model import NAIL_SEG, nail_predictor
 from cli.evaluate.perception.segmentation_page import FAR_BELOW, Drawing, draw, render
+from cli.evaluate.tables import build_table
 from evaluation.perception.groups import BY, GroupScore
 from evaluation.perception.labelled import list_entries, read_entry
 from evaluation.perception.segmentation import SegmentationReport, score_photo, summarise
@@ -96,9 +97,10 @@ def _write_segmentation(
 
 
 def _segmentation_table(report: SegmentationReport) -> Table:
-    table = Table(title="Nails in labelled photos; a nail is right at IoU 0.5", title_justify="left")
-    for column in ("photos", "mean IoU", "mean Dice", "nail precision", "nail recall", "nail F1"):
-        table.add_column(column, justify="right")
+    table = build_table(
+        "Nails in labelled photos; a nail is right at IoU 0.5",
+        *("photos", "mean IoU", "mean Dice", "nail precision", "nail recall", "nail F1"),
+    )
     figures = (report.mean_iou, report.mean_dice, report.precision, report.recall, report.f1)
     table.add_row(str(len(report.photos)), *(f"{figure:.3f}" for figure in figures))
     return table
@@ -108,10 +110,11 @@ def _groups_table(by: str, rows: list[GroupScore]) -> Table:
     what = {"tone": "Monk skin tone", "family": "polish family", "nude": "nude and bare nails by Monk tone"}[
         by
     ]
-    table = Table(title=f"By {what}; red: more than {FAR_BELOW} below the mean", title_justify="left")
-    table.add_column("group")
-    for column in ("photos", "IoU", "to mean", "nails", "IoU of a nail", "to mean"):
-        table.add_column(column, justify="right")
+    table = build_table(
+        f"By {what}; red: more than {FAR_BELOW} below the mean",
+        *("group", "photos", "IoU", "to mean", "nails", "IoU of a nail", "to mean"),
+        left=("group",),
+    )
     for row in rows:
         iou = ("–", "–") if row.iou is None or row.iou_gap is None else (f"{row.iou:.3f}", _gap(row.iou_gap))
         table.add_row(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
@@ -12,12 +11,10 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.table import Table
 
-from cli.client import indexing
-from cli.client.models import DEFAULT_REPOSITORY
 from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.errors import RecordError, RequestError
+from cli.evaluate.measuring import PartFile, digest_models, index_photos
 from cli.evaluate.retrieval.channel_terms import (
     TEXTS,
     ask_all,
@@ -26,7 +23,8 @@ from cli.evaluate.retrieval.channel_terms import (
     read_terms,
     terms_json,
 )
-from cli.stack.own_stack import EmptyRank, check_empty, own_stack
+from cli.evaluate.tables import build_table
+from cli.stack.own_stack import EmptyRank, own_stack
 from evaluation.metrics import paired_bootstrap
 from evaluation.retrieval.channel_weights import (
     PRESENT,
@@ -103,34 +101,23 @@ def channels(
 def _kept(
     folder: Path, entries: Sequence[Entry], described: float, rank_address: str, terms: Path
 ) -> list[MeasuredRequest]:
-    """As `_measured`, kept in `terms`; what an interrupted run has asked already is not asked again."""
-    terms.parent.mkdir(parents=True, exist_ok=True)
-    # Of other models or with other texts, measures are others.
-    made_with = hashlib.sha256(str(described).encode())
-    for path in sorted(DEFAULT_REPOSITORY.glob("*/model.toml")):
-        made_with.update(path.read_bytes())
-    part = terms.with_name(f"{terms.name}.{made_with.hexdigest()[:8]}.part")
-    known = []
-    interrupted = part.is_file()
-    if interrupted:
-        whole = part.read_text(encoding="utf-8").rpartition("\n")[0]  # without a half line
-        part.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
-        known = read_terms(part)
+    """As `_measured`, kept in `terms`; requests that an interrupted run has sent are not sent again."""
+    part = PartFile(terms, digest_models(str(described)))
+    known = read_terms(part.path) if part.interrupted else []
     asked = {(entry.id, kind) for entry in entries for kind in build_requests(entry)}
     known = [measure for measure in known if (measure.request, measure.kind) in asked]
-    if interrupted:
-        part.write_text(terms_json(known), encoding="utf-8")
+    if part.interrupted:
+        part.path.write_text(terms_json(known), encoding="utf-8")
 
     def keep(measure: MeasuredRequest) -> None:
-        with part.open("a", encoding="utf-8") as file:
-            file.write(terms_json([measure]))
+        part.append(terms_json([measure]))
 
-    own = [entry.id for entry in entries] if interrupted else []
+    own = [entry.id for entry in entries] if part.interrupted else []
     measures = known + _measured(
-        folder, entries, described, rank_address, known, keep, own=own, begin=part.touch
+        folder, entries, described, rank_address, known, keep, own=own, begin=part.path.touch
     )
     terms.write_text(terms_json(measures), encoding="utf-8")
-    part.unlink(missing_ok=True)
+    part.path.unlink(missing_ok=True)
     return measures
 
 
@@ -143,7 +130,7 @@ def _measured(
     on_asked: Callable[[MeasuredRequest], None],
     *,
     own: Collection[str] = (),
-    begin: Callable[[], None] = lambda: None,
+    begin: Callable[[], object] = lambda: None,
 ) -> list[MeasuredRequest]:
     """Indexes the photos and asks the requests, less those that are known.
 
@@ -168,15 +155,8 @@ def _measured(
             async with connect(rank_address) as channel:
                 stub = rank_grpc.RankServiceStub(channel)
                 with progress() as bar:
-                    photos = bar.add_task("Indexing", total=len(records))
-                    requests = bar.add_task("MeasuredRequest  ", total=len(asked))
-                    await check_empty(stub, own)
-                    begin()
-                    outcome = await indexing.index(stub, records, on_answer=lambda _: bar.advance(photos))
-                    for design_id, error in outcome.failed.items():
-                        errors.print(
-                            f"not indexed: {design_id}: {error.message} [{error.reason}]", markup=False
-                        )
+                    requests = bar.add_task("Searching", total=len(asked))
+                    await index_photos(stub, records, bar, own=own, begin=begin)
 
                     def note(measure: MeasuredRequest) -> None:
                         on_asked(measure)
@@ -226,10 +206,10 @@ def _report(measures: MeasuredRequests) -> dict[str, Any]:
 
 
 def _show(report: Mapping[str, Any]) -> None:
-    table = Table(title="MRR and hit@10 of the first target, in %", title_justify="left")
-    table.add_column("")
-    for group, rows in report["figures"].items():
-        table.add_column(f"{group}\n({next(iter(rows.values()))['measures']})", justify="right")
+    groups = (
+        f"{name}\n({next(iter(rows.values()))['measures']})" for name, rows in report["figures"].items()
+    )
+    table = build_table("MRR and hit@10 of the first target, in %", "", *groups, left=("",))
     for name in report["figures"]["all"]:
         cells = [
             f"{100 * rows[name]['mrr']:.1f}  {100 * rows[name]['hit']:.1f}"

@@ -13,6 +13,7 @@ from rich.table import Table
 from cli.console import console, errors, errors_as_exit_codes, progress, run
 from cli.evaluate.retrieval import questions as asked
 from cli.evaluate.retrieval.page import render_results
+from cli.evaluate.tables import build_table
 from cli.stack.own_stack import EmptyRank, own_stack
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from services.kit.client import connect
@@ -48,7 +49,7 @@ def retrieval(
                 stub = rank_grpc.RankServiceStub(channel)
                 with progress() as bar:
                     indexing = bar.add_task("Indexing", total=len(asked.build_records(questions)))
-                    asking = bar.add_task("MeasuredRequest  ", total=len(questions))
+                    asking = bar.add_task("Searching", total=len(questions))
                     outcome, results = await asked.evaluate(
                         stub,
                         questions,
@@ -74,13 +75,9 @@ def retrieval(
 
 
 def _table(scores: list[asked.Scores]) -> Table:
-    table = Table(title="hit@k by language, chance in brackets", title_justify="left")
-    table.add_column("language")
-    table.add_column("requests", justify="right")
-    table.add_column("designs", justify="right")
-    for depth in asked.DEPTHS:
-        table.add_column(f"hit@{depth}", justify="right")
-    table.add_column("MRR", justify="right")
+    depths = (f"hit@{depth}" for depth in asked.DEPTHS)
+    columns = ("language", "requests", "designs", *depths, "MRR")
+    table = build_table("hit@k by language, chance in brackets", *columns, left=("language",))
     for item in scores:
         cells = [f"{100 * item.hit[k]:.1f} % ({100 * item.chance[k]:.1f})" for k in asked.DEPTHS]
         table.add_row(item.language, str(item.requests), str(item.designs), *cells, f"{item.mrr:.3f}")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.markup import escape
 from rich.table import Table
 
+from cli.evaluate.tables import build_table
 from evaluation.metrics import BETTER, WITHIN, WORSE
 from evaluation.retrieval.benchmark import FAMILY
 from evaluation.retrieval.design_table import DesignTable, Step
@@ -29,10 +30,8 @@ _VERDICTS = {
 
 def rows_table(table: DesignTable) -> Table:
     """What the rows are."""
-    output = Table(title="Rows", title_justify="left")
-    output.add_column("row", overflow="fold")
-    output.add_column("what it is")
-    output.add_column("seeds")
+    columns = ("row", "what it is", "seeds")
+    output = build_table("Rows", *columns, left=columns)
     for row in table.rows:
         output.add_row(escape(row.name), escape(row.title), ", ".join(map(str, row.seeds)))
     return output
@@ -55,10 +54,8 @@ def _subset_table(table: DesignTable, subset: str, names: Sequence[str]) -> Tabl
             f"\n{FAMILY}: the photo comes before the others of its family; {count:,} requests, "
             f"chance {100 * chance:.0f} %"
         )
-    output = Table(title=title, title_justify="left", collapse_padding=True, pad_edge=False)
-    output.add_column("row", overflow="fold")
-    for name in columns:
-        output.add_column(name, justify="right")
+    output = build_table(title, "row", *columns, left=("row",))
+    output.collapse_padding = True
     for row in table.rows:
         cells = []
         for name in columns:
@@ -74,15 +71,12 @@ def _subset_table(table: DesignTable, subset: str, names: Sequence[str]) -> Tabl
 
 def steps_table(steps: Sequence[Step]) -> Table:
     """What each step brings, in points, with its 95 % interval."""
-    output = Table(
-        title="Steps, in points: paired bootstrap over requests; ±: standard deviation between runs of the "
-        "difference",
-        title_justify="left",
+    names = ("row", "less", "requests", "figure")
+    output = build_table(
+        "Steps, in points: paired bootstrap over requests; ±: standard deviation over runs",
+        *(*names, "difference", "95 %", "p", "±", "verdict"),
+        left=names,
     )
-    for column in ("row", "less", "requests", "figure"):
-        output.add_column(column)
-    for column in ("difference", "95 %", "p", "±", "verdict"):
-        output.add_column(column, justify="right")
     before = ("", "")
     for step in steps:
         pair = step.row, step.against
@@ -107,15 +101,13 @@ def steps_table(steps: Sequence[Step]) -> Table:
 
 def published_table() -> Table:
     """What paper N reports on its own data."""
-    output = Table(
-        title="OTHER DATA, for reference only: what the paper reports on NAIL-STAR (%); not to be compared "
-        "with the tables above",
-        title_justify="left",
+    output = build_table(
+        "OTHER DATA, for reference only: what the paper reports on NAIL-STAR (%); not to be compared with "
+        "the tables above",
+        "method",
+        *(f"{subset}\n{column}" for subset in ("multi", "single") for column in COLUMNS),
+        left=("method",),
     )
-    output.add_column("method", no_wrap=True)
-    for subset in ("multi", "single"):
-        for column in COLUMNS:
-            output.add_column(f"{subset}\n{column}", justify="right")
     for row in PAPER_N:
         output.add_row(row.title, *(f"{figure:.2f}" for figure in (*row.multi, *row.single)))
     return output
@@ -124,11 +116,8 @@ def published_table() -> Table:
 def categories_table(counts: Mapping[ErrorCategory, int]) -> Table:
     """Counts and shares of the categories."""
     total = sum(counts.values())
-    output = Table(title=f"{total:,} failures by category", title_justify="left")
-    output.add_column("category")
-    output.add_column("failures", justify="right")
-    output.add_column("share", justify="right")
-    output.add_column("covers")
+    columns = ("category", "failures", "share", "covers")
+    output = build_table(f"{total:,} failures by category", *columns, left=("category", "covers"))
     for category, count in counts.items():
         output.add_row(category.label, str(count), f"{100 * count / total:.0f} %", category.meaning)
     return output

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from cli.__main__ import app
 from cli.client.models import DEFAULT_REPOSITORY
-from cli.evaluate.aesthetic.rerank_command import models_digest
+from cli.evaluate.measuring import digest_models
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from lunula.type.v1 import response_info_pb2
@@ -123,7 +123,7 @@ def lunula(*words: str) -> tuple[int, str, str]:
 
 def part_path(terms: Path) -> Path:
     """Where an interrupted run keeps what it has."""
-    return terms.with_name(f"{terms.name}.{models_digest()}.part")
+    return terms.with_name(f"{terms.name}.{digest_models()}.part")
 
 
 def test_the_orders_of_the_service_are_those_that_are_computed(
