@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
+from evaluation.arrays import read_arrays
 from evaluation.errors import DataError
 from evaluation.json_lines import Line, read_json
 
@@ -158,13 +158,7 @@ class _About(Line):
 
 
 def _read(path: Path, number: int) -> tuple[Truth, Scored]:
-    try:
-        # Opened here: np.load leaves a file that it cannot read open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise AestheticsError(f"{path}: {error}") from error
-    return _checked(arrays, path, number)
+    return _checked(read_arrays(path, AestheticsError), path, number)
 
 
 def _checked(arrays: Mapping[str, NDArray[Any]], path: Path, number: int) -> tuple[Truth, Scored]:

@@ -14,7 +14,6 @@ Scores (knn_image, knn_text: a mean cosine) are any finite numbers. Files may ho
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
+from evaluation.arrays import read_arrays
 from evaluation.artist.folds import FoldedWork, Folds, PredictionsError, read_folds
 from evaluation.json_lines import Line, read_json
 
@@ -93,12 +93,7 @@ class RunOfModels:
         path = _path(self.folder, model, outer)
         if not path.is_file():
             raise PredictionsError(f"{path}: outer fold {outer} of {model} is missing")
-        try:
-            # Opened here: np.load leaves a file that it cannot read open.
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise PredictionsError(f"{path}: {error}") from error
+        arrays = read_arrays(path, PredictionsError)
         try:
             return _checked(arrays, kind, self.folds, outer)
         except PredictionsError as error:

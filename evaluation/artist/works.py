@@ -17,7 +17,6 @@ photo's size, relative to the folder, 0 where there is no nail, and no hand.
 from __future__ import annotations
 
 import hashlib
-import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -36,6 +35,7 @@ from evaluation.json_lines import (
     OptionalLanguageTag,
     parse_line,
     scan_lines,
+    write_lines,
 )
 
 LISTING: Final = "works.jsonl"
@@ -156,15 +156,7 @@ def write(folder: Path, entries: Iterable[Mapping[str, Any]]) -> int:
 
     What is written is not checked; `scan` does. Raises OSError.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f"{LISTING}.part"
-    count = 0
-    with draft.open("w", encoding="utf-8") as file:
-        for entry in entries:
-            file.write(json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n")
-            count += 1
-    draft.replace(folder / LISTING)
-    return count
+    return write_lines(folder / LISTING, entries)
 
 
 def digest(folder: Path) -> str:

@@ -12,22 +12,24 @@ first.
 
 from __future__ import annotations
 
-import json
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
+from evaluation.arrays import read_arrays
 from evaluation.errors import DataError
+from evaluation.json_lines import Line, read_json
 from evaluation.retrieval.nailstar import SUBSETS, Entry
 
 DEPTHS: Final = (1, 5, 10)
 POOLS: Final = ("all", "subset")
 FAMILY: Final = "family hit@1"
+_ARRAYS = ("query_ids", "queries", "design_ids", "designs")
 _EQUAL = 1e-6  # cosines of one design differ by less between two ways of summing up f32
 _UNIT = 1e-3
 _BLOCK = 4 << 20  # cosines that are held at once
@@ -37,6 +39,17 @@ Floats = NDArray[np.float64]
 
 class RunError(DataError):
     """A run that cannot be read or is not one of this data; the message names file and field."""
+
+
+class _About(Line):
+    """What is read of run.json. data: a digest, or an object that holds one."""
+
+    model_config = ConfigDict(allow_inf_nan=True)
+
+    row: str
+    seed: int
+    title: str = ""
+    data: Any = ""
 
 
 @dataclass(frozen=True)
@@ -97,24 +110,22 @@ def read_run(folder: Path, split: str, entries: Sequence[Entry]) -> Run:
     no vector, or there are vectors of other photos.
     """
     path = folder / f"{split}.npz"
-    about = _about(folder / "run.json")
-    try:
-        # Opened here: np.load leaves a file that it cannot read open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in ("query_ids", "queries", "design_ids", "designs")}
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path}: {error}") from error
+    about = read_json(folder / "run.json", _About, RunError)
+    data = about.data.get("digest", "") if isinstance(about.data, dict) else about.data
+    arrays = read_arrays(path, RunError)
+    if missing := [name for name in _ARRAYS if name not in arrays]:
+        raise RunError(f"{path}: {missing[0]}: missing")
     ids = tuple(entry.id for entry in entries)
     vectors = {}
     for names, name in (("query_ids", "queries"), ("design_ids", "designs")):
-        vectors[name] = _in_order(arrays[names], arrays[name], ids, f"{path}: {name}")
+        vectors[name] = _select_vectors(arrays[names], arrays[name], ids, f"{path}: {name}")
     if vectors["queries"].shape[1] != vectors["designs"].shape[1]:
         raise RunError(f"{path}: queries and designs have different widths")
     return Run(
-        row=about["row"],
-        title=about["title"],
-        seed=about["seed"],
-        digest=about["digest"],
+        row=about.row,
+        title=about.title or about.row,
+        seed=about.seed,
+        digest=str(data),
         query_ids=ids,
         queries=vectors["queries"],
         design_ids=ids,
@@ -206,18 +217,7 @@ def rank_targets(scores: NDArray[np.float32], targets: Sequence[int]) -> NDArray
     return np.asarray(1 + np.arange(wanted.size) + before, np.int64)
 
 
-def _about(path: Path) -> dict[str, Any]:
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        row, seed = str(about["row"]), int(about["seed"])
-        data = about.get("data", "")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{path}: {error!r}") from error
-    digest = data.get("digest", "") if isinstance(data, Mapping) else data
-    return {"row": row, "title": str(about.get("title", row)), "seed": seed, "digest": str(digest)}
-
-
-def _in_order(
+def _select_vectors(
     names: NDArray[Any], vectors: NDArray[Any], ids: Sequence[str], where: str
 ) -> NDArray[np.float32]:
     """The vectors of `ids`, checked, f32 [len(ids),d]."""

@@ -17,7 +17,6 @@ colours, bound in different ways).
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,7 +27,16 @@ import numpy as np
 from pydantic import ConfigDict, Field, PlainValidator, model_validator
 
 from evaluation.errors import DataError
-from evaluation.json_lines import FILLED, UNICODE, FileName, LanguageTag, Line, parse_line, scan_lines
+from evaluation.json_lines import (
+    FILLED,
+    UNICODE,
+    FileName,
+    LanguageTag,
+    Line,
+    parse_line,
+    scan_lines,
+    write_lines,
+)
 from nails.colour.cielab import srgb_to_lab
 from nails.colour.palette import PaletteError, validate
 
@@ -189,9 +197,6 @@ def parse(line: bytes, where: str, folder: Path) -> Entry:
 
 def write(path: Path, entries: Iterable[Entry]) -> None:
     """Write entries as `path`, whole or not at all. Raises OSError."""
-    draft = path.with_name(path.name + ".part")
-    with draft.open("w", encoding="utf-8") as file:
-        for entry in entries:
-            fields = {name: getattr(entry, name) for name in _FIELDS} | dict(entry.more)
-            file.write(json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n")
-    draft.replace(path)
+    write_lines(
+        path, ({name: getattr(entry, name) for name in _FIELDS} | dict(entry.more) for entry in entries)
+    )

@@ -1,4 +1,4 @@
-"""What the channels of a search measure for labelled requests: asked of the services, kept in a file."""
+"""What every channel measures for labelled requests: fetched from the services, kept in a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic import ConfigDict
 from cli.client.records import Record
 from cli.errors import RecordError
 from evaluation.json_lines import Line, read_lines
-from evaluation.retrieval.channel_weights import MeasuredRequest
+from evaluation.retrieval.channel_weights import MeasuredSearch
 from evaluation.retrieval.nailstar import Entry
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
@@ -67,7 +67,7 @@ def build_requests(entry: Entry) -> dict[str, rank.SearchDesignsRequest]:
     return asked
 
 
-def collect_measures(entry: Entry, kind: str, hits: Sequence[rank.Hit]) -> MeasuredRequest:
+def collect_measures(entry: Entry, kind: str, hits: Sequence[rank.Hit]) -> MeasuredSearch:
     """What the channels measured for all hits of a request."""
     ordered = sorted(hits, key=lambda hit: hit.design.design_id)
     channels = [term.channel for term in ordered[0].terms] if ordered else []
@@ -77,43 +77,41 @@ def collect_measures(entry: Entry, kind: str, hits: Sequence[rank.Hit]) -> Measu
     }
     ids = tuple(hit.design.design_id for hit in ordered)
     targets = set(entry.targets)
-    return MeasuredRequest(
+    return MeasuredSearch(
         entry.id, kind, entry.lang, ids, raw, np.array([one in targets for one in ids], bool)
     )
 
 
-def terms_json(measures: Sequence[MeasuredRequest]) -> str:
-    """Measured requests as lines for a file."""
+def terms_json(searches: Sequence[MeasuredSearch]) -> str:
+    """Measured searches as lines for a file."""
     lines = [
         {
-            "request": measure.request,
-            "kind": measure.kind,
-            "lang": measure.lang,
-            "ids": measure.ids,
-            "raw": {
-                channel: [float(f"{value:.7g}") for value in raw] for channel, raw in measure.raw.items()
-            },
-            "targets": [one for one, is_target in zip(measure.ids, measure.target, strict=True) if is_target],
+            "request": search.request,
+            "kind": search.kind,
+            "lang": search.lang,
+            "ids": search.ids,
+            "raw": {channel: [float(f"{value:.7g}") for value in raw] for channel, raw in search.raw.items()},
+            "targets": [one for one, is_target in zip(search.ids, search.target, strict=True) if is_target],
         }
-        for measure in measures
+        for search in searches
     ]
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
-def read_terms(path: Path) -> list[MeasuredRequest]:
-    """The measured requests of such a file.
+def read_terms(path: Path) -> list[MeasuredSearch]:
+    """The measured searches of such a file.
 
     Raises:
         RecordError: a line is not one.
     """
-    measures = []
+    searches = []
     for where, form in read_lines(path, _MAX_LINE, _Terms, RecordError, finite=False):
         raw = {name: np.array(values, np.float64) for name, values in form.raw.items()}
         if any(len(values) != len(form.ids) for values in raw.values()):
             raise RecordError(f"{where}: raw: as many measures as ids are needed")
         target = np.array([one in set(form.targets) for one in form.ids], bool)
-        measures.append(MeasuredRequest(form.request, form.kind, form.lang, tuple(form.ids), raw, target))
-    return measures
+        searches.append(MeasuredSearch(form.request, form.kind, form.lang, tuple(form.ids), raw, target))
+    return searches
 
 
 class _Terms(Line):
@@ -132,15 +130,15 @@ class _Terms(Line):
 async def ask_all(
     stub: rank_grpc.RankServiceAsyncStub,
     asked: Sequence[tuple[Entry, str, rank.SearchDesignsRequest]],
-    on_asked: Callable[[MeasuredRequest], None],
-) -> list[MeasuredRequest]:
+    on_asked: Callable[[MeasuredSearch], None],
+) -> list[MeasuredSearch]:
     """Every hit of every request, down to its last page, with what the channels measured.
 
     on_asked: called with each at once, in the order in which they end.
     """
     slots = asyncio.Semaphore(_IN_FLIGHT)
 
-    async def one(entry: Entry, kind: str, request: rank.SearchDesignsRequest) -> MeasuredRequest:
+    async def one(entry: Entry, kind: str, request: rank.SearchDesignsRequest) -> MeasuredSearch:
         hits: list[rank.Hit] = []
         async with slots:
             while True:
@@ -149,9 +147,9 @@ async def ask_all(
                 if not response.next_page_token:
                     break
                 request.page_token = response.next_page_token
-        measure = collect_measures(entry, kind, hits)
-        on_asked(measure)
-        return measure
+        search = collect_measures(entry, kind, hits)
+        on_asked(search)
+        return search
 
     return list(await asyncio.gather(*(one(*item) for item in asked)))
 

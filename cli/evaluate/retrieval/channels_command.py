@@ -28,8 +28,8 @@ from cli.stack.own_stack import EmptyRank, own_stack
 from evaluation.metrics import paired_bootstrap
 from evaluation.retrieval.channel_weights import (
     PRESENT,
-    MeasuredRequest,
-    MeasuredRequests,
+    MeasuredSearch,
+    MeasuredSearches,
     Setting,
     choose,
     only,
@@ -78,17 +78,17 @@ def channels(
         if split not in SPLITS:
             raise RequestError(f"weights are chosen on {' or '.join(SPLITS)}, not on {split!r}")
         if terms is not None and terms.is_file():
-            measures = read_terms(terms)
+            searches = read_terms(terms)
         else:
             entries = [entry for entry in read(data) if entry.split == split][: limit or None]
             if not entries:
                 raise RecordError(f"{data}: no photo of split {split}")
             if terms is None:
-                measures = _measured(data, entries, described, rank_address, [], lambda _: None)
+                searches = _measured(data, entries, described, rank_address, [], lambda _: None)
             else:
-                measures = _kept(data, entries, described, rank_address, terms)
+                searches = _kept(data, entries, described, rank_address, terms)
         try:
-            report = _report(MeasuredRequests(measures))
+            report = _report(MeasuredSearches(searches))
         except ValueError as error:
             raise RequestError(f"{data}: {error}") from error
         _show(report)
@@ -100,25 +100,25 @@ def channels(
 
 def _kept(
     folder: Path, entries: Sequence[Entry], described: float, rank_address: str, terms: Path
-) -> list[MeasuredRequest]:
+) -> list[MeasuredSearch]:
     """As `_measured`, kept in `terms`; requests that an interrupted run has sent are not sent again."""
     part = PartFile(terms, digest_models(str(described)))
     known = read_terms(part.path) if part.interrupted else []
     asked = {(entry.id, kind) for entry in entries for kind in build_requests(entry)}
-    known = [measure for measure in known if (measure.request, measure.kind) in asked]
+    known = [search for search in known if (search.request, search.kind) in asked]
     if part.interrupted:
         part.path.write_text(terms_json(known), encoding="utf-8")
 
-    def keep(measure: MeasuredRequest) -> None:
-        part.append(terms_json([measure]))
+    def keep(search: MeasuredSearch) -> None:
+        part.append(terms_json([search]))
 
     own = [entry.id for entry in entries] if part.interrupted else []
-    measures = known + _measured(
+    searches = known + _measured(
         folder, entries, described, rank_address, known, keep, own=own, begin=part.path.touch
     )
-    terms.write_text(terms_json(measures), encoding="utf-8")
+    terms.write_text(terms_json(searches), encoding="utf-8")
     part.path.unlink(missing_ok=True)
-    return measures
+    return searches
 
 
 def _measured(
@@ -126,18 +126,18 @@ def _measured(
     entries: Sequence[Entry],
     described: float,
     rank_address: str,
-    known: Sequence[MeasuredRequest],
-    on_asked: Callable[[MeasuredRequest], None],
+    known: Sequence[MeasuredSearch],
+    on_asked: Callable[[MeasuredSearch], None],
     *,
     own: Collection[str] = (),
     begin: Callable[[], object] = lambda: None,
-) -> list[MeasuredRequest]:
+) -> list[MeasuredSearch]:
     """Indexes the photos and asks the requests, less those that are known.
 
     own: photos that may be in the catalogue already; one with others ends the command. begin: called before
     the first is indexed.
     """
-    done = {(measure.request, measure.kind) for measure in known}
+    done = {(search.request, search.kind) for search in known}
     asked = [
         (entry, kind, request)
         for entry in entries
@@ -151,15 +151,15 @@ def _measured(
         if not rank_address:
             rank_address = resources.enter_context(own_stack()).rank
 
-        async def work() -> list[MeasuredRequest]:
+        async def work() -> list[MeasuredSearch]:
             async with connect(rank_address) as channel:
                 stub = rank_grpc.RankServiceStub(channel)
                 with progress() as bar:
                     requests = bar.add_task("Searching", total=len(asked))
                     await index_photos(stub, records, bar, own=own, begin=begin)
 
-                    def note(measure: MeasuredRequest) -> None:
-                        on_asked(measure)
+                    def note(search: MeasuredSearch) -> None:
+                        on_asked(search)
                         bar.advance(requests)
 
                     return await ask_all(stub, asked, note)
@@ -167,16 +167,16 @@ def _measured(
         return run(work())
 
 
-def _report(measures: MeasuredRequests) -> dict[str, Any]:
+def _report(searches: MeasuredSearches) -> dict[str, Any]:
     """Everything that is known at the end, for programs."""
     with progress() as bar:
         task = bar.add_task("Choosing", total=3 * steps())
-        folds, after = out_of_fold(measures, on_step=lambda: bar.advance(task))
-        chosen = choose(measures, on_step=lambda: bar.advance(task))
+        folds, after = out_of_fold(searches, on_step=lambda: bar.advance(task))
+        chosen = choose(searches, on_step=lambda: bar.advance(task))
         bar.update(task, completed=3 * steps())
-    before = measures.ranks(PRESENT)
-    kinds = np.array([measure.kind for measure in measures.all])
-    langs = np.array([measure.lang for measure in measures.all])
+    before = searches.ranks(PRESENT)
+    kinds = np.array([search.kind for search in searches.all])
+    langs = np.array([search.lang for search in searches.all])
     groups = {"all": np.ones(len(kinds), bool)}
     groups |= {kind: kinds == kind for kind in sorted(set(kinds))}
     groups |= {lang: langs == lang for lang in sorted(set(langs))}
@@ -187,17 +187,17 @@ def _report(measures: MeasuredRequests) -> dict[str, Any]:
     }
     difference = paired_bootstrap(1.0 / after, 1.0 / before, samples=2_000)
     return {
-        "requests": len({measure.request for measure in measures.all}),
-        "measures": len(measures.all),
+        "requests": len({search.request for search in searches.all}),
+        "searches": len(searches.all),
         "present": _setting(PRESENT),
         "chosen": _setting(chosen),
         "chosen_by_half": [_setting(setting) for setting in folds],
         "figures": {
             name: {
-                **{row: asdict(measures.figures(setting, group)) for row, setting in alone.items()},
+                **{row: asdict(searches.figures(setting, group)) for row, setting in alone.items()},
                 "before": asdict(summarise_ranks(before[group])),
                 "after, on the other half": asdict(summarise_ranks(after[group])),
-                "after, on what it was chosen on": asdict(measures.figures(chosen, group)),
+                "after, on what it was chosen on": asdict(searches.figures(chosen, group)),
             }
             for name, group in groups.items()
         },
@@ -207,7 +207,7 @@ def _report(measures: MeasuredRequests) -> dict[str, Any]:
 
 def _show(report: Mapping[str, Any]) -> None:
     groups = (
-        f"{name}\n({next(iter(rows.values()))['measures']})" for name, rows in report["figures"].items()
+        f"{name}\n({next(iter(rows.values()))['searches']})" for name, rows in report["figures"].items()
     )
     table = build_table("MRR and hit@10 of the first target, in %", "", *groups, left=("",))
     for name in report["figures"]["all"]:

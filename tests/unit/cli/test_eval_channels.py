@@ -22,7 +22,7 @@ from cli.evaluate.retrieval.channel_terms import (
     terms_json,
 )
 from cli.evaluate.retrieval.channels_command import format_source
-from evaluation.retrieval.channel_weights import MeasuredRequest
+from evaluation.retrieval.channel_weights import MeasuredSearch
 from evaluation.retrieval.nailstar import Entry
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
@@ -132,7 +132,7 @@ def test_a_bad_line_of_the_file_is_refused_with_its_number(tmp_path: Path, line:
 
 def test_the_command_chooses_from_what_was_measured_and_writes_everything(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
-    measures = []
+    searches = []
     for number in range(40):
         target = np.arange(20) == rng.integers(20)
         raw = {
@@ -140,8 +140,8 @@ def test_the_command_chooses_from_what_was_measured_and_writes_everything(tmp_pa
             "palette": np.where(target, 4.0, 15.0) + rng.normal(0, 3, 20),
         }
         ids = tuple(f"d{n:02}" for n in range(20))
-        measures.append(MeasuredRequest(f"r{number}", "text", ("en", "ja")[number % 2], ids, raw, target))
-    (tmp_path / "terms").write_text(terms_json(measures))
+        searches.append(MeasuredSearch(f"r{number}", "text", ("en", "ja")[number % 2], ids, raw, target))
+    (tmp_path / "terms").write_text(terms_json(searches))
     terms, out = str(tmp_path / "terms"), str(tmp_path / "out.json")
     result = CliRunner().invoke(
         app, ["eval", "channels", "--data", str(tmp_path), "--terms", terms, "--out", out]
@@ -172,12 +172,12 @@ def test_an_interrupted_run_asks_only_what_it_has_not_asked(
         entries: Any,
         described: float,
         address: str,
-        known: list[MeasuredRequest],
+        known: list[MeasuredSearch],
         on_asked: Any,
         *,
         own: list[str],
         begin: Any,
-    ) -> list[MeasuredRequest]:
+    ) -> list[MeasuredSearch]:
         del folder, described, address
         begin()
         resumed.append(own)

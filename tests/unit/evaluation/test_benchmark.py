@@ -199,7 +199,7 @@ def test_a_run_of_another_form_is_refused(tmp_path: Path, changes: dict[str, Any
 def test_broken_files_of_a_run_are_named(tmp_path: Path) -> None:
     folder = save(tmp_path)
     (folder / "run.json").write_text("{}")
-    with pytest.raises(RunError, match=r"run.json: KeyError"):
+    with pytest.raises(RunError, match=r"run.json: row: missing"):
         read_run(folder, "test", ENTRIES)
     folder = save(tmp_path)
     (folder / "test.npz").write_bytes(b"PK\x03\x04 cut short")
