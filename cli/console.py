@@ -1,4 +1,4 @@
-"""How the commands speak: one console, one way to end in an error."""
+"""The console of all commands, and how they end with an error."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _EXIT_USAGE = 2
 
 @contextmanager
 def errors_as_exit_codes() -> Iterator[None]:
-    """Turn what users can mend into a message and an exit code; anything else shows its trace."""
+    """Turn errors that a user can correct into a message and an exit code; others show their traceback."""
     try:
         yield
     except LunulaError as error:

@@ -29,7 +29,7 @@ class Addresses:
 
 
 def default_addresses(host: str = "127.0.0.1") -> Addresses:
-    """The ports that `lunula up` uses unless told otherwise."""
+    """The ports that `lunula up` uses by default."""
     return Addresses(**{name: f"{host}:{port}" for name, port in DEFAULT_PORTS.items()})
 
 

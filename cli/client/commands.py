@@ -38,7 +38,7 @@ def index(
     ] = "",
     rank_address: RankAddress = _RANK,
 ) -> None:
-    """Put designs into the catalogue. Can be stopped and run again: what is there already is left alone."""
+    """Put designs into the catalogue. Can be stopped and run again: existing designs are left alone."""
     with errors_as_exit_codes():
         records = find(source)
 
@@ -143,7 +143,7 @@ def search(
 
 
 def show(response: rank.SearchDesignsResponse, *, title: str) -> None:
-    """Print an answer: hits, what was read out of the request, timings, what could not be served."""
+    """Print a response: recognised phrases, hits, unavailable channels, timings."""
     if response.phrases:
         read = ", ".join(
             f"{'no ' if phrase.negated else ''}{escape(phrase.name or phrase.text)} "

@@ -21,7 +21,7 @@ _ATTEMPTS = 5
 
 @dataclass
 class IndexOutcome:
-    """What became of the designs."""
+    """Counts of indexed and unchanged designs, and the errors of the others."""
 
     indexed: int = 0
     unchanged: int = 0
@@ -35,7 +35,7 @@ class IndexOutcome:
 
 @dataclass(frozen=True)
 class Retry:
-    """What has to be sent again. attempt: the coming one, of `attempts`; pause_s: the wait before it."""
+    """Designs to be sent again. attempt: the coming one, of `attempts`; pause_s: the wait before it."""
 
     attempt: int
     attempts: int

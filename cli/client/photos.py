@@ -122,7 +122,7 @@ def identify(
         str, typer.Option("--classify", help="Address of ClassifyService.", metavar="HOST:PORT")
     ] = default_addresses().classify,
 ) -> None:
-    """Say whose work it is, from a photo, from words, or from both, and what speaks for it."""
+    """Identify the artist of a work from a photo, from words, or from both, and show the evidence."""
     with errors_as_exit_codes():
         work_message = classify.Work(title=title, description=description, labels=parse_labels(label or []))
         if photo is not None:

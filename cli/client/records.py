@@ -23,7 +23,7 @@ _ID_FORBIDDEN = re.compile(r"[^A-Za-z0-9._:-]+")
 
 @dataclass(frozen=True)
 class Record:
-    """One design: its photo's file and what is known about it."""
+    """One design: its photo's file, texts and attributes."""
 
     design_id: str
     photo: Path

@@ -36,7 +36,7 @@ def hits_table(response: rank.SearchDesignsResponse, *, title: str, first_rank: 
     """Hits with the breakdown of each score, and below it why each was found.
 
     A cell of a channel is "raw → weighted"; the weighted terms of a row add up to its score. What a channel
-    did not measure has a dash, and why is said below.
+    did not measure has a dash, and the reason stands below.
     """
     channels = [term.channel for term in response.hits[0].terms] if response.hits else []
     table = Table(
@@ -107,7 +107,7 @@ def timings_line(info: response_info_pb2.ResponseInfo) -> str:
 
 
 def artists_table(identification: classify.Identification) -> Group:
-    """Candidates with what each modality says, and below them the evidence."""
+    """Candidates with the probability by each modality, and below them the evidence."""
     table = Table(title="Artists", title_justify="left")
     for name in (
         "artist",

@@ -9,7 +9,7 @@ AVA.txt says nothing of training and test:
 
 - `paper`: photos with a tag that at least `least` photos have (1,000; rarer tags are left out), shuffled by
   `seed`; the first `test` (1,350) are tested, the next `train` (135,000) train, the next `val` validate. How
-  paper Q drew its photos is not said: this is a rule of ours with its numbers.
+  paper Q drew its photos is not published: this is a rule of ours with its numbers.
 - `official`: the photos of a list are tested, `val` of the others, drawn by `seed`, validate, the rest train.
   A line of the list is an image id, ID.jpg, or a row as in AVA.txt.
 """

@@ -131,7 +131,7 @@ class AestheticTable:
         return Difference(ours.name, other.name, figure, difference, deviation)
 
     def as_dict(self, differences: Sequence[Difference]) -> dict[str, Any]:
-        """Everything, for programs."""
+        """All figures for `--json`."""
         return {
             "photos": len(self.truth.ids),
             "with a tag": int(self.truth.tagged.sum()),

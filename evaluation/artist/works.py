@@ -88,7 +88,7 @@ class WorksError(DataError):
 
 @dataclass(frozen=True)
 class Work:
-    """One line. image: absolute, None without a photo; lang: "" where not said; labels: confidences in 0..1
+    """One line. image: absolute, None without a photo; lang: "" where unknown; labels: confidences in 0..1
     by label; more: the further fields, those of MASKS as absolute paths."""
 
     id: str

@@ -70,7 +70,7 @@ class TrueHand:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What is known about a synthetic photo.
+    """The labels of a synthetic photo.
 
     hands: those of which something is seen. boxes f64 [n,4], centroids f64 [n,2], areas f64 [n] and owners
     (int [n]: which hand of the drawing) of the nails. target: the drawing's hand that the rules choose, -1

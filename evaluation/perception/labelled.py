@@ -34,7 +34,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class LabelledNail:
-    """A labelled nail. colour: its polish as a name of nails.vocabulary, "bare" without, "" when not said."""
+    """A labelled nail. colour: its polish as a name of nails.vocabulary, "bare" without, "" when unknown."""
 
     instance: NailInstance
     colour: str = ""
@@ -44,7 +44,7 @@ class LabelledNail:
 class LabelledPhoto:
     """name; image uint8 [H,W,3]; mask bool [H,W] of all nails; nails: one by one, specks left out.
 
-    tone: Monk tone 1-10 of the skin, 0 without a hand, None when it is not said.
+    tone: Monk tone 1-10 of the skin, 0 without a hand, None when unknown.
     """
 
     name: str

@@ -47,7 +47,7 @@ Predictor = Callable[[Image], Sequence[NailInstance]]
 
 @dataclass(frozen=True)
 class PhotoScore:
-    """Figures of one photo. right, found, labelled: numbers of nails. tone: None where it is not said."""
+    """Figures of one photo. right, found, labelled: numbers of nails. tone: None where unknown."""
 
     name: str
     iou: float

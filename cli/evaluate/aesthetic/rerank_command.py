@@ -117,8 +117,8 @@ def rerank(
         }
         typer.echo(json.dumps(facts | {"rows": rows, "gains": over}, ensure_ascii=False, indent=2))
     else:
-        said = f"{len(measured.rankings):,} requests, {len(pool.photos):,} photos of split {split}"
-        console.print(weights_table(lines, gains, f"{said}: by the model's aesthetic score"))
+        title = f"{len(measured.rankings):,} requests, {len(pool.photos):,} photos of split {split}"
+        console.print(weights_table(lines, gains, f"{title}: by the model's aesthetic score"))
         console.print(
             weights_table(people, [compare_weights(line, people[0]) for line in people], "by people's votes")
         )

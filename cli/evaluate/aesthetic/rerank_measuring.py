@@ -13,7 +13,7 @@ from cli.client.models import DEFAULT_REPOSITORY
 from cli.client.records import Record
 from cli.console import progress, run
 from cli.errors import RequestError
-from cli.evaluate.aesthetic.rerank_terms import ask_all, disagreements, served_models
+from cli.evaluate.aesthetic.rerank_terms import disagreements, fetch_rankings, served_models
 from cli.evaluate.measuring import PartFile, digest_models, index_photos
 from cli.stack.own_stack import own_stack
 from evaluation.aesthetic.rerank_labels import Pool
@@ -78,7 +78,7 @@ async def _served_at(rank_address: str, text: str) -> dict[str, str]:
 
 
 def _own_models() -> dict[str, str]:
-    """Fingerprints of what the own stack serves, by name."""
+    """Fingerprints of the models that the own stack serves, by name."""
     found = {}
     for path in sorted(DEFAULT_REPOSITORY.glob("*/model.toml")):
         model = tomllib.loads(path.read_text(encoding="utf-8")).get("model", {})
@@ -161,7 +161,7 @@ def _measure(
                         keep(asked)
                         bar.advance(asking)
 
-                    await ask_all(stub, left, note)
+                    await fetch_rankings(stub, left, note)
                     compared = sorted(measured.rankings, key=lambda asked: asked.request)[:sample]
                     measured.wrong = await disagreements(
                         stub, pool, compared, weights, lambda: bar.advance(checking)

@@ -21,7 +21,7 @@ _PAGE = 100
 _IN_FLIGHT = 2
 
 
-async def ask(stub: rank_grpc.RankServiceAsyncStub, request: Request) -> ServedRanking:
+async def fetch_ranking(stub: rank_grpc.RankServiceAsyncStub, request: Request) -> ServedRanking:
     """Fetch the relevance and the aesthetic score of a request's hits.
 
     Searches twice: at weight 0, for relevance to the last bit, down to the designs that reranking cannot lift
@@ -72,17 +72,17 @@ async def _hits(
         request.page_token = response.next_page_token
 
 
-async def ask_all(
+async def fetch_rankings(
     stub: rank_grpc.RankServiceAsyncStub,
     requests: Sequence[Request],
     on_asked: Callable[[ServedRanking], None],
 ) -> None:
-    """Asks all requests. on_asked: told of each at once, in the order in which they end."""
+    """Send all requests. on_asked: called with each answer at once, in the order in which they end."""
     slots = asyncio.Semaphore(_IN_FLIGHT)
 
     async def one(request: Request) -> None:
         async with slots:
-            asked = await ask(stub, request)
+            asked = await fetch_ranking(stub, request)
         on_asked(asked)
 
     await asyncio.gather(*(one(request) for request in requests))
@@ -95,7 +95,7 @@ async def disagreements(
     weights: Sequence[float],
     on_checked: Callable[[], None] = lambda: None,
 ) -> list[str]:
-    """Where the service's first hits are not those that follow from its scores: a line each."""
+    """A line for each order of the service that does not follow from its own scores."""
     texts = {request.id: request.text for request in pool.requests}
     found = []
     for asked in rankings:

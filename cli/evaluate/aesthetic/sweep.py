@@ -75,14 +75,14 @@ def _images(place: Path) -> dict[str, Path]:
     return images
 
 
-async def ask(
+async def score_images(
     stub: rank_grpc.RankServiceAsyncStub,
     images: Images,
     tags: Sequence[str],
     scores: dict[float, dict[str, float]],
     on_scored: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Scores every image into `scores`, which keeps what there is where a later call fails.
+    """Score every image into `scores`, which keeps the scores so far where a later call fails.
 
     tags: of all images alike; none: they are scored for no tag. Raises RequestError where an
     image is refused, LunulaError.
@@ -132,7 +132,7 @@ def summarise_scales(scores: Scores) -> list[SweepRow]:
 
 
 def summarise_sweep(scores: Scores, tags: Sequence[str]) -> dict[str, Any]:
-    """What is known at the end, for programs: scores by scale, Spearman overall and per seed, the trend."""
+    """All figures for `--json`: scores by scale, Spearman overall and per seed, the trend."""
     groups = {scale: np.array(list(own.values())) for scale, own in scores.items()}
     trend = jonckheere_terpstra(groups)
     seeds = spearman_per_seed(scores)

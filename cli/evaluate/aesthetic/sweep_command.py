@@ -12,7 +12,14 @@ import typer
 from rich.markup import escape
 
 from cli.console import console, errors, errors_as_exit_codes, progress, run
-from cli.evaluate.aesthetic.sweep import Images, Scores, ask, find_images, summarise_scales, summarise_sweep
+from cli.evaluate.aesthetic.sweep import (
+    Images,
+    Scores,
+    find_images,
+    score_images,
+    summarise_scales,
+    summarise_sweep,
+)
 from cli.evaluate.aesthetic.sweep_page import describe_trend, sweep_table, write_sweep_page
 from cli.evaluate.extra import require_evaluate_extra
 from cli.stack.own_stack import own_stack
@@ -64,7 +71,7 @@ def aesthetic_sweep(
                 stub = rank_grpc.RankServiceStub(channel)
                 with progress() as bar:
                     scoring = bar.add_task("Scoring", total=sum(len(own) for own in images.values()))
-                    await ask(stub, images, tags, scores, lambda count: bar.advance(scoring, count))
+                    await score_images(stub, images, tags, scores, lambda count: bar.advance(scoring, count))
 
         try:
             run(work())
@@ -90,10 +97,10 @@ def aesthetic_sweep(
 
 
 def _show_part(images: Images, scores: Scores, tags: Sequence[str], *, as_json: bool) -> None:
-    """What was scored before a call failed."""
+    """Print the scores before a call failed."""
     if as_json:
-        said = {f"{scale:g}": dict(own) for scale, own in scores.items()}
-        typer.echo(json.dumps({"tags": list(tags), "scores": said}, ensure_ascii=False, indent=2))
+        by_scale = {f"{scale:g}": dict(own) for scale, own in scores.items()}
+        typer.echo(json.dumps({"tags": list(tags), "scores": by_scale}, ensure_ascii=False, indent=2))
         return
     for scale, own in scores.items():
         for name, score in own.items():

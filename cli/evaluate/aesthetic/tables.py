@@ -69,7 +69,7 @@ def controls_table(table: AestheticTable) -> Table:
 
 
 def differences_table(differences: Sequence[Difference]) -> Table:
-    """What ours brings."""
+    """How much better ours is than each other variant."""
     output = build_table(
         "ours less another, means over runs; interval and p of a paired bootstrap over photos\n"
         "sd of runs: of the difference between one run of each",

@@ -113,7 +113,7 @@ def artist(
 def _facts(
     table: ArtistTable, gains: list[Gain], slices: list[Slice], changes: dict[str, Transitions]
 ) -> dict[str, Any]:
-    """Everything, for programs."""
+    """All figures for `--json`."""
     return {
         "works": len(table.truth),
         "artists": len(table.artists),

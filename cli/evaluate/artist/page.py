@@ -20,7 +20,7 @@ _HARDEST = 25
 
 @dataclass(frozen=True)
 class _Artist:
-    """An artist with how many works there are, the share that is found, and whom they are taken for."""
+    """An artist with the number of works and the share of them that each model finds."""
 
     name: str
     works: int

@@ -32,7 +32,7 @@ _KINDS = {".jpg", ".jpeg", ".png", ".webp"}
 
 @dataclass(frozen=True)
 class Card:
-    """A photo on the page: the overlay as JPEG, base64, and what is said below it."""
+    """A photo on the page: the overlay as JPEG, base64, and the caption below it."""
 
     name: str
     overlay: str

@@ -68,7 +68,7 @@ def build_requests(entry: Entry) -> dict[str, rank.SearchDesignsRequest]:
 
 
 def collect_measures(entry: Entry, kind: str, hits: Sequence[rank.Hit]) -> MeasuredSearch:
-    """What the channels measured for all hits of a request."""
+    """The measures of every channel for all hits of a search."""
     ordered = sorted(hits, key=lambda hit: hit.design.design_id)
     channels = [term.channel for term in ordered[0].terms] if ordered else []
     raw = {
@@ -127,12 +127,12 @@ class _Terms(Line):
     targets: list[str]
 
 
-async def ask_all(
+async def search_all(
     stub: rank_grpc.RankServiceAsyncStub,
     asked: Sequence[tuple[Entry, str, rank.SearchDesignsRequest]],
     on_asked: Callable[[MeasuredSearch], None],
 ) -> list[MeasuredSearch]:
-    """Every hit of every request, down to its last page, with what the channels measured.
+    """Every hit of every search, down to its last page, with the measures of every channel.
 
     on_asked: called with each at once, in the order in which they end.
     """

@@ -17,10 +17,10 @@ from cli.errors import RecordError, RequestError
 from cli.evaluate.measuring import PartFile, digest_models, index_photos
 from cli.evaluate.retrieval.channel_terms import (
     TEXTS,
-    ask_all,
     build_records,
     build_requests,
     read_terms,
+    search_all,
     terms_json,
 )
 from cli.evaluate.tables import build_table
@@ -69,8 +69,8 @@ def channels(
 ) -> None:
     """Choose the weights of a search's channels, and the maps before them, on validation data.
 
-    Indexes the photos of a split, asks every request with its palette and without, and keeps what each
-    channel measured for each hit. Then weights and maps are tried offline for the highest mean reciprocal
+    Indexes the photos of a split, sends every request with its palette and without, and keeps the measures of
+    each channel for each hit. Then weights and maps are tried offline for the highest mean reciprocal
     rank. The figures are of requests that had no part in the choice; what is printed for nails/fusion.py is
     chosen on all of them.
     """
@@ -132,7 +132,7 @@ def _measured(
     own: Collection[str] = (),
     begin: Callable[[], object] = lambda: None,
 ) -> list[MeasuredSearch]:
-    """Indexes the photos and asks the requests, less those that are known.
+    """Index the photos and send the searches whose measures are not known.
 
     own: photos that may be in the catalogue already; one with others ends the command. begin: called before
     the first is indexed.
@@ -162,13 +162,13 @@ def _measured(
                         on_asked(search)
                         bar.advance(requests)
 
-                    return await ask_all(stub, asked, note)
+                    return await search_all(stub, asked, note)
 
         return run(work())
 
 
 def _report(searches: MeasuredSearches) -> dict[str, Any]:
-    """Everything that is known at the end, for programs."""
+    """All figures for `--out`."""
     with progress() as bar:
         task = bar.add_task("Choosing", total=3 * steps())
         folds, after = out_of_fold(searches, on_step=lambda: bar.advance(task))

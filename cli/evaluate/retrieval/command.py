@@ -35,7 +35,7 @@ def retrieval(
         ),
     ] = None,
 ) -> None:
-    """Index the photos of a folder, ask every request, and count how often the right photo is found.
+    """Index the photos of a folder, send every request, and count how often the right photo is found.
 
     The photos are indexed without any text. hit@k is the share of requests whose photo is among the first k.
     """

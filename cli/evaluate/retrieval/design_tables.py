@@ -29,7 +29,7 @@ _VERDICTS = {
 
 
 def rows_table(table: DesignTable) -> Table:
-    """What the rows are."""
+    """Names, titles and seeds of the rows."""
     columns = ("row", "what it is", "seeds")
     output = build_table("Rows", *columns, left=columns)
     for row in table.rows:
@@ -70,7 +70,7 @@ def _subset_table(table: DesignTable, subset: str, names: Sequence[str]) -> Tabl
 
 
 def steps_table(steps: Sequence[Step]) -> Table:
-    """What each step brings, in points, with its 95 % interval."""
+    """The gain of each step in points, with its 95 % interval."""
     names = ("row", "less", "requests", "figure")
     output = build_table(
         "Steps, in points: paired bootstrap over requests; ±: standard deviation over runs",

@@ -1,4 +1,4 @@
-"""Asks running services the requests of a labelled folder, and scores their answers."""
+"""Requests of a labelled folder, sent to running services, and figures of the answers."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def evaluate(
     on_indexed: Callable[[rank.IndexDesignsResponse], None] = lambda _: None,
     on_asked: Callable[[Result], None] = lambda _: None,
 ) -> tuple[IndexOutcome, list[Result]]:
-    """Index the photos of `questions` into the live catalogue, and ask each request.
+    """Index the photos of `questions` into the live catalogue, and send each request.
 
     aesthetic_weight: of the aesthetic score; 0 ranks by relevance alone, None leaves the server's default.
     Raises RequestError, before anything is indexed, for a catalogue that is not empty.
@@ -149,7 +149,7 @@ def score(results: list[Result]) -> list[Scores]:
 
 
 def as_json(scores: list[Scores], results: list[Result]) -> str:
-    """Everything, for programs."""
+    """All figures for `--json`."""
     return json.dumps(
         {
             "scores": [asdict(item) for item in scores],

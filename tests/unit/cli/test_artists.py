@@ -47,7 +47,7 @@ def test_every_artist_of_a_catalogue_comes_with_the_first_works(catalogue: Path)
     assert [work.title for work in request.works] == ["title 0", "title 2"]
 
 
-def test_works_that_no_call_can_take_are_said_before_they_are_read(tmp_path: Path) -> None:
+def test_works_that_no_call_can_take_are_reported_before_they_are_read(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.jpg"):
         with (tmp_path / name).open("wb") as file:
             file.truncate(60 * 2**20)  # a hole: nothing is written
@@ -55,8 +55,8 @@ def test_works_that_no_call_can_take_are_said_before_they_are_read(tmp_path: Pat
         app, ["artists", "enrol", str(tmp_path), "--artist", "fumi", "--classify", "127.0.0.1:1"]
     )
     assert ended.exit_code == 1
-    said = " ".join(ended.output.split())
-    assert "fumi: the 2 works have 120.0 MiB together and must go in one call, which takes 96 MiB" in said
+    message = " ".join(ended.output.split())
+    assert "fumi: the 2 works have 120.0 MiB together and must go in one call, which takes 96 MiB" in message
 
 
 def test_artists_can_be_picked(catalogue: Path) -> None:

@@ -40,7 +40,7 @@ def test_a_call_has_so_many_photos_and_bytes_and_one_at_least(
     assert [path for batch in found for path in batch] == paths
 
 
-def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for fault in (
         lambda: list(batches([tmp_path / "no.jpg"], 3)),
         lambda: read_photo_bytes(tmp_path / "no.jpg"),
@@ -49,7 +49,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
             fault()
 
 
-def test_the_sum_and_the_limit_are_said_where_all_must_go_at_once() -> None:
+def test_the_sum_and_the_limit_are_reported_where_all_must_go_at_once() -> None:
     assert MOST_BYTES < MAX_MESSAGE_BYTES
     check_fits("the 2 works", MAX_MESSAGE_BYTES)
     with pytest.raises(RequestError, match=r"the 16 works have 113\.0 MiB together .* takes 96 MiB"):

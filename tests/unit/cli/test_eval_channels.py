@@ -71,7 +71,7 @@ def test_a_share_of_the_photos_carries_its_texts_the_same_every_time(tmp_path: P
     assert one.photo == tmp_path / "images" / f"{one.design_id}.jpg"
 
 
-def test_texts_that_are_not_there_or_cannot_be_read_are_said(tmp_path: Path) -> None:
+def test_texts_that_are_not_there_or_cannot_be_read_are_reported(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"index\.jsonl: no such file; --described 0"):
         build_records(tmp_path, [entry("a")], 0.5)
     (tmp_path / "index.jsonl").write_text('{"id": "a"}\n[]\n')
@@ -241,6 +241,6 @@ def test_nothing_is_indexed_into_a_catalogue_that_is_not_empty(tmp_path: Path, c
             app, ["eval", command, "--data", str(tmp_path), "--rank", address, *words]
         )
     assert result.exit_code == 2, result.output
-    said = "".join(result.output.split())
-    assert "notempty(designs:1,suchas'd7')" in said
+    message = "".join(result.output.split())
+    assert "notempty(designs:1,suchas'd7')" in message
     assert not list(tmp_path.glob("*.part"))

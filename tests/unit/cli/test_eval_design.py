@@ -112,7 +112,7 @@ def test_json_has_means_deviations_and_steps(bench: Path) -> None:
         (["--page", "x.html", "--page-row", "none"], "--page-row none: there is no such row"),
     ],
 )
-def test_what_cannot_be_asked_for_is_said(bench: Path, options: list[str], message: str) -> None:
+def test_invalid_options_are_reported(bench: Path, options: list[str], message: str) -> None:
     ended = lunula("eval", "design", "--data", bench, "--runs", bench / "runs", "--samples", "100", *options)
     assert ended.exit_code == 2
     assert message in " ".join(ended.output.split())

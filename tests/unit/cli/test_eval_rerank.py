@@ -129,9 +129,9 @@ def part_path(terms: Path) -> Path:
 def test_the_orders_of_the_service_are_those_that_are_computed(
     folder: Path, service: ByRule, address: str
 ) -> None:
-    code, out, said = lunula("--data", str(folder), "--rank", address, "--json", "--check", "9")
+    code, out, message = lunula("--data", str(folder), "--rank", address, "--json", "--check", "9")
     found = json.loads(out)
-    assert code == 0, said
+    assert code == 0, message
     assert (found["checked"], found["wrong"]) == (9 * 5, [])
     assert (found["photos"], found["requests"]) == (24, 24)
     assert len(service.indexed) == 24
@@ -149,16 +149,18 @@ def test_a_service_that_ranks_otherwise_is_found_out(folder: Path, address: str,
         lines.append(json.dumps(fields | {"aesthetic": fields["aesthetic"][::-1]}) + "\n")
     terms.unlink()
     part_path(terms).write_text("".join(lines))
-    code, _, said = lunula("--data", str(folder), "--rank", address, "--terms", str(terms), "--check", "24")
+    code, _, message = lunula(
+        "--data", str(folder), "--rank", address, "--terms", str(terms), "--check", "24"
+    )
     assert code == 1
-    assert "notascomputed" in said
+    assert "notascomputed" in message
 
 
 def test_a_catalogue_with_other_designs_is_refused(folder: Path, service: ByRule, address: str) -> None:
     service.others = ["a", "b", "c"]
-    code, _, said = lunula("--data", str(folder), "--rank", address)
+    code, _, message = lunula("--data", str(folder), "--rank", address)
     assert code == 2
-    assert "notempty(designs:3,suchas'a')" in said
+    assert "notempty(designs:3,suchas'a')" in message
     assert not service.indexed
 
 
@@ -166,9 +168,9 @@ def test_a_catalogue_that_others_fill_meanwhile_is_refused(
     folder: Path, service: ByRule, address: str
 ) -> None:
     service.late = ["a", "b", "c"]
-    code, _, said = lunula("--data", str(folder), "--rank", address)
+    code, _, message = lunula("--data", str(folder), "--rank", address)
     assert code == 2
-    assert "otherdesigns" in said
+    assert "otherdesigns" in message
 
 
 def test_photos_of_the_split_are_others_too_unless_a_run_was_interrupted(
@@ -178,9 +180,9 @@ def test_photos_of_the_split_are_others_too_unless_a_run_was_interrupted(
     assert lunula(*words)[0] == 0
     terms = tmp_path / "terms.jsonl"
     for _ in range(2):  # a run that was refused has not begun
-        code, _, said = lunula(*words, "--terms", str(terms))
+        code, _, message = lunula(*words, "--terms", str(terms))
         assert code == 2
-        assert "notempty(designs:24" in said
+        assert "notempty(designs:24" in message
     part_path(terms).touch()
     service.others = ["z"]
     assert "notempty" in lunula(*words, "--terms", str(terms))[2]
@@ -199,9 +201,9 @@ def test_terms_are_read_in_place_of_asking(
     assert len(service.asked) == asked
     assert again["rows"] == first["rows"]
     assert again["checked"] == 0
-    code, _, said = lunula(*words, "--each", "2")
+    code, _, message = lunula(*words, "--each", "2")
     assert code == 2
-    assert "24requests,notthe48" in said
+    assert "24requests,notthe48" in message
 
 
 def test_terms_of_other_models_are_refused(
@@ -215,16 +217,16 @@ def test_terms_of_other_models_are_refused(
     assert json.loads(terms.read_text().splitlines()[0])["models"] == service.models
     assert [lunula(*words)[0], lunula(*words, "--rank", address)[0]] == [0, 0]
     service.models = {"aesthetic": "trained anew"}
-    code, _, said = lunula(*words, "--rank", address)
-    assert (code, "othermodelsthanareservednow:aesthetic" in said) == (2, True)
+    code, _, message = lunula(*words, "--rank", address)
+    assert (code, "othermodelsthanareservednow:aesthetic" in message) == (2, True)
     service.models = {}
-    code, _, said = lunula(*words, "--rank", address)
-    assert (code, "doesnotsaywhichmodels" in said) == (2, True)
+    code, _, message = lunula(*words, "--rank", address)
+    assert (code, "doesnotsaywhichmodels" in message) == (2, True)
     first, _, rest = terms.read_text().partition("\n")
     for models, fault in (({"aesthetic": "older"}, "othermodels"), (None, "doesnotsaybywhichmodels")):
         terms.write_text(json.dumps(json.loads(first) | {"models": models}) + "\n" + rest)
-        code, _, said = lunula(*words)
-        assert (code, fault in said) == (2, True)
+        code, _, message = lunula(*words)
+        assert (code, fault in message) == (2, True)
 
 
 def test_an_interrupted_run_goes_on(folder: Path, service: ByRule, address: str, tmp_path: Path) -> None:
@@ -258,15 +260,15 @@ def test_no_default_is_chosen_on_test(folder: Path, address: str, tmp_path: Path
     assert json.loads(lunula(*words, "--json")[1])["chosen"] is None
 
 
-def test_a_service_without_the_model_is_said(folder: Path, service: ByRule, address: str) -> None:
+def test_a_service_without_the_model_is_reported(folder: Path, service: ByRule, address: str) -> None:
     service.judges = False
-    code, _, said = lunula("--data", str(folder), "--rank", address)
+    code, _, message = lunula("--data", str(folder), "--rank", address)
     assert code == 2
-    assert "noaestheticscorewasgiven" in said
+    assert "noaestheticscorewasgiven" in message
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--split", "train"), "--splittrain:notoneofval,test"),
         (("--weights", "0.1,0.2"), "thefirstmustbe0"),
@@ -276,7 +278,7 @@ def test_a_service_without_the_model_is_said(folder: Path, service: ByRule, addr
         (("--levels", "dense,verse"), "'verse'isnoneof"),
     ],
 )
-def test_options_that_make_no_sense_are_said(folder: Path, words: tuple[str, ...], said: str) -> None:
+def test_options_that_make_no_sense_are_reported(folder: Path, words: tuple[str, ...], message: str) -> None:
     code, _, found = lunula("--data", str(folder), *words)
     assert code == 2
-    assert said in found
+    assert message in found

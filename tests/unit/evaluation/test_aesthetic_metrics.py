@@ -50,7 +50,7 @@ def test_the_absolute_error_comes_with_its_deviation_and_its_variance() -> None:
     assert found.deviation == pytest.approx(np.sqrt(0.5))
 
 
-def test_who_always_says_the_mean_is_off_by_the_mean_deviation() -> None:
+def test_predicting_the_mean_is_off_by_the_mean_deviation() -> None:
     assert constant_error(numbers(4, 5, 6, 5)) == pytest.approx(0.5)
 
 
@@ -65,7 +65,7 @@ def test_equal_values_share_the_mean_of_their_ranks() -> None:
     assert average_ranks(numbers(5, 3, 5, 1, 5)).tolist() == [4, 2, 4, 1, 4]
 
 
-def test_who_says_the_same_of_all_correlates_with_nothing() -> None:
+def test_a_constant_score_correlates_with_nothing() -> None:
     truth, constant = numbers(1, 2, 3), numbers(5, 5, 5)
     assert [measure(truth, constant) for measure in (pearson, spearman, kendall)] == [0, 0, 0]
 

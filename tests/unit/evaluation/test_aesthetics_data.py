@@ -56,7 +56,7 @@ def test_the_papers_rule_is_fixed_by_its_seed(ava: Path) -> None:
     assert first != [photo.split for photo in read_ava(ava, **PAPER, seed=8).photos]
 
 
-def test_too_few_photos_for_the_papers_sizes_are_said(ava: Path) -> None:
+def test_too_few_photos_for_the_papers_sizes_are_reported(ava: Path) -> None:
     with pytest.raises(RatedError, match="30 photos have one of the 1 tags of 10 or more photos: not enough"):
         read_ava(ava, **{**PAPER, "train": 25})
 

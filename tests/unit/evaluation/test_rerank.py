@@ -152,7 +152,7 @@ def test_a_served_order_agrees_up_to_equals(rankings: list[ServedRanking]) -> No
     assert not agrees(close, 0.0, ["a", "c", "b"])
 
 
-def test_beauty_lifts_ndcg_and_peoples_own_lifts_it_more(
+def test_reranking_lifts_ndcg_and_peoples_votes_lift_it_more(
     labels: Labels, rankings: list[ServedRanking]
 ) -> None:
     off, some = (measure_weight(labels, rankings, weight) for weight in (0.0, 0.05))
@@ -206,7 +206,7 @@ def test_terms_come_back_from_their_file_to_the_last_bit(
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"request": "else"}, "request: 'else' is not asked"),
         ({"ids": ["nobody"], "relevance": [0.5], "aesthetic": [None]}, "ids: 'nobody' is no photo"),
@@ -215,37 +215,37 @@ def test_terms_come_back_from_their_file_to_the_last_bit(
         ({"ids": None}, "ids: not a list"),
     ],
 )
-def test_terms_that_are_not_in_order_are_said_by_line(
-    tmp_path: Path, pool: Pool, rankings: list[ServedRanking], change: dict[str, object], said: str
+def test_terms_that_are_not_valid_are_reported_by_line(
+    tmp_path: Path, pool: Pool, rankings: list[ServedRanking], change: dict[str, object], message: str
 ) -> None:
     path = tmp_path / "terms.jsonl"
     fields = json.loads(terms_json(rankings[1])) | change
     path.write_text(terms_json(rankings[0]) + json.dumps(fields) + "\n")
-    with pytest.raises(RatedError, match=rf"terms\.jsonl:2: .*{said}"):
+    with pytest.raises(RatedError, match=rf"terms\.jsonl:2: .*{message}"):
         read_terms(path, pool)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"texts": 3}, "texts: not a list"),
         ({"texts": [{"lang": "en"}]}, r"texts\[0\]\.level: missing"),
         ({"attributes": []}, "attributes: not an object"),
     ],
 )
-def test_records_that_are_not_in_order_are_said_by_line(
-    tmp_path: Path, change: dict[str, object], said: str
+def test_records_that_are_not_valid_are_reported_by_line(
+    tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
     rated_folder(tmp_path / "data", photos=8)
     path = tmp_path / "data" / "index.jsonl"
     lines = path.read_text().splitlines()
     lines[3] = json.dumps(json.loads(lines[3]) | change)
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(RatedError, match=rf"index\.jsonl:4: {said}"):
+    with pytest.raises(RatedError, match=rf"index\.jsonl:4: {message}"):
         read_pool(tmp_path / "data", "val")
 
 
-def test_a_split_without_photos_or_requests_is_said(folder: Path) -> None:
+def test_a_split_without_photos_or_requests_is_reported(folder: Path) -> None:
     with pytest.raises(RatedError, match="no photo of split train"):
         read_pool(folder, "train")
     with pytest.raises(RatedError, match="no text of split val at level abstract"):
