@@ -50,6 +50,7 @@ class Named(Protocol):
 Form = TypeVar("Form", bound=Line)
 Item = TypeVar("Item", bound=Named)
 Fault = TypeVar("Fault", bound=DataError)
+Read = TypeVar("Read")
 
 
 def scan_lines(
@@ -74,6 +75,16 @@ def scan_lines(
             continue
         lines[item.id] = number
         yield number, item
+
+
+def require_valid(items_and_faults: Iterable[Read | DataError]) -> list[Read]:
+    """All items; raises the first fault."""
+    items: list[Read] = []
+    for one in items_and_faults:
+        if isinstance(one, DataError):
+            raise one
+        items.append(one)
+    return items
 
 
 def read_lines(
@@ -194,7 +205,7 @@ def _check_language(value: str) -> str:
 
 def _check_file(value: str, info: ValidationInfo) -> str:
     """`value` is a file of the folder `root`, which is resolved; links are followed before it is checked."""
-    root: Path = info.context["root"] if info.context else Path()
+    root: Path = (info.context or {})["root"]
     path = PurePosixPath(value)
     try:
         inside = not path.is_absolute() and (root / path).resolve().is_relative_to(root)

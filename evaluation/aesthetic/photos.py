@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -23,7 +24,7 @@ from evaluation.aesthetic.rated import (
     check_votes,
     digest_files,
 )
-from evaluation.json_lines import FILLED, FileName, Line, parse_line, scan_lines
+from evaluation.json_lines import FILLED, FileName, Line, parse_line, require_valid, scan_lines
 
 INDEX: Final = "index.jsonl"
 _MAX_LINE = 8 << 20  # bytes: records of synthetic photos hold many texts
@@ -50,20 +51,12 @@ def read_synthetic(folder: Path) -> RatedSet:
         raise RatedError(f"{path}: no such file")
     root = folder.resolve()
     words: dict[str, dict[str, str]] = {}
-    photos: list[Rated] = []
-    lines: list[int] = []
-    parsed = scan_lines(
-        path, _MAX_LINE, lambda line, where: _parse_record(line, where, root, words), RatedError
-    )
-    for found in parsed:
-        if isinstance(found, RatedError):
-            raise found
-        lines.append(found[0])
-        photos.append(found[1])
+    parse = partial(_parse_record, root=root, words=words)
+    photos = require_valid(scan_lines(path, _MAX_LINE, parse, RatedError))
     if not photos:
         raise RatedError(f"{path}: no photos")
     rows = {row.id: row for row in scan_rows(folder / LISTING, tag_names(folder / TAGS))}
-    for line, photo in zip(lines, photos, strict=True):
+    for line, photo in photos:
         row = rows.pop(int(photo.id), None)
         if row is None:
             raise RatedError(f"{path}:{line}: id: {photo.id!r} has no row in {folder / LISTING}")
@@ -73,7 +66,7 @@ def read_synthetic(folder: Path) -> RatedSet:
     for row in rows.values():
         raise RatedError(f"{row.where}: image {row.id} is not in {path}")
     digest = digest_files([path, folder / LISTING, folder / TAGS])
-    return RatedSet(tuple(photos), words, digest, "drawn", {"split": "of the records"})
+    return RatedSet(tuple(photo for _, photo in photos), words, digest, "drawn", {"split": "of the records"})
 
 
 class _Aesthetics(Line):
@@ -95,11 +88,11 @@ def _parse_record(line: bytes, where: str, root: Path, words: dict[str, dict[str
     """One line of index.jsonl; the words of its tags are added to `words`."""
     form = parse_line(_Record, line, where, RatedError, root=root, finite=False)
     own = form.aesthetics
-    _learn(own.words, own.tags, f"{where}: aesthetics.words", words)
+    _add_words(own.words, own.tags, f"{where}: aesthetics.words", words)
     return Rated(form.id, root / form.image, tuple(own.tags), tuple(own.votes), form.split)
 
 
-def _learn(
+def _add_words(
     given: Mapping[str, list[str]], tags: list[str], where: str, words: dict[str, dict[str, str]]
 ) -> None:
     """Adds the words of a record's tags by language; a tag has the same words wherever it stands."""

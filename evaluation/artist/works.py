@@ -34,6 +34,7 @@ from evaluation.json_lines import (
     OptionalFileName,
     OptionalLanguageTag,
     parse_line,
+    require_valid,
     scan_lines,
     write_lines,
 )
@@ -109,16 +110,11 @@ class Work:
 def read(folder: Path) -> list[Work]:
     """The works of a folder, in the file's order. Raises WorksError for the first fault, OSError for files
     that cannot be read."""
-    works = []
-    for found in scan(folder):
-        if isinstance(found, WorksError):
-            raise found
-        works.append(found)
-    return works
+    return require_valid(scan(folder))
 
 
 def scan(folder: Path) -> Iterator[Work | WorksError]:
-    """Every work that is in order and every fault, in the file's order."""
+    """Every valid work and every fault, in the file's order."""
     path = folder / LISTING
     if not path.is_file():
         yield WorksError(f"{path}: no such file")

@@ -34,6 +34,7 @@ from evaluation.json_lines import (
     LanguageTag,
     Line,
     parse_line,
+    require_valid,
     scan_lines,
     write_lines,
 )
@@ -83,16 +84,11 @@ class Entry:
 
 def read(folder: Path) -> list[Entry]:
     """The entries of a folder, in the file's order. Raises NailStarError for the first fault."""
-    entries = []
-    for found in scan(folder):
-        if isinstance(found, NailStarError):
-            raise found
-        entries.append(found)
-    return entries
+    return require_valid(scan(folder))
 
 
 def scan(folder: Path) -> Iterator[Entry | NailStarError]:
-    """Every entry that is in order and every fault, those of single lines first.
+    """Every valid entry and every fault, those of single lines first.
 
     Raises OSError where the file cannot be read.
     """
@@ -125,9 +121,8 @@ def scan(folder: Path) -> Iterator[Entry | NailStarError]:
 def _parse_colour(value: Any) -> Lab:
     """CIELAB from [L, a, b] or "#rrggbb"."""
     if isinstance(value, str) and _HEX.fullmatch(value):
-        lightness, a, b = (
-            float(channel) for channel in srgb_to_lab(np.frombuffer(bytes.fromhex(value[1:]), np.uint8))
-        )
+        rgb = np.frombuffer(bytes.fromhex(value[1:]), np.uint8)
+        lightness, a, b = (float(channel) for channel in srgb_to_lab(rgb))
         return lightness, a, b
     numbers = isinstance(value, list) and len(value) == 3
     if not numbers or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in value):

@@ -109,7 +109,8 @@ def read_terms(path: Path) -> list[MeasuredSearch]:
         raw = {name: np.array(values, np.float64) for name, values in form.raw.items()}
         if any(len(values) != len(form.ids) for values in raw.values()):
             raise RecordError(f"{where}: raw: as many measures as ids are needed")
-        target = np.array([one in set(form.targets) for one in form.ids], bool)
+        targets = set(form.targets)
+        target = np.array([one in targets for one in form.ids], bool)
         searches.append(MeasuredSearch(form.request, form.kind, form.lang, tuple(form.ids), raw, target))
     return searches
 

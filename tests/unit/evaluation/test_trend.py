@@ -6,7 +6,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -46,14 +46,15 @@ def test_mean_and_variance_are_those_of_all_permutations() -> None:
     assert statistics.var() == pytest.approx(found[0].deviation ** 2)
 
 
+@settings(deadline=None)  # scipy's first calls import more of it
 @given(groups_with_ties)
 def test_it_is_kendalls_test_of_setting_and_score(groups: list[list[int]]) -> None:
     found = jonckheere_terpstra(grouped(*groups))
-    settings, scores = flattened(grouped(*groups))
+    scales, scores = flattened(grouped(*groups))
     if np.ptp(scores) == 0:
         assert (found.z, found.rising, found.p_value) == (0, 1, 1)
         return
-    reference = stats.kendalltau(settings, scores, method="asymptotic")
+    reference = stats.kendalltau(scales, scores, method="asymptotic")
     assert found.p_value == pytest.approx(reference.pvalue, abs=1e-9)
     across = sum(
         (low < high) + 0.5 * (low == high)
