@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -70,6 +70,7 @@ def test_a_constant_score_correlates_with_nothing() -> None:
     assert [measure(truth, constant) for measure in (pearson, spearman, kendall)] == [0, 0, 0]
 
 
+@settings(deadline=None)  # a busy machine is not a defect
 @given(pairs_with_ties)
 def test_correlations_are_scipys_with_ties(rows: list[tuple[int, int]]) -> None:
     first, second = columns(rows)
@@ -80,6 +81,7 @@ def test_correlations_are_scipys_with_ties(rows: list[tuple[int, int]]) -> None:
     assert kendall(first, second) == pytest.approx(stats.kendalltau(first, second).statistic, abs=1e-9)
 
 
+@settings(deadline=None)  # a busy machine is not a defect
 @given(pairs_with_ties)
 def test_tau_counts_pairs_as_two_loops_do(rows: list[tuple[int, int]]) -> None:
     s = pairs = tied_first = tied_second = 0
@@ -100,6 +102,7 @@ def test_tau_of_a_large_list_is_scipys() -> None:
     assert kendall(first, second) == pytest.approx(stats.kendalltau(first, second).statistic, abs=1e-12)
 
 
+@settings(deadline=None)  # a busy machine is not a defect
 @given(scores)
 def test_the_distance_of_two_lists_of_scores_is_scipys(rows: list[tuple[float, float]]) -> None:
     first, second = columns(rows)
@@ -126,6 +129,7 @@ def test_divergence_and_distance_of_histograms_by_hand() -> None:
     assert histogram_kl(truth, truth) == pytest.approx(0, abs=1e-12)
 
 
+@settings(deadline=None)  # a busy machine is not a defect
 @given(scores)
 def test_the_divergence_of_histograms_is_scipys(rows: list[tuple[float, float]]) -> None:
     first, second = columns(rows)
@@ -134,6 +138,7 @@ def test_the_divergence_of_histograms_is_scipys(rows: list[tuple[float, float]])
     assert histogram_kl(first, second) >= -1e-12
 
 
+@settings(deadline=None)  # a busy machine is not a defect
 @given(scores)
 def test_times_nine_the_distance_of_histograms_is_one_in_score_units(rows: list[tuple[float, float]]) -> None:
     first, second = columns(rows)

@@ -46,7 +46,7 @@ def test_mean_and_variance_are_those_of_all_permutations() -> None:
     assert statistics.var() == pytest.approx(found[0].deviation ** 2)
 
 
-@settings(deadline=None)  # scipy's first calls import more of it
+@settings(deadline=None)  # a busy machine is not a defect
 @given(groups_with_ties)
 def test_it_is_kendalls_test_of_setting_and_score(groups: list[list[int]]) -> None:
     found = jonckheere_terpstra(grouped(*groups))
