@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli.client import aesthetic as beauty
-from cli.client import artists, models, photos
+from cli.client import aesthetic, artists, models, photos
 from cli.client import commands as catalogue
 from cli.evaluate import commands as evaluation_commands
 from cli.stack import commands as stack_commands
@@ -21,7 +20,7 @@ app = typer.Typer(
 stack_commands.register(app)
 catalogue.register(app)
 photos.register(app)
-beauty.register(app)
+aesthetic.register(app)
 artists.register(app)
 models.register(app)
 data.register(app)

@@ -1,4 +1,4 @@
-"""How the commands speak: one console, one way to end in an error."""
+"""The console of all commands, and how they end with an error."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cli.errors import RecordError, RequestError, StackError
-from evaluation.perception.labelled import LabelsError
+from cli.errors import MissingExtraError, RequestError, StackError
+from evaluation.errors import DataError
 from services.kit.errors import LunulaError
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ _EXIT_USAGE = 2
 
 @contextmanager
 def errors_as_exit_codes() -> Iterator[None]:
-    """Turn what users can mend into a message and an exit code; anything else shows its trace."""
+    """Turn errors that a user can correct into a message and an exit code; others show their traceback."""
     try:
         yield
     except LunulaError as error:
@@ -39,10 +39,10 @@ def errors_as_exit_codes() -> Iterator[None]:
         for path, description in error.fields:
             errors.print(f"  {escape(path)}: {escape(description)}")
         raise typer.Exit(_EXIT_FAILED) from error
-    except StackError as error:
+    except (StackError, MissingExtraError) as error:
         errors.print(f"[red]error:[/red] {escape(str(error))}")
         raise typer.Exit(_EXIT_FAILED) from error
-    except (RecordError, RequestError, LabelsError) as error:
+    except (RequestError, DataError) as error:
         errors.print(f"[red]error:[/red] {escape(str(error))}")
         raise typer.Exit(_EXIT_USAGE) from error
     except OSError as error:

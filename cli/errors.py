@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from evaluation.errors import DataError
+
 
 class RequestError(ValueError):
     """A part of the request, as typed, cannot be read."""
 
 
-class RecordError(ValueError):
+class RecordError(DataError):
     """A line or file cannot be read as a design; the text names file, line and field."""
+
+
+class MissingExtraError(RuntimeError):
+    """Optional libraries are not installed; the text names them and the extra that brings them."""
 
 
 class StackError(RuntimeError):

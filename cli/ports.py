@@ -19,17 +19,17 @@ class Addresses:
     rank: str
     classify: str
 
-    def of(self, name: str) -> str:
+    def get(self, name: str) -> str:
         """The address of the service `name`, one of NAMES."""
         return str(getattr(self, name))
 
     def port(self, name: str) -> int:
         """The port of the service `name`."""
-        return int(self.of(name).rsplit(":", 1)[1])
+        return int(self.get(name).rsplit(":", 1)[1])
 
 
 def default_addresses(host: str = "127.0.0.1") -> Addresses:
-    """The ports that `lunula up` uses unless told otherwise."""
+    """The ports that `lunula up` uses by default."""
     return Addresses(**{name: f"{host}:{port}" for name, port in DEFAULT_PORTS.items()})
 
 

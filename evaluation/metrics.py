@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+BETTER, WORSE, WITHIN, UNKNOWN = "better", "worse", "within", "unknown"
+
 
 def _checked(ranks: NDArray[np.integer]) -> NDArray[np.integer]:
     if ranks.ndim != 1 or ranks.size == 0:
@@ -99,11 +101,11 @@ def paired_bootstrap(
         count = min(256, samples - start)
         picks = generator.integers(0, differences.size, size=(count, differences.size))
         means[start : start + count] = differences[picks].mean(axis=1)
-    return summarised(float(differences.mean()), means)
+    return summarise_bootstrap(float(differences.mean()), means)
 
 
-def summarised(mean: float, samples: NDArray[np.float64]) -> PairedDifference:
-    """A difference with what its bootstrap says. samples: the difference in each sample, float [samples]."""
+def summarise_bootstrap(mean: float, samples: NDArray[np.float64]) -> PairedDifference:
+    """A difference with its interval and p. samples: float [samples], the difference in each sample."""
     below = (np.count_nonzero(samples <= 0) + 1) / (samples.size + 1)
     above = (np.count_nonzero(samples >= 0) + 1) / (samples.size + 1)
     low, high = np.percentile(samples, [2.5, 97.5])
@@ -113,3 +115,23 @@ def summarised(mean: float, samples: NDArray[np.float64]) -> PairedDifference:
         high=float(high),
         p_value=float(min(1.0, 2 * min(below, above))),
     )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure of a table over the runs of one model.
+
+    mean: over runs, in [0, 1]. deviation: standard deviation of a run (n - 1), None for a single run.
+    """
+
+    mean: float
+    deviation: float | None
+
+
+def classify_difference(better_by: float, deviation: float | None) -> str:
+    """BETTER or WORSE where a row is by more than `deviation`, else WITHIN; UNKNOWN where that is None."""
+    if deviation is None:
+        return UNKNOWN
+    if abs(better_by) <= deviation:
+        return WITHIN
+    return BETTER if better_by > 0 else WORSE

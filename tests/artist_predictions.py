@@ -81,7 +81,7 @@ def drawn_run(folder: Path, folds: Folds, seed: int = 0, neighbours: bool = True
                     test=tables[:, test].mean(axis=0),
                     test_each=tables[:, test],
                     oof_ids=tuple(folds.works[place].id for place in train),
-                    oof=tables[folds.inner_of(outer), train],
+                    oof=tables[folds.inner_folds(outer), train],
                 )
                 write(folder, model, outer, predictions, folds, kind=kind)
             write_about(folder, model, kind=kind, what=f"drawn {model}", seed=seed)

@@ -49,16 +49,19 @@ _ORIGINS = {
 
 
 @dataclass(frozen=True)
-class Newcomer:
-    """An artist to enrol. works: read from the disk when they are sent."""
+class FewShotArtist:
+    """An artist to enrol from a few reference works, whose photos are read when they are sent."""
 
     artist: str
     works: tuple[form.Work, ...]
 
     def request(self) -> classify.EnrolArtistRequest:
-        """Raises OSError for a photo that cannot be read, RequestError for more than one call takes."""
+        """The message that enrols the artist.
+
+        Raises OSError for a photo that cannot be read, RequestError for more than one call takes.
+        """
         what = f"the {len(self.works)} works"
-        # Before anything is read; what words add is known only when all is put together.
+        # Photos are added up before any is read; the texts count in the message's own size below.
         check_fits(what, sum(work.image.stat().st_size for work in self.works if work.image is not None))
         request = classify.EnrolArtistRequest(
             artist_id=self.artist,
@@ -91,8 +94,8 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="artists")
 
 
-def newcomers(source: Path, artists: Sequence[str], most: int) -> list[Newcomer]:
-    """Whom `source` holds: a folder with works.jsonl, or a folder of photos of the one artist named.
+def find_artists(source: Path, artists: Sequence[str], most: int) -> list[FewShotArtist]:
+    """The artists to enrol from `source`: a folder with works.jsonl, or of photos of the one artist named.
 
     Of each artist the first `most` works. Raises WorksError, RequestError.
     """
@@ -103,14 +106,14 @@ def newcomers(source: Path, artists: Sequence[str], most: int) -> list[Newcomer]
         if missing := [artist for artist in artists if artist not in found]:
             raise RequestError(f"{source / form.LISTING} has no work of {missing[0]!r}")
         wanted = artists or sorted(found)
-        return [Newcomer(artist, tuple(found[artist][:most])) for artist in dict.fromkeys(wanted)]
+        return [FewShotArtist(artist, tuple(found[artist][:most])) for artist in dict.fromkeys(wanted)]
     photos = sorted(path for path in _files(source) if path.suffix.lower() in _PHOTOS)
     if not photos:
         raise RequestError(f"{source} has neither {form.LISTING} nor photos")
     if len(artists) != 1:
-        raise RequestError("say whose photos these are: --artist NAME, once")
+        raise RequestError(f"{source} holds photos of one artist: name them with --artist NAME, once")
     works = tuple(form.Work(path.name, path, "", "", artists[0]) for path in photos[:most])
-    return [Newcomer(artists[0], works)]
+    return [FewShotArtist(artists[0], works)]
 
 
 def _files(source: Path) -> Iterator[Path]:
@@ -129,37 +132,37 @@ def enrol(
     ] = None,
     works: Annotated[
         int,
-        typer.Option(min=1, max=MOST_WORKS, help="Works of each artist, the first ones; more tell more."),
+        typer.Option(min=1, max=MOST_WORKS, help="Works of each artist, the first ones; more make it surer."),
     ] = 10,
     classify_address: ClassifyAddress = _CLASSIFY,
 ) -> None:
     """Add artists from their works, without training. Enrolling an artist again replaces their works."""
     with errors_as_exit_codes():
-        wanted = newcomers(source, artist or [], works)
+        wanted = find_artists(source, artist or [], works)
 
-    async def work() -> list[tuple[Newcomer, _Outcome]]:
-        outcomes: list[tuple[Newcomer, _Outcome]] = []
+    async def work() -> list[tuple[FewShotArtist, _Outcome]]:
+        outcomes: list[tuple[FewShotArtist, _Outcome]] = []
         async with connect(classify_address) as channel:
             stub = classify_grpc.ClassifyServiceStub(channel)
             with progress() as bar:
                 task = bar.add_task("Enrolling", total=len(wanted))
-                for newcomer in wanted:
+                for reference in wanted:
                     try:
                         outcomes.append(
-                            (newcomer, await call(stub.EnrolArtist, newcomer.request(), timeout=300.0))
+                            (reference, await call(stub.EnrolArtist, reference.request(), timeout=300.0))
                         )
                     except (LunulaError, OSError, RequestError) as error:
-                        outcomes.append((newcomer, error))
+                        outcomes.append((reference, error))
                     bar.advance(task)
         return outcomes
 
     failed = 0
-    for newcomer, outcome in run(work()):
+    for reference, outcome in run(work()):
         if isinstance(outcome, Exception):
             failed += 1
-            errors.print(f"{newcomer.artist}: {outcome}", markup=False)
+            errors.print(f"{reference.artist}: {outcome}", markup=False)
             for path, description in getattr(outcome, "fields", ()):
-                errors.print(f"  {_named(path, newcomer)}: {description}", markup=False)
+                errors.print(f"  {_describe_field(path, reference)}: {description}", markup=False)
             continue
         added = outcome.artist
         console.print(
@@ -172,19 +175,19 @@ def enrol(
         raise typer.Exit(1)
 
 
-def _named(path: str, newcomer: Newcomer) -> str:
-    """A field of the request with the work's id, which people know, beside its place, which they do not."""
+def _describe_field(path: str, reference: FewShotArtist) -> str:
+    """A field of the request, with the id of the work beside its place in the list."""
     place = path.removeprefix("works[").split("]")[0]
-    if path.startswith("works[") and place.isdecimal() and int(place) < len(newcomer.works):
-        return f"{path} ({newcomer.works[int(place)].id})"
+    if path.startswith("works[") and place.isdecimal() and int(place) < len(reference.works):
+        return f"{path} ({reference.works[int(place)].id})"
     return path
 
 
 def remove(
-    artist: Annotated[list[str], typer.Argument(help="Enrolled artists to forget.")],
+    artist: Annotated[list[str], typer.Argument(help="Enrolled artists to remove.")],
     classify_address: ClassifyAddress = _CLASSIFY,
 ) -> None:
-    """Forget enrolled artists. Their works are identified as somebody else's, or unknown, from then on."""
+    """Remove enrolled artists. Their works are identified as another artist's, or unknown, from then on."""
 
     async def work() -> None:
         async with connect(classify_address) as channel:

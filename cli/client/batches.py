@@ -20,7 +20,7 @@ def batches(paths: Sequence[Path], most: int) -> Iterator[list[Path]]:
     batch: list[Path] = []
     total = 0
     for path in paths:
-        size = size_of(path)
+        size = file_size(path)
         if batch and (len(batch) == most or total + size > MOST_BYTES):
             yield batch
             batch, total = [], 0
@@ -30,7 +30,7 @@ def batches(paths: Sequence[Path], most: int) -> Iterator[list[Path]]:
         yield batch
 
 
-def size_of(path: Path) -> int:
+def file_size(path: Path) -> int:
     """Bytes of a file. Raises RequestError."""
     try:
         return path.stat().st_size
@@ -38,7 +38,7 @@ def size_of(path: Path) -> int:
         raise RequestError(f"{path}: {error.strerror}") from error
 
 
-def bytes_of(path: Path) -> bytes:
+def read_photo_bytes(path: Path) -> bytes:
     """What is in a file. Raises RequestError."""
     try:
         return path.read_bytes()

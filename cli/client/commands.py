@@ -38,7 +38,7 @@ def index(
     ] = "",
     rank_address: RankAddress = _RANK,
 ) -> None:
-    """Put designs into the catalogue. Can be stopped and run again: what is there already is left alone."""
+    """Put designs into the catalogue. Can be stopped and run again: existing designs are left alone."""
     with errors_as_exit_codes():
         records = find(source)
 
@@ -78,17 +78,20 @@ def search(
         typer.Option(help="With --like ID: more by the same artist, or in this style by others."),
     ] = searching.ArtistScope.ANY,
     weights: Annotated[str, typer.Option(help="Channel weights: design=1,description=0.3")] = "",
-    beauty: Annotated[
+    aesthetic_weight: Annotated[
         float | None,
         typer.Option(
             min=0.0,
             max=MAX_WEIGHT,
-            help="How much beauty counts among designs that fit; 0 is off. Left out: the server's default.",
+            help="How much the aesthetic score counts among designs that fit; 0 is off.",
+            show_default="the server's",
         ),
     ] = None,
     tag: Annotated[
         list[str] | None,
-        typer.Option(help="What the photos should be beautiful as, in place of what the text says; repeat."),
+        typer.Option(
+            help="Tags that the aesthetic score is for, in place of what the text says; repeat for more."
+        ),
     ] = None,
     context: Annotated[str, typer.Option(help="The occasion or story.")] = "",
     count: Annotated[int, typer.Option("--count", "-k", min=1, max=100, help="Hits a page.")] = 10,
@@ -102,17 +105,17 @@ def search(
     More by the artist of a design: --like ID --artist same. More in its style by others: --artist others.
     """
     with errors_as_exit_codes():
-        photo, design_id = searching.reference_of(like) if like else (None, "")
+        photo, design_id = searching.parse_reference(like) if like else (None, "")
         request = rank.SearchDesignsRequest(
             text=text,
-            palette=searching.palette_of(palette or []),
-            filters=[searching.filter_of(item) for item in where or []],
+            palette=searching.parse_palette(palette or []),
+            filters=[searching.parse_filter(item) for item in where or []],
             context=context,
             page_size=count,
             page_token=page_token,
-            weights=searching.weights_of(weights) if weights else None,
+            weights=searching.parse_weights(weights) if weights else None,
             artist_scope=searching.SCOPES[artist],
-            aesthetic_weight=beauty,
+            aesthetic_weight=aesthetic_weight,
             aesthetic_tags=tag or [],
         )
         if photo is not None:
@@ -140,7 +143,7 @@ def search(
 
 
 def show(response: rank.SearchDesignsResponse, *, title: str) -> None:
-    """Print an answer: hits, what was read out of the request, timings, what could not be served."""
+    """Print a response: recognised phrases, hits, unavailable channels, timings."""
     if response.phrases:
         read = ", ".join(
             f"{'no ' if phrase.negated else ''}{escape(phrase.name or phrase.text)} "

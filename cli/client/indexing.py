@@ -21,7 +21,7 @@ _ATTEMPTS = 5
 
 @dataclass
 class IndexOutcome:
-    """What became of the designs."""
+    """Counts of indexed and unchanged designs, and the errors of the others."""
 
     indexed: int = 0
     unchanged: int = 0
@@ -35,7 +35,7 @@ class IndexOutcome:
 
 @dataclass(frozen=True)
 class Retry:
-    """What has to be sent again. attempt: the coming one, of `attempts`; pause_s: the wait before it."""
+    """Designs to be sent again. attempt: the coming one, of `attempts`; pause_s: the wait before it."""
 
     attempt: int
     attempts: int
@@ -76,10 +76,10 @@ async def index(
 ) -> IndexOutcome:
     """Index `records`; what a broken stream left without an answer is sent again, with back-off.
 
-    on_retry: told before each wait. sleep: how to wait, in seconds.
+    on_retry: called before each wait. sleep: how to wait, in seconds.
 
     Raises:
-        LunulaError: the service refuses the stream, or stays away for all attempts.
+        LunulaError: the service refuses the stream, or is unavailable in all attempts.
     """
     outcome = IndexOutcome()
     waiting = {record.design_id: record for record in records}

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from cli.client.tables import hex_of
+from cli.client.tables import hex_code
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.type.v1 import palette_pb2
 from nails.photo.codec import PhotoError, decode_photo, encode_jpeg, encode_png
@@ -25,7 +25,7 @@ _CHANNEL_COLOURS = {
     "aesthetic": "#2e7d32",
 }
 _PAPER = 244  # grey level behind photos that are not square
-# Templates escape everything: texts come from strangers.
+# Templates escape everything: texts come from outside.
 templates = Environment(loader=PackageLoader("cli"), autoescape=True, undefined=StrictUndefined)
 
 
@@ -70,7 +70,7 @@ def _whole(data: bytes, side: int) -> NDArray[np.uint8]:
 
 
 def _colours(palette: palette_pb2.Palette) -> list[tuple[str, str]]:
-    return [(hex_of(item.colour), item.name) for item in palette.colours]
+    return [(hex_code(item.colour), item.name) for item in palette.colours]
 
 
 def render_html(answers: Sequence[Answer], *, title: str = "Lunula") -> str:

@@ -37,7 +37,7 @@ def _read(path: Path) -> bytes:
         raise RequestError(f"{path}: {error.strerror}") from error
 
 
-def labels_of(given: Sequence[str]) -> dict[str, float]:
+def parse_labels(given: Sequence[str]) -> dict[str, float]:
     """Confidences by label, from `cup=0.8`. Raises RequestError."""
     labels = {}
     for item in given:
@@ -122,9 +122,9 @@ def identify(
         str, typer.Option("--classify", help="Address of ClassifyService.", metavar="HOST:PORT")
     ] = default_addresses().classify,
 ) -> None:
-    """Say whose work it is, from a photo, from words, or from both, and what speaks for it."""
+    """Identify the artist of a work from a photo, from words, or from both, and show the evidence."""
     with errors_as_exit_codes():
-        work_message = classify.Work(title=title, description=description, labels=labels_of(label or []))
+        work_message = classify.Work(title=title, description=description, labels=parse_labels(label or []))
         if photo is not None:
             work_message.photo.data = _read(photo)
 

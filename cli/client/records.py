@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field
 
 from cli.errors import RecordError
+from evaluation.json_lines import FILLED, UNICODE, Line, Text, read_lines
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 _LONGEST_ID = 128
+_MAX_LINE = 8 << 20  # bytes
 _ID_FORBIDDEN = re.compile(r"[^A-Za-z0-9._:-]+")
 
 
 @dataclass(frozen=True)
 class Record:
-    """One design: its photo's file and what is known about it."""
+    """One design: its photo's file, texts and attributes."""
 
     design_id: str
     photo: Path
@@ -62,7 +65,7 @@ def find(source: Path) -> tuple[Record, ...]:
     return records
 
 
-def design_id_of(path: Path) -> str:
+def derive_design_id(path: Path) -> str:
     """An id for a photo without one: its relative path, less the suffix, in characters that ids may have.
 
     Where that changes or cuts the name, a hash of the path is added: different photos keep different ids.
@@ -78,58 +81,34 @@ def design_id_of(path: Path) -> str:
 def _from_folder(folder: Path) -> Iterator[Record]:
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file():
-            yield Record(design_id=design_id_of(path.relative_to(folder)), photo=path)
+            yield Record(design_id=derive_design_id(path.relative_to(folder)), photo=path)
+
+
+class _Line(Line):
+    """A line of a catalogue."""
+
+    image: Annotated[str, UNICODE, FILLED]
+    id: Text = ""
+    title: Text = ""
+    description: Text = ""
+    artist: Text = ""
+    tags: list[Text] = Field(default_factory=list)
+    attributes: dict[Text, Text] = Field(default_factory=dict)
+    context: Text = ""
 
 
 def _from_lines(listing: Path) -> Iterator[Record]:
-    try:
-        lines = listing.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise RecordError(f"{listing}: not JSON lines: {error}") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        where = f"{listing}:{number}"
-        try:
-            fields = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise RecordError(f"{where}: not JSON: {error}") from error
-        if not isinstance(fields, dict):
-            raise RecordError(f"{where}: not a JSON object")
-        yield _from_fields(fields, listing.parent, where)
-
-
-def _from_fields(fields: dict[str, Any], folder: Path, where: str) -> Record:
-    image = _text(fields, "image", where)
-    if not image:
-        raise RecordError(f"{where}: image: missing")
-    photo = folder / image
-    if not photo.is_file():
-        raise RecordError(f"{where}: image: {photo} does not exist")
-    tags = fields.get("tags", [])
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise RecordError(f"{where}: tags: not a list of texts")
-    attributes = fields.get("attributes", {})
-    if not isinstance(attributes, dict) or not all(isinstance(value, str) for value in attributes.values()):
-        raise RecordError(f"{where}: attributes: not a map of texts")
-    return Record(
-        design_id=_text(fields, "id", where) or design_id_of(Path(image)),
-        photo=photo,
-        title=_text(fields, "title", where),
-        description=_text(fields, "description", where),
-        artist_id=_text(fields, "artist", where),
-        tags=tuple(tags),
-        attributes=attributes,
-        context=_text(fields, "context", where),
-    )
-
-
-def _text(fields: dict[str, Any], name: str, where: str) -> str:
-    value = fields.get(name, "")
-    if not isinstance(value, str):
-        raise RecordError(f"{where}: {name}: not a text")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise RecordError(f"{where}: {name}: not Unicode text: {error}") from error
-    return value
+    for where, form in read_lines(listing, _MAX_LINE, _Line, RecordError, finite=False):
+        photo = listing.parent / form.image
+        if not photo.is_file():
+            raise RecordError(f"{where}: image: {photo} does not exist")
+        yield Record(
+            design_id=form.id or derive_design_id(Path(form.image)),
+            photo=photo,
+            title=form.title,
+            description=form.description,
+            artist_id=form.artist,
+            tags=tuple(form.tags),
+            attributes=form.attributes,
+            context=form.context,
+        )

@@ -43,7 +43,7 @@ SCOPES = {
 }
 
 
-def palette_of(colours: Sequence[str]) -> palette_pb2.Palette:
+def parse_palette(colours: Sequence[str]) -> palette_pb2.Palette:
     """A palette of equal weights from `#rrggbb` codes.
 
     Raises:
@@ -61,7 +61,7 @@ def palette_of(colours: Sequence[str]) -> palette_pb2.Palette:
     return palette
 
 
-def filter_of(text: str) -> rank.Filter:
+def parse_filter(text: str) -> rank.Filter:
     """A filter from `field=value[,value]`, `field!=value`, or `tags&=value,value` (all of them).
 
     Raises:
@@ -77,7 +77,7 @@ def filter_of(text: str) -> rank.Filter:
     )
 
 
-def weights_of(text: str) -> rank.ChannelWeights:
+def parse_weights(text: str) -> rank.ChannelWeights:
     """Weights from `design=1,description=0.3`.
 
     Raises:
@@ -96,7 +96,7 @@ def weights_of(text: str) -> rank.ChannelWeights:
     return weights
 
 
-def reference_of(value: str) -> tuple[photo_pb2.Photo | None, str]:
+def parse_reference(value: str) -> tuple[photo_pb2.Photo | None, str]:
     """A reference as typed: a file's photo, or a design id."""
     path = Path(value)
     if path.is_file():
@@ -116,7 +116,7 @@ async def search(
     return response
 
 
-async def photos_of(
+async def fetch_photos(
     stub: rank_grpc.RankServiceAsyncStub, found: rank.SearchDesignsResponse, *, timeout_s: float = 30.0
 ) -> dict[str, bytes]:
     """The photos of the hits, encoded, by design id; of the version that was searched, less those deleted."""
@@ -143,7 +143,7 @@ def describe(request: rank.SearchDesignsRequest) -> str:
         same = request.artist_scope == rank.ARTIST_SCOPE_SAME
         parts.append("by the same artist" if same else "by other artists")
     if request.aesthetic_tags:
-        parts.append(f"beautiful as {', '.join(request.aesthetic_tags)}")
+        parts.append(f"scored as {', '.join(request.aesthetic_tags)}")
     for item in request.filters:
         operator = rank.FilterOperator.Name(item.operator).removeprefix("FILTER_OPERATOR_").lower()
         parts.append(f"{item.field} {operator.replace('_', ' ')} {', '.join(item.values)}")
@@ -155,4 +155,4 @@ async def answer(
 ) -> Answer:
     """Search and fetch the photos of the hits."""
     response = await search(stub, request)
-    return Answer(describe(request), response, await photos_of(stub, response), note)
+    return Answer(describe(request), response, await fetch_photos(stub, response), note)

@@ -18,7 +18,7 @@ from nails.colour.cielab import lab_to_srgb_u8
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
-def hex_of(colour: palette_pb2.LabColour) -> str:
+def hex_code(colour: palette_pb2.LabColour) -> str:
     """`#rrggbb` of a CIELAB colour, clipped to what a display can show."""
     red, green, blue = (int(channel) for channel in lab_to_srgb_u8((colour.l, colour.a, colour.b)))
     return f"#{red:02x}{green:02x}{blue:02x}"
@@ -28,7 +28,7 @@ def swatches(palette: palette_pb2.Palette) -> Text:
     """A coloured block per colour."""
     text = Text()
     for item in palette.colours:
-        text.append("█", style=hex_of(item.colour))
+        text.append("█", style=hex_code(item.colour))
     return text
 
 
@@ -36,7 +36,7 @@ def hits_table(response: rank.SearchDesignsResponse, *, title: str, first_rank: 
     """Hits with the breakdown of each score, and below it why each was found.
 
     A cell of a channel is "raw → weighted"; the weighted terms of a row add up to its score. What a channel
-    did not measure has a dash, and why is said below.
+    did not measure has a dash, and the reason stands below.
     """
     channels = [term.channel for term in response.hits[0].terms] if response.hits else []
     table = Table(
@@ -72,23 +72,23 @@ def _cell(term: rank.ScoreTerm) -> str:
     return f"{raw} → {term.contribution:.3f}".replace(" → 0.", " → .")
 
 
-def beauty_table(names: Iterable[str], items: Iterable[rank.ScoreAestheticsItem]) -> Table:
-    """A row a photo: its score, its votes as bars from 1 to 10, and what it was judged as."""
-    table = Table(title="Beauty", title_justify="left", box=SIMPLE_HEAD, show_edge=False)
-    for name in ("photo", "score", "beauty", "votes 1 to 10", "judged as", "is it?"):
-        table.add_column(name, justify="right" if name in ("score", "beauty", "is it?") else "left")
+def aesthetic_table(names: Iterable[str], items: Iterable[rank.ScoreAestheticsItem]) -> Table:
+    """A row a photo: its score, its votes as bars from 1 to 10, and the tags that it was scored for."""
+    table = Table(title="Aesthetic scores", title_justify="left", box=SIMPLE_HEAD, show_edge=False)
+    for name in ("photo", "score", "percentile", "votes 1 to 10", "scored as", "tag fit"):
+        table.add_column(name, justify="right" if name in ("score", "percentile", "tag fit") else "left")
     for name, item in zip(names, items, strict=True):
         if item.WhichOneof("outcome") == "error":
             table.add_row(escape(name), "–", "", "", f"[red]{escape(item.error.message)}[/red]", "")
             continue
         found = item.result
-        judged = ", ".join(found.tags_used) or "nothing in particular"
+        scored_as = ", ".join(found.tags_used) or "nothing in particular"
         table.add_row(
             escape(name),
             f"{found.score:.2f}",
             f"{found.normalised:.2f}",
             bars(found.distribution),
-            escape(judged) + (" [dim](found in it)[/dim]" if found.auto_tags else ""),
+            escape(scored_as) + (" [dim](found in it)[/dim]" if found.auto_tags else ""),
             f"{found.tag_alignment:.2f}" if found.HasField("tag_alignment") else "",
         )
     return table
@@ -107,7 +107,7 @@ def timings_line(info: response_info_pb2.ResponseInfo) -> str:
 
 
 def artists_table(identification: classify.Identification) -> Group:
-    """Candidates with what each modality says, and below them the evidence."""
+    """Candidates with the probability by each modality, and below them the evidence."""
     table = Table(title="Artists", title_justify="left")
     for name in (
         "artist",

@@ -46,7 +46,7 @@ def requests() -> list[tuple[str, rank.SearchDesignsRequest]]:
             "palette",
             rank.SearchDesignsRequest(
                 text="something for the seaside",
-                palette=searching.palette_of(["#7fc8d8", "#ffffff", "#e8d3a9"]),
+                palette=searching.parse_palette(["#7fc8d8", "#ffffff", "#e8d3a9"]),
                 page_size=_PAGE_SIZE,
             ),
         ),
@@ -72,7 +72,7 @@ def run(*, out: Path, repository: Path, catalogue: Path, triton: bool, addresses
             asyncio.run(_use(addresses, records, out))
     console.print(
         tables.key_values(
-            [(name, f"{size / 2**20:.0f} MiB") for name, size in sorted(memory.peak_of.items())]
+            [(name, f"{size / 2**20:.0f} MiB") for name, size in sorted(memory.peaks.items())]
             + [("all at once", f"{memory.peak_total / 2**20:.0f} MiB")],
             title="peak memory (proportional set size)",
         )

@@ -36,7 +36,7 @@ class PeakMemory:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="peak-memory", daemon=True)
         self.peak_total = 0
-        self.peak_of: dict[str, int] = {}
+        self.peaks: dict[str, int] = {}
 
     def __enter__(self) -> PeakMemory:
         self._thread.start()
@@ -54,4 +54,4 @@ class PeakMemory:
         now = {name: proportional_bytes(pid) for name, pid in processes}
         self.peak_total = max(self.peak_total, sum(now.values()))
         for name, size in now.items():
-            self.peak_of[name] = max(self.peak_of.get(name, 0), size)
+            self.peaks[name] = max(self.peaks.get(name, 0), size)

@@ -78,7 +78,7 @@ class Stack:
             StackError: a port is taken, a process died, or one was not ready in time.
         """
         for name in NAMES:
-            address = self.options.addresses.of(name)
+            address = self.options.addresses.get(name)
             if not is_free(address):
                 raise StackError(f"{address}, meant for {name}, is in use; is another stack running?")
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ class Stack:
         deadline = time.monotonic() + self.options.start_timeout_s
         for name in ("crop", "embed", "classify", "rank"):
             self._wait_serving(name, deadline)
-            self._report(f"{name} serves on {self.options.addresses.of(name)}")
+            self._report(f"{name} serves on {self.options.addresses.get(name)}")
 
     def check(self) -> None:
         """Raise StackError when a process has ended."""
@@ -118,7 +118,7 @@ class Stack:
     def _command(self, name: str) -> list[str]:
         options = self.options
         command = [sys.executable, "-m", "cli.stack.child", f"services.{name}"]
-        command += [f"--host={options.addresses.of(name).rsplit(':', 1)[0]}"]
+        command += [f"--host={options.addresses.get(name).rsplit(':', 1)[0]}"]
         command += [f"--port={options.addresses.port(name)}"]
         command += [f"--model-repository={options.model_repository}"]
         command += (
@@ -164,7 +164,7 @@ class Stack:
             time.sleep(0.1)
 
     def _wait_serving(self, name: str, deadline: float) -> None:
-        with grpc.insecure_channel(self.options.addresses.of(name)) as channel:
+        with grpc.insecure_channel(self.options.addresses.get(name)) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             while True:
                 self.check()

@@ -3,50 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from statistics import mean, median
-from typing import Annotated
 
 import typer
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from cli.console import console
-from cli.workbench.listings import in_order
-from cli.workbench.programs import PASS_ON, run_module
+from cli.workbench.listings import register_listing
 from evaluation.artist.works import LISTING, Work, scan
 
 _FEW = 10  # works: with fewer, a fold of a fold may hold none of an artist
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of this module to `app`."""
-    group = typer.Typer(help=f"Works whose artist is known ({LISTING}).", no_args_is_help=True)
-    group.command("check")(check)
-    group.command("from-synth", context_settings=PASS_ON)(from_synth)
-    app.add_typer(group, name="artists")
+    """Add `artists` and its commands to `app`."""
+    register_listing(
+        app,
+        "artists",
+        help=f"Works whose artist is known ({LISTING}).",
+        scan=scan,
+        summarise=_summarise,
+        generator="training.synth.works",
+        generator_help="Write works.jsonl for a run of `lunula data synth --kind artists`: DIR.",
+    )
 
 
-def check(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help=f"A folder with {LISTING} and its photos.")],
-) -> None:
-    """Read every line of a catalogue and say what is wrong with it, by file, line and field; else count."""
-    works = in_order(scan(folder))
-    console.print(_summary(works))
-    few = sum(count < _FEW for count in Counter(work.artist for work in works).values())
-    if few:
-        console.print(f"{few:,} artists have fewer than {_FEW} works: too few for five folds within five")
-
-
-def from_synth(context: typer.Context) -> None:
-    """Write works.jsonl for a run of `lunula data synth --kind artists`: DIR."""
-    raise typer.Exit(run_module("training.synth.works", *context.args))
-
-
-def _summary(works: list[Work]) -> Table:
+def _summarise(works: list[Work]) -> RenderableType:
     counts = Counter(work.artist for work in works)
     lengths = [len(work.text) for work in works if work.text]
-    languages = Counter(work.lang or "not said" for work in works)
+    languages = Counter(work.lang or "not given" for work in works)
     rows = {
         "works": f"{len(works):,}",
         "artists": f"{len(counts):,}",
@@ -61,7 +47,12 @@ def _summary(works: list[Work]) -> Table:
         "languages": ", ".join(f"{name} {count:,}" for name, count in languages.most_common(6)),
         "with labels": f"{sum(bool(work.labels) for work in works):,}",
     }
-    table = Table(title="Every line is in order", title_justify="left", show_header=False)
+    table = Table(title="Every line is valid", title_justify="left", show_header=False)
     for name, value in rows.items():
         table.add_row(name, escape(value))
-    return table
+    few = sum(count < _FEW for count in counts.values())
+    return (
+        Group(table, f"{few:,} artists have fewer than {_FEW} works: too few for five folds within five")
+        if few
+        else table
+    )

@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from statistics import mean
-from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from cli.console import console
-from cli.workbench.listings import in_order
-from cli.workbench.programs import PASS_ON, run_module
+from cli.workbench.listings import register_listing
 from evaluation.retrieval.nailstar import LISTING, SPLITS, SUBSETS, Entry, scan
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of this module to `app`."""
-    group = typer.Typer(
-        help="Photos with requests, palettes and targets (nailstar.jsonl).", no_args_is_help=True
+    """Add `nailstar` and its commands to `app`."""
+    register_listing(
+        app,
+        "nailstar",
+        help=f"Photos with requests, palettes and targets ({LISTING}).",
+        scan=scan,
+        summarise=_summarise,
+        generator="training.synth.nailstar",
+        generator_help="Choose a request and a palette for every photo of a synthetic run: DIR [--out FILE].",
     )
-    group.command("check")(check)
-    group.command("from-synth", context_settings=PASS_ON)(from_synth)
-    app.add_typer(group, name="nailstar")
 
 
-def check(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help=f"A folder with {LISTING} and its photos.")],
-) -> None:
-    """Read every line of a folder and say what is wrong with it, by file, line and field; else count."""
-    console.print(_summary(in_order(scan(folder))))
-
-
-def from_synth(context: typer.Context) -> None:
-    """Choose a request and a palette for every photo of a drawn run: DIR [--out nailstar.jsonl]."""
-    raise typer.Exit(run_module("training.synth.nailstar", *context.args))
-
-
-def _summary(entries: list[Entry]) -> Table:
-    table = Table(title="Every line is in order", title_justify="left")
+def _summarise(entries: list[Entry]) -> Table:
+    table = Table(title="Every line is valid", title_justify="left")
     for column in ("split", "subset"):
         table.add_column(column)
     for column in ("requests", "languages", "targets", "colours", "families", "compositions"):

@@ -16,5 +16,5 @@ def run_module(module: str, *args: str, interpreter: Path | None = None) -> int:
     python = str(interpreter or sys.executable)
     try:
         return subprocess.run([python, "-m", module, *args], check=False).returncode
-    except KeyboardInterrupt:  # the program has said so itself
+    except KeyboardInterrupt:  # the program has reported it itself
         return _INTERRUPTED

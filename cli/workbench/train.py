@@ -34,7 +34,7 @@ def artist(context: typer.Context) -> None:
 
 
 def aesthetic(context: typer.Context) -> None:
-    """Train paper Q's models of beauty: STEP … --data DIR --out RUN; --help lists the steps."""
+    """Train paper Q's aesthetic models: STEP … --data DIR --out RUN; --help lists the steps."""
     _train("training.aesthetic", *context.args)
 
 

@@ -9,7 +9,7 @@ AVA.txt says nothing of training and test:
 
 - `paper`: photos with a tag that at least `least` photos have (1,000; rarer tags are left out), shuffled by
   `seed`; the first `test` (1,350) are tested, the next `train` (135,000) train, the next `val` validate. How
-  paper Q drew its photos is not said: this is a rule of ours with its numbers.
+  paper Q drew its photos is not published: this is a rule of ours with its numbers.
 - `official`: the photos of a list are tested, `val` of the others, drawn by `seed`, validate, the rest train.
   A line of the list is an image id, ID.jpg, or a row as in AVA.txt.
 """
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from evaluation.aesthetic.rated import MARKS, Rated, RatedError, RatedSet, checked_votes, digest_of
+from evaluation.aesthetic.rated import MARKS, Rated, RatedError, RatedSet, check_votes, digest_files
 from evaluation.json_lines import numbered_lines
 
 LISTING: Final = "AVA.txt"
@@ -83,9 +83,9 @@ def read_ava(
         chosen, splits = _paper([row for row, _ in there], least, (test, train, val), seed)
         about |= {"least": least}
     else:
-        tested = listed(test_list, {row.id for row in rows})
+        tested = read_test_list(test_list, {row.id for row in rows})
         chosen, splits = _official([row for row, _ in there], tested, val, seed)
-        about |= {"tested": len(tested), "list": digest_of([test_list])}
+        about |= {"tested": len(tested), "list": digest_files([test_list])}
     images = {row.id: image for row, image in there}
     photos = tuple(
         Rated(str(row.id), images[row.id], row.tags, row.votes, splits[row.id], row.challenge)
@@ -93,7 +93,7 @@ def read_ava(
     )
     used = {tag for photo in photos for tag in photo.tags}
     words = {name: {"en": name} for name in names.values() if name in used}
-    return RatedSet(photos, words, digest_of([folder / LISTING, folder / TAGS]), "ava", about)
+    return RatedSet(photos, words, digest_files([folder / LISTING, folder / TAGS]), "ava", about)
 
 
 def tag_names(path: Path) -> dict[int, str]:
@@ -131,12 +131,16 @@ def scan_rows(path: Path, names: Mapping[int, str]) -> Iterator[Row]:
                 tags.append(names[number])
         if len(set(tags)) < len(tags):
             raise RatedError(f"{where}: tag 2: {tags[1]} once more")
-        yield Row(where, image, checked_votes(values[2:12], where), tuple(tags), values[14])
+        try:
+            votes = tuple(check_votes(values[2:12]))
+        except ValueError as error:
+            raise RatedError(f"{where}: votes: {error}") from None
+        yield Row(where, image, votes, tuple(tags), values[14])
     if not seen:
         raise RatedError(f"{path}: no photos")
 
 
-def listed(path: Path, known: set[int]) -> set[int]:
+def read_test_list(path: Path, known: set[int]) -> set[int]:
     """The image ids of a list. Raises RatedError for a line that names none of the `known`."""
     found: dict[int, str] = {}
     for where, text in _lines(path):
@@ -159,7 +163,7 @@ def listed(path: Path, known: set[int]) -> set[int]:
 
 
 def photo_path(folder: Path, image: int) -> Path | None:
-    """Where the photo of an image id lies, None where there is none. Drawn ids have six digits."""
+    """The file of an image id, None where there is none. Ids of synthetic photos have six digits."""
     for parent in (folder / PHOTOS, folder):
         for name in (f"{image}.jpg", f"{image:06d}.jpg"):
             if (parent / name).is_file():

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.aesthetic.metrics import Floats, Values, pearson, spearman
-from evaluation.metrics import PairedDifference, summarised
+from evaluation.metrics import PairedDifference, summarise_bootstrap
 
 MEASURES: Final = {"LCC": pearson, "SRCC": spearman}
 _BLOCK = 128
@@ -35,7 +35,7 @@ def correlation_difference(
         found[start : start + size] = each[: len(ours)].mean(axis=0) - each[len(ours) :].mean(axis=0)
     compute = MEASURES[measure]
     means = [float(np.mean([compute(truth, run) for run in runs])) for runs in (ours, theirs)]
-    return summarised(means[0] - means[1], found)
+    return summarise_bootstrap(means[0] - means[1], found)
 
 
 class _List:

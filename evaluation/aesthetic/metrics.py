@@ -2,11 +2,13 @@
 
 Scores are 1 to 10, one a photo. `truth` is the mean of a photo's votes, f [N]; `predicted` is a model's
 score, f [N]. KL and EMD of the paper compare how scores are spread over the whole test set, on bins of 0.25
-over [1, 10]; the EMD of NIMA compares the votes of one photo with its predicted distribution.
+over [1, 10]; the EMD of NIMA compares the votes of one photo with its predicted distribution. Correlations
+and distances are scipy's (extra `evaluate`); what is computed here are the definitions of the papers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,92 +45,45 @@ def absolute_error(truth: Floats, predicted: Floats) -> AbsoluteError:
 
 
 def constant_error(truth: Floats) -> float:
-    """MAE of who says the mean of the truth for every photo: what an MAE has to be below to mean anything."""
+    """MAE of predicting the mean for every photo: the baseline that an MAE has to beat."""
     values = _vector(truth)
     return float(np.abs(values - values.mean()).mean())
 
 
 def pearson(first: Floats, second: Floats) -> float:
-    """LCC, in [-1, 1]; 0 where one side does not vary."""
+    """LCC, Pearson's correlation, in [-1, 1]; 0 where one side does not vary."""
+    from scipy.stats import pearsonr
+
+    return _correlate(pearsonr, first, second)
+
+
+def spearman(first: Floats, second: Floats) -> float:
+    """SRCC, Pearson's correlation of the average ranks, in [-1, 1]; 0 where one side does not vary."""
+    from scipy.stats import spearmanr
+
+    return _correlate(spearmanr, first, second)
+
+
+def kendall(first: Floats, second: Floats) -> float:
+    """KRCC, Kendall's tau-b, in [-1, 1]; 0 where one side does not vary."""
+    from scipy.stats import kendalltau
+
+    return _correlate(kendalltau, first, second)
+
+
+def _correlate(compute: Callable[[Values, Values], Any], first: Floats, second: Floats) -> float:
     a, b = _paired(first, second)
-    a, b = a - a.mean(), b - b.mean()
-    # Each side is scaled by itself: squares of tiny numbers would underflow.
-    scale_a, scale_b = float(np.abs(a).max()), float(np.abs(b).max())
-    if scale_a == 0 or scale_b == 0:
-        return 0.0
-    a, b = a / scale_a, b / scale_b
-    return float(np.clip(a @ b / np.sqrt((a @ a) * (b @ b)), -1, 1))
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0  # scipy returns nan and warns
+    return float(compute(a, b).statistic)
 
 
 def average_ranks(values: Floats) -> Values:
     """Ranks from 1, equal values sharing the mean of theirs."""
-    numbers = _vector(values)
-    _, place, counts = np.unique(numbers, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    shared: Values = (last - (counts - 1) / 2)[place]
-    return shared
+    from scipy.stats import rankdata
 
-
-def spearman(first: Floats, second: Floats) -> float:
-    """SRCC: Pearson's correlation of the average ranks, in [-1, 1]; 0 where one side does not vary."""
-    a, b = _paired(first, second)
-    return pearson(average_ranks(a), average_ranks(b))
-
-
-@dataclass(frozen=True)
-class Concordance:
-    """Pairs of items by how two lists order them. s: concordant less discordant pairs (Kendall's S).
-
-    pairs: of all items; tied_first, tied_second: pairs that a list does not order (both lists: in both).
-    """
-
-    s: int
-    pairs: int
-    tied_first: int
-    tied_second: int
-
-    @property
-    def tau_b(self) -> float:
-        """KRCC, in [-1, 1]; 0 where one side does not vary."""
-        first, second = self.pairs - self.tied_first, self.pairs - self.tied_second
-        return 0.0 if not first or not second else float(self.s / np.sqrt(float(first) * float(second)))
-
-
-def concordance(first: Floats, second: Floats) -> Concordance:
-    """Kendall's counts in O(n log² n)."""
-    a, b = (np.unique(side, return_inverse=True)[1] for side in _paired(first, second))
-    order = np.lexsort((b, a))  # equal firsts by their second: no inversion among them
-    a, b = a[order], b[order]
-    count = len(a)
-    pairs = count * (count - 1) // 2
-    tied_first, tied_second = _tied(np.bincount(a)), _tied(np.bincount(b))
-    tied_both = _tied(np.unique(a * (int(b.max()) + 1) + b, return_counts=True)[1])
-    s = pairs - tied_first - tied_second + tied_both - 2 * _inversions(b)
-    return Concordance(s, pairs, tied_first, tied_second)
-
-
-def kendall(first: Floats, second: Floats) -> float:
-    """KRCC: Kendall's tau-b, in [-1, 1]; 0 where one side does not vary."""
-    return concordance(first, second).tau_b
-
-
-def _tied(counts: NDArray[np.int64]) -> int:
-    return int((counts * (counts - 1) // 2).sum())
-
-
-def _inversions(values: NDArray[np.int64]) -> int:
-    """Pairs i < j with values[i] > values[j] >= 0: for each bit, those that differ in it first."""
-    total = 0
-    for bit in range(int(values.max()).bit_length()):
-        above = values >> (bit + 1)
-        order = np.argsort(above, kind="stable")
-        ones = (values[order] >> bit) & 1
-        before = np.cumsum(ones) - ones
-        group = above[order]
-        starts = np.flatnonzero(np.diff(group, prepend=-1))
-        inside = before - np.repeat(before[starts], np.diff(np.append(starts, len(group))))
-        total += int(inside[ones == 0].sum())
-    return total
+    ranks: Values = rankdata(_vector(values))
+    return ranks
 
 
 def partial_correlation(first: Floats, second: Floats, given: Floats) -> float:
@@ -146,16 +101,17 @@ def score_histogram(scores: Floats) -> Values:
 
     A bin holds its lower edge.
     """
-    place = np.clip(np.floor((_vector(scores) - LOW) / BIN), 0, BINS - 1).astype(np.int64)
-    shares: Values = np.bincount(place, minlength=BINS) / len(place)
+    counts, _ = np.histogram(np.clip(_vector(scores), LOW, HIGH), BINS, (LOW, HIGH))
+    shares: Values = counts / counts.sum()
     return shares
 
 
 def histogram_kl(truth: Floats, predicted: Floats) -> float:
     """KL(truth || predicted) of both histograms of scores, in nats, with EPSILON in every bin."""
+    from scipy.stats import entropy
+
     p, q = (score_histogram(side) + EPSILON for side in _paired(truth, predicted))
-    p, q = p / p.sum(), q / q.sum()
-    return float(np.sum(p * np.log(p / q)))
+    return float(entropy(p, q))
 
 
 def histogram_emd(truth: Floats, predicted: Floats) -> float:
@@ -166,8 +122,9 @@ def histogram_emd(truth: Floats, predicted: Floats) -> float:
 
 def wasserstein(truth: Floats, predicted: Floats) -> float:
     """W1 of both lists of scores, in score units, without bins: how far scores lie apart, each in order."""
-    first, second = _paired(truth, predicted)
-    return float(np.abs(np.sort(first) - np.sort(second)).mean())
+    from scipy.stats import wasserstein_distance
+
+    return float(wasserstein_distance(*_paired(truth, predicted)))
 
 
 def distribution_emd(votes: Floats | NDArray[np.integer[Any]], predicted: Floats, r: int = 1) -> Values:

@@ -1,4 +1,4 @@
-"""What models of aesthetic scores say of the test photos, as training leaves it and evaluation reads it.
+"""Aesthetic scores of the test photos by every model, as training writes and evaluation reads them.
 
 A run is a folder RUN with, by variant, RUN/predictions/VARIANT/run-K.npz (K = 1, 2, …) and about.json beside:
 {"what", "command", "seed", …}. Every file holds the same test photos:
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +20,11 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
-from evaluation.perception.labelled import LabelsError
+from evaluation.arrays import read_arrays
+from evaluation.errors import DataError
+from evaluation.json_lines import Line, read_json
 
 FOLDER: Final = "predictions"
 VARIANTS: Final = ("regression", "notext", "literal", "ranking", "mse", "ours")
@@ -44,8 +46,8 @@ _NUMBERS: Final[Mapping[str, tuple[int, ...]]] = {
 F32 = NDArray[np.float32]
 
 
-class AestheticsError(LabelsError):
-    """Predictions that are not in the form; the message says file and field."""
+class AestheticsError(DataError):
+    """Predictions that are not in the form; the message names file and field."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def read(folder: Path) -> tuple[Truth, tuple[Variant, ...]]:
     first = folder
     found = []
     for about in sorted((folder / FOLDER).glob(f"*/{_ABOUT}"), key=lambda path: _order(path.parent.name)):
-        said = _about(about)
+        facts = read_json(about, _About, AestheticsError)
         runs = []
         paths = {
             int(match[1]): path for path in about.parent.iterdir() if (match := _RUN.fullmatch(path.name))
@@ -107,7 +109,9 @@ def read(folder: Path) -> tuple[Truth, tuple[Variant, ...]]:
             runs.append(scored)
         if not runs:
             raise AestheticsError(f"{about.parent}: no run-1.npz")
-        found.append(Variant(about.parent.name, str(said.get("what", about.parent.name)), tuple(runs), said))
+        found.append(
+            Variant(about.parent.name, facts.what or about.parent.name, tuple(runs), facts.model_dump())
+        )
     if truth is None:
         raise AestheticsError(f"{folder / FOLDER}: no predictions; `lunula train aesthetic` makes them")
     return truth, tuple(found)
@@ -147,24 +151,14 @@ def _order(name: str) -> tuple[int, str]:
     return (VARIANTS.index(name) if name in VARIANTS else len(VARIANTS)), name
 
 
-def _about(path: Path) -> dict[str, Any]:
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise AestheticsError(f"{path}: {error}") from error
-    if not isinstance(stored, dict):
-        raise AestheticsError(f"{path}: not an object")
-    return stored
+class _About(Line):
+    model_config = ConfigDict(extra="allow", allow_inf_nan=True)
+
+    what: str = ""
 
 
 def _read(path: Path, number: int) -> tuple[Truth, Scored]:
-    try:
-        # Opened here: np.load leaves a file that it cannot read open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise AestheticsError(f"{path}: {error}") from error
-    return _checked(arrays, path, number)
+    return _checked(read_arrays(path, AestheticsError), path, number)
 
 
 def _checked(arrays: Mapping[str, NDArray[Any]], path: Path, number: int) -> tuple[Truth, Scored]:
@@ -197,8 +191,8 @@ def _checked(arrays: Mapping[str, NDArray[Any]], path: Path, number: int) -> tup
         wrong = np.isfinite(arrays[name]) != tagged
         if wrong.any():
             place = int(np.flatnonzero(wrong)[0])
-            says = "no tag but a number" if not tagged[place] else "a tag but no number"
-            raise AestheticsError(f"{path}: {name}: photo {ids[place]!r} has {says}")
+            fault = "no tag but a number" if not tagged[place] else "a tag but no number"
+            raise AestheticsError(f"{path}: {name}: photo {ids[place]!r} has {fault}")
     truth = Truth(
         ids,
         arrays["mos"].astype(np.float32),

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.perception.labelled import LabelsError
+from evaluation.errors import DataError
 
 SPLITS: Final = ("train", "val", "test")
 MARKS: Final = 10
@@ -22,8 +22,8 @@ MAX_TAGS: Final = 2
 MOST_VOTES: Final = 1_000_000  # of one mark
 
 
-class RatedError(LabelsError):
-    """A file that is not in its form, or a split that it does not allow; the message says file and line."""
+class RatedError(DataError):
+    """A file that is not in its form, or a split that it does not allow; the message names file and line."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ class RatedSet:
     source: str
     about: Mapping[str, Any] = field(default_factory=dict)
 
-    def of(self, split: str) -> list[Rated]:
+    def select(self, split: str) -> list[Rated]:
         """The photos of a split, in their order."""
         return [photo for photo in self.photos if photo.split == split]
 
 
-def digest_of(paths: Iterable[Path]) -> str:
+def digest_files(paths: Iterable[Path]) -> str:
     """sha256 hex over the bytes of files, in their order."""
     total = hashlib.sha256()
     for path in paths:
@@ -69,7 +69,7 @@ def digest_of(paths: Iterable[Path]) -> str:
     return total.hexdigest()
 
 
-def mos_of(votes: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+def mean_opinion_scores(votes: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     """Mean opinion scores [N], 1-10, of votes [N,10]; NaN where there is no vote."""
     counts = np.asarray(votes, np.float64)
     with np.errstate(invalid="ignore"):
@@ -90,13 +90,13 @@ def standard_errors(votes: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         return np.asarray(np.where(raters > 1, np.sqrt(variance / raters), np.nan))
 
 
-def checked_votes(values: Sequence[Any], where: str) -> tuple[int, ...]:
-    """Ten counts of which one at least is not 0. Raises RatedError."""
+def check_votes(values: Sequence[int]) -> Sequence[int]:
+    """Ten counts of which one at least is not 0. Raises ValueError."""
     if len(values) != MARKS:
-        raise RatedError(f"{where}: votes: {len(values)} counts, not of the {MARKS} marks")
+        raise ValueError(f"{len(values)} counts, not of the {MARKS} marks")
     for mark, count in enumerate(values, 1):
-        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MOST_VOTES:
-            raise RatedError(f"{where}: votes: {count!r:.40} is no count of the mark {mark}")
+        if not 0 <= count <= MOST_VOTES:
+            raise ValueError(f"{count} is no count of the mark {mark}")
     if not any(values):
-        raise RatedError(f"{where}: votes: nobody voted")
-    return tuple(values)
+        raise ValueError("nobody voted")
+    return values

@@ -1,11 +1,11 @@
-"""Labels for reranking by beauty: how well each drawn photo fits a request, and how beautiful people find it.
+"""Labels for reranking: how well each synthetic photo fits a request, and how highly people rate it.
 
 - Share of a request that a design meets: claims that hold, of all claims; what a request refuses counts only
   where the design has it (almost every design lacks most things).
 - Grade: 3 where all is met, 2 from three quarters on, 1 from a half on, else 0.
-- Beauty: the share of the pool's photos with a lower mean vote, equal ones counting half; in (0, 1).
-- Gain: 2^(grade + beauty) - 1, and 0 for grade 0. The most beautiful photo of a grade gains no more than the
-  least beautiful one of the next grade: relevance first, beauty second.
+- Aesthetic: the share of the pool's photos with a lower mean vote, equal ones counting half; in (0, 1).
+- Gain: 2^(grade + aesthetic) - 1, and 0 for grade 0. The best rated photo of a grade gains no more than the
+  worst rated one of the next grade: relevance first, aesthetic score second.
 - nDCG@10: sum of gain / log2(1 + rank) over the first ten hits, over the largest such sum of the whole pool.
 """
 
@@ -15,16 +15,17 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from evaluation.aesthetic.metrics import Values, average_ranks
-from evaluation.aesthetic.photos import INDEX, read_drawn
+from evaluation.aesthetic.photos import INDEX, read_synthetic
 from evaluation.aesthetic.rated import Rated, RatedError
-from evaluation.json_lines import numbered_lines, object_of
-from evaluation.retrieval.claims import SCOPES, Claim, holds
+from evaluation.claims import SCOPES, Claim, holds
+from evaluation.json_lines import Line, read_lines
 
 DEPTH: Final = 10
 LEVELS: Final = ("dense", "plain", "tags", "abstract")
@@ -47,24 +48,24 @@ class Request:
 
 @dataclass(frozen=True)
 class Pool:
-    """The photos of a split, what they show, and requests for them. beauty: f64 [n], by people's votes."""
+    """The photos of a split, what they show, and requests for them. aesthetic: f64 [n], from votes."""
 
     photos: tuple[Rated, ...]
     attributes: tuple[Mapping[str, Any], ...] = field(repr=False)
     requests: tuple[Request, ...] = field(repr=False)
-    beauty: Values = field(repr=False)
+    aesthetic: Values = field(repr=False)
     digest: str = ""
 
 
 class Labels:
-    """Grades and gains of all photos of a pool for its requests; each claim is judged once."""
+    """Grades and gains of all photos of a pool for its requests; each claim is checked once."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self._held: dict[Claim, NDArray[np.bool_]] = {}
         self._place = {request.id: place for place, request in enumerate(pool.requests)}
         self.grades = np.stack([grades(self._met(request.claims)) for request in pool.requests])
-        self.gains = np.stack([gains(own, pool.beauty) for own in self.grades])
+        self.gains = np.stack([gains(own, pool.aesthetic) for own in self.grades])
 
     @property
     def alone(self) -> int:
@@ -98,9 +99,9 @@ def grades(shares: Values) -> NDArray[np.int64]:
     return found
 
 
-def gains(graded: NDArray[np.int64], beauty: Values) -> Values:
-    """2^(grade + beauty) - 1, 0 for grade 0."""
-    found: Values = np.where(graded > 0, 2.0 ** (graded + beauty) - 1.0, 0.0)
+def gains(graded: NDArray[np.int64], aesthetic: Values) -> Values:
+    """2^(grade + aesthetic) - 1, 0 for grade 0."""
+    found: Values = np.where(graded > 0, 2.0 ** (graded + aesthetic) - 1.0, 0.0)
     return found
 
 
@@ -122,28 +123,24 @@ def ndcg(ranked: Sequence[int], own: Values, depth: int = DEPTH) -> float:
 def read_pool(
     folder: Path, split: str, *, levels: Sequence[str] = LEVELS[:3], each: int = 1, limit: int = 0
 ) -> Pool:
-    """The photos of a split of a drawn folder, and for each photo `each` of its texts of these levels.
+    """The photos of a split of a synthetic folder, and for each photo `each` of its texts of these levels.
 
     Which texts: by a hash of the photo's id, so always the same. limit: only so many photos; 0 takes all.
     Raises RatedError for faults and a split without photos or requests, OSError.
     """
-    found = read_drawn(folder)
+    found = read_synthetic(folder)
     photos = [photo for photo in found.photos if photo.split == split][: limit or None]
     if not photos:
         raise RatedError(f"{folder / INDEX}: no photo of split {split}")
     place = {photo.id: number for number, photo in enumerate(photos)}
     attributes: dict[int, Mapping[str, Any]] = {}
     requests: list[Request] = []
-    for number, line in numbered_lines(folder / INDEX, _MAX_LINE):
-        where = f"{folder / INDEX}:{number}"
-        fields = object_of(line, where, ("id", "texts", "attributes"), RatedError)
-        own = place.get(str(fields["id"]))
+    for where, record in read_lines(folder / INDEX, _MAX_LINE, _Record, RatedError, finite=False):
+        own = place.get(record.id)
         if own is None:
             continue
-        if not isinstance(fields["attributes"], dict):
-            raise RatedError(f"{where}: attributes: not an object")
-        attributes[own] = fields["attributes"]
-        requests += _requests(fields, own, where, levels, each)
+        attributes[own] = record.attributes
+        requests += _choose_requests(record, own, where, levels, each)
     if not requests:
         raise RatedError(f"{folder / INDEX}: no text of split {split} at level {', '.join(levels)}")
     return Pool(
@@ -155,24 +152,30 @@ def read_pool(
     )
 
 
-def _requests(
-    fields: Mapping[str, Any], own: int, where: str, levels: Sequence[str], each: int
+class _Text(Line):
+    lang: str
+    level: str
+    text: str
+    claims: list[Annotated[list[str], Field(min_length=3, max_length=3)]]
+
+
+class _Record(Line):
+    """What is read of a line of index.jsonl beside its votes."""
+
+    id: str
+    texts: list[_Text]
+    attributes: dict[str, Any]
+
+
+def _choose_requests(
+    record: _Record, own: int, where: str, levels: Sequence[str], each: int
 ) -> list[Request]:
-    if not isinstance(fields["texts"], list):
-        raise RatedError(f"{where}: texts: not a list")
+    """`each` of the record's texts of these levels, by a hash of the photo's id and the text's place."""
     found = []
-    for place, text in enumerate(fields["texts"]):
-        try:
-            claims = tuple((str(scope), str(kind), str(value)) for scope, kind, value in text["claims"])
-            request = Request(
-                f"{fields['id']}:{place}", own, text["lang"], text["level"], text["text"], claims
-            )
-        except (KeyError, TypeError, ValueError):
-            raise RatedError(
-                f"{where}: texts[{place}]: not a text with lang, level, text and claims of three"
-            ) from None
+    for place, text in enumerate(record.texts):
+        claims = tuple((scope, kind, value) for scope, kind, value in text.claims)
         if any(scope not in SCOPES for scope, _, _ in claims):
-            raise RatedError(f"{where}: texts[{place}]: claims: a scope that is none of {', '.join(SCOPES)}")
-        if request.level in levels and any(scope != "not" for scope, _, _ in claims):
-            found.append(request)
+            raise RatedError(f"{where}: texts[{place}].claims: a scope that is none of {', '.join(SCOPES)}")
+        if text.level in levels and any(scope != "not" for scope, _, _ in claims):
+            found.append(Request(f"{record.id}:{place}", own, text.lang, text.level, text.text, claims))
     return sorted(found, key=lambda request: hashlib.sha256(request.id.encode()).digest())[:each]

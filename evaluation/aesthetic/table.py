@@ -28,8 +28,7 @@ from evaluation.aesthetic.metrics import (
 )
 from evaluation.aesthetic.pairs import TagPairs, tag_pairs
 from evaluation.aesthetic.predictions import Scored, Truth, Variant
-from evaluation.metrics import PairedDifference, paired_bootstrap
-from evaluation.retrieval.design_table import Cell, verdict_of
+from evaluation.metrics import Cell, PairedDifference, classify_difference, paired_bootstrap
 
 OURS: Final = "ours"
 AGAINST: Final = ("notext", "regression", "literal", "ranking", "mse")
@@ -82,7 +81,7 @@ class Difference:
     def verdict(self) -> str:
         """BETTER, WORSE, WITHIN or UNKNOWN."""
         sign = -1 if self.figure in _LOWER_IS_BETTER else 1
-        return verdict_of(sign * self.difference.mean, self.deviation)
+        return classify_difference(sign * self.difference.mean, self.deviation)
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ class AestheticTable:
         return Difference(ours.name, other.name, figure, difference, deviation)
 
     def as_dict(self, differences: Sequence[Difference]) -> dict[str, Any]:
-        """Everything, for programs."""
+        """All figures for `--json`."""
         return {
             "photos": len(self.truth.ids),
             "with a tag": int(self.truth.tagged.sum()),
@@ -161,7 +160,7 @@ class AestheticTable:
 def tabulate(
     truth: Truth, variants: Sequence[Variant], on_run: Callable[[], None] = lambda: None
 ) -> AestheticTable:
-    """The table of some variants. on_run: told of each run that is measured."""
+    """The table of some variants. on_run: called after each run."""
     pairs = tag_pairs(truth.mos, truth.votes, truth.tags)
     rows = []
     for variant in variants:

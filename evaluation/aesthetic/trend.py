@@ -1,9 +1,10 @@
 """Whether a score rises with a setting: the trend test of Jonckheere and Terpstra, with ties.
 
-J counts, over all pairs of a lower and a higher setting, the pairs of scores that rise; equal ones count
-half. Without a trend, J is half of those pairs on average; its variance with ties is that of Kendall's S over
-four, because 2J is S and the number of pairs together. (Hollander, Wolfe and Chicken, Nonparametric
-Statistical Methods, 3rd edition, 6.2; Kendall, Rank Correlation Methods, 4.)
+J is the sum of the Mann-Whitney counts over all pairs of a lower and a higher setting: pairs of scores that
+rise, equal ones counting half. scipy has no such test with ties. Without a trend, J is half of the pairs on
+average; its variance is that of Kendall's S over four, because 2J is S and the number of pairs together.
+(Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, 3rd edition, 6.2; Kendall, Rank Correlation
+Methods, 4.)
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.aesthetic.metrics import Floats, concordance, spearman
+from evaluation.aesthetic.metrics import Floats, spearman
 
 
 @dataclass(frozen=True)
@@ -40,23 +42,25 @@ def jonckheere_terpstra(groups: Mapping[float, Floats]) -> Trend:
 
     Raises ValueError for fewer than two settings, an empty one, and scores that are not finite.
     """
+    from scipy.stats import mannwhitneyu, norm
+
     if len(groups) < 2:
         raise ValueError("a trend needs two settings or more")
     settings, scores = flattened(groups)
-    counts = concordance(settings, scores)
-    across = counts.pairs - counts.tied_first
-    variance = _variance(len(scores), _runs(settings), _runs(scores)) / 4
-    statistic, expected = (counts.s + across) / 2, across / 2
-    deviation = math.sqrt(max(variance, 0.0))
+    if not np.isfinite(scores).all():
+        raise ValueError("scores must be finite")
+    by_setting = [np.asarray(groups[setting], np.float64) for setting in sorted(groups)]
+    pairs = list(combinations(by_setting, 2))
+    statistic = float(sum(mannwhitneyu(high, low, method="asymptotic").statistic for low, high in pairs))
+    expected = sum(len(low) * len(high) for low, high in pairs) / 2
+    deviation = math.sqrt(max(_variance(len(scores), _runs(settings), _runs(scores)) / 4, 0.0))
     if deviation == 0:
         return Trend(statistic, expected, 0.0, 0.0, 1.0, 1.0)
     z = (statistic - expected) / deviation
-    return Trend(
-        statistic, expected, deviation, z, 0.5 * math.erfc(z / math.sqrt(2)), math.erfc(abs(z) / math.sqrt(2))
-    )
+    return Trend(statistic, expected, deviation, z, float(norm.sf(z)), float(2 * norm.sf(abs(z))))
 
 
-def spearman_of(groups: Mapping[float, Floats]) -> float:
+def spearman_overall(groups: Mapping[float, Floats]) -> float:
     """Spearman's correlation of setting and score over all scores."""
     return spearman(*flattened(groups))
 

@@ -1,4 +1,4 @@
-"""Who is tried on what: the nested folds of paper A, as training leaves them in RUN/folds.json.
+"""The nested cross-validation folds of paper A, as training writes them to RUN/folds.json.
 
     {"seed": 7, "outer": 5, "inner": 5,
      "works": {ID: {"artist": NAME, "outer": 0, "inner": [null, 3, 0, 4, 2],
@@ -12,20 +12,22 @@ where no detector ran) are facts that fusion and evaluation need, so that both r
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
-from evaluation.perception.labelled import LabelsError
+from evaluation.errors import DataError
+from evaluation.json_lines import Line, read_json
 
 FILE: Final = "folds.json"
 
 
-class PredictionsError(LabelsError):
+class PredictionsError(DataError):
     """Folds or predictions that cannot be read or do not fit each other; the message names file and field."""
 
 
@@ -34,7 +36,7 @@ class FoldedWork:
     """A work with its place in the folds.
 
     outer: the fold in which it is tested. inner: by outer fold its inner fold, None in its own.
-    characters: length of title and description together; 0 says that there are no words.
+    characters: length of title and description together; 0 without words.
     image: whether there is a photo. labels: confidences in [0, 1] by label; None where no detector ran.
     """
 
@@ -102,7 +104,7 @@ class Folds:
         """The works of an outer fold's training part."""
         return [work for work in self.works if work.outer != outer]
 
-    def inner_of(self, outer: int) -> NDArray[np.int64]:
+    def inner_folds(self, outer: int) -> NDArray[np.int64]:
         """The inner folds of `trained(outer)`, int [m]."""
         return np.array([work.inner[outer] for work in self.trained(outer)], np.int64)
 
@@ -134,62 +136,43 @@ def write_folds(run: Path, folds: Folds) -> None:
     (run / FILE).write_text(text, encoding="utf-8")
 
 
+class _Work(Line):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=True)  # Folds checks the range of confidences
+
+    artist: str
+    outer: int
+    inner: list[int | None]
+    characters: int
+    image: bool
+    labels: dict[str, float] | None = None
+
+
+class _Folds(Line):
+    seed: int
+    outer: int
+    inner: int
+    works: dict[str, _Work]
+
+
 def read_folds(run: Path) -> Folds:
     """RUN/folds.json, checked. Raises PredictionsError."""
     path = run / FILE
+    if not path.is_file():
+        raise PredictionsError(f"{path}: there is none; `lunula train artist folds` makes it")
+    form = read_json(path, _Folds, PredictionsError)
+    works = tuple(
+        FoldedWork(
+            id=name,
+            artist=work.artist,
+            outer=work.outer,
+            inner=tuple(work.inner),
+            characters=work.characters,
+            image=work.image,
+            labels=work.labels,
+        )
+        for name, work in form.works.items()
+    )
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PredictionsError(f"{path}: there is none; `lunula train artist folds` makes it") from None
-    except (OSError, ValueError) as error:
-        raise PredictionsError(f"{path}: {error}") from error
-    try:
-        if not isinstance(stored, dict) or not isinstance(stored.get("works"), dict):
-            raise PredictionsError("works: an object of works by id is needed")
-        counts = {name: _whole(stored.get(name), name) for name in ("seed", "outer", "inner")}
-        works = tuple(_works(stored["works"]))
-        return Folds(works, seed=counts["seed"], outer=counts["outer"], inner=counts["inner"])
+        return Folds(works, seed=form.seed, outer=form.outer, inner=form.inner)
     except PredictionsError as error:
         raise PredictionsError(f"{path}: {error}") from None
-
-
-_FIELDS: Final = {"artist", "outer", "inner", "characters", "image", "labels"}
-
-
-def _works(stored: Mapping[str, Any]) -> Iterator[FoldedWork]:
-    for name, work in stored.items():
-        where = f"works[{name!r}]"
-        if not isinstance(work, dict):
-            raise PredictionsError(f"{where}: not an object")
-        if unknown := sorted(set(work) - _FIELDS):
-            raise PredictionsError(f"{where}: unknown field {unknown[0]!r}")
-        inner, labels = work.get("inner"), work.get("labels")
-        if not isinstance(work.get("artist"), str):
-            raise PredictionsError(f"{where}: artist must be a string")
-        if not isinstance(inner, list):
-            raise PredictionsError(f"{where}: inner must be a list")
-        if not isinstance(work.get("image"), bool):
-            raise PredictionsError(f"{where}: image must be true or false")
-        if labels is not None and not isinstance(labels, dict):
-            raise PredictionsError(f"{where}: labels must be an object")
-        for label, confidence in (labels or {}).items():
-            if isinstance(confidence, bool) or not isinstance(confidence, int | float):
-                raise PredictionsError(f"{where}: labels[{label!r}] is not a number")
-        yield FoldedWork(
-            id=name,
-            artist=work["artist"],
-            outer=_whole(work.get("outer"), f"{where}: outer"),
-            inner=tuple(
-                None if fold is None else _whole(fold, f"{where}: inner[{place}]")
-                for place, fold in enumerate(inner)
-            ),
-            characters=_whole(work.get("characters"), f"{where}: characters"),
-            image=work["image"],
-            labels=labels,
-        )
-
-
-def _whole(value: Any, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise PredictionsError(f"{where} is {value!r}, not a whole number")
-    return value

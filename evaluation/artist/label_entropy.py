@@ -1,4 +1,4 @@
-"""Combinations of object labels, and how much each says of the artist (paper A, section 3.7).
+"""Entropy of artists given a combination of object labels (paper A, section 3.7).
 
 The combination of a work is the *set* of labels that a detector found with a confidence of .2 or more; the
 empty set is one too. P(LC, i) is the share of artist i among the works with combination LC, and
@@ -37,25 +37,25 @@ def entropies(
         raise ValueError("every work needs a combination and an artist")
     if base <= 1:
         raise ValueError("the base of a logarithm must be above 1")
+    from scipy.stats import entropy
+
     by_set = {}
     for labels, counts in _counts(combinations, artists).items():
-        values = np.array(list(counts.values()), np.float64)
-        shares = values / values.sum()
-        by_set[labels] = abs(float(np.sum(shares * np.log(shares)))) / math.log(base)  # abs: no -0
+        by_set[labels] = abs(float(entropy(list(counts.values()), base=base)))  # abs: no -0
     return np.array([by_set[labels] for labels in combinations])
 
 
 def majority(
-    known: Iterable[Combination], artists: NDArray[np.int64], asked: Iterable[Combination]
+    trained: Iterable[Combination], artists: NDArray[np.int64], tested: Iterable[Combination]
 ) -> NDArray[np.int64]:
-    """For each asked combination the artist with most works of it among the known ones, int [N].
+    """For each tested combination the artist with most works of it in the training part, int [N].
 
-    Of equal ones the first; for a combination that is not known, the artist with most works of all.
+    Of equal ones the first; for a combination that was not trained, the artist with most works of all.
     """
-    counts = _counts(list(known), artists)
+    counts = _counts(list(trained), artists)
     most = int(np.bincount(artists).argmax())
     best = {labels: min(own, key=lambda artist: (-own[artist], artist)) for labels, own in counts.items()}
-    return np.array([best.get(labels, most) for labels in asked], np.int64)
+    return np.array([best.get(labels, most) for labels in tested], np.int64)
 
 
 def below(entropy: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""What models and fusions say of every work, as training leaves it and evaluation reads it (paper A).
+"""Predictions of models and fusions for every work, as training writes and evaluation reads them (paper A).
 
 A run is a folder RUN with `folds.json` (see `evaluation.artist.folds`) and, by model,
 
@@ -7,23 +7,25 @@ A run is a folder RUN with `folds.json` (see `evaluation.artist.folds`) and, by 
   inner model that did not see the work (may be absent for fusions);
 - RUN/predictions/MODEL/about.json: {"kind": "probabilities" | "scores", "what", "seed", "command", …}.
 
-Rows of probabilities sum to 1; a row of zeros says that the model has nothing to go by (no photo, no words).
+Rows of probabilities sum to 1; a row of zeros means that the model had no input (no photo, no words).
 Scores (knn_image, knn_text: a mean cosine) are any finite numbers. Files may hold half precision.
 """
 
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
+from evaluation.arrays import read_arrays
 from evaluation.artist.folds import FoldedWork, Folds, PredictionsError, read_folds
+from evaluation.json_lines import Line, read_json
 
 PROBABILITIES: Final = "probabilities"
 SCORES: Final = "scores"
@@ -61,6 +63,13 @@ class About:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
+class _About(Line):
+    model_config = ConfigDict(extra="allow", allow_inf_nan=True)
+
+    kind: Literal["probabilities", "scores"]
+    what: str = ""
+
+
 @dataclass(frozen=True)
 class RunOfModels:
     """A run's folds and where its models lie."""
@@ -75,20 +84,8 @@ class RunOfModels:
 
     def about(self, model: str) -> About:
         """A model's about.json. Raises PredictionsError."""
-        path = self.folder / FOLDER / model / _ABOUT
-        try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise PredictionsError(f"{path}: {error}") from error
-        if not isinstance(stored, dict):
-            raise PredictionsError(f"{path}: not an object")
-        if stored.get("kind") not in KINDS:
-            raise PredictionsError(f"{path}: kind is {stored.get('kind')!r}, not one of {', '.join(KINDS)}")
-        what = stored.get("what", model)
-        if not isinstance(what, str):
-            raise PredictionsError(f"{path}: what must be a string")
-        more = {name: value for name, value in stored.items() if name not in ("kind", "what")}
-        return About(model, stored["kind"], what, more)
+        about = read_json(self.folder / FOLDER / model / _ABOUT, _About, PredictionsError)
+        return About(model, about.kind, about.what or model, about.model_extra or {})
 
     def read(self, model: str, outer: int) -> Predictions:
         """A model's tables for an outer fold, in the order of the folds' works. Raises PredictionsError."""
@@ -96,12 +93,7 @@ class RunOfModels:
         path = _path(self.folder, model, outer)
         if not path.is_file():
             raise PredictionsError(f"{path}: outer fold {outer} of {model} is missing")
-        try:
-            # Opened here: np.load leaves a file that it cannot read open.
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise PredictionsError(f"{path}: {error}") from error
+        arrays = read_arrays(path, PredictionsError)
         try:
             return _checked(arrays, kind, self.folds, outer)
         except PredictionsError as error:

@@ -1,5 +1,5 @@
 """The tables that paper A prints, for reading beside ours. Its works are others, 109,685 of 944 artists (once
-945): nothing here may be compared with a figure of drawn works."""
+945): nothing here may be compared with a figure of synthetic works."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from evaluation.artist.metrics import (
     Transitions,
     accuracy,
     accuracy_difference,
-    answers_of,
+    best_artists,
     curve,
     curve_error,
     macro_difference,
@@ -192,9 +192,9 @@ class ArtistTable:
         answers[MAJORITY] = np.zeros_like(self.truth)
         for outer in range(run.folds.outer):
             tested = fold == outer
-            known = [labels for labels, own in zip(combinations, tested, strict=True) if not own]
-            asked = [labels for labels, own in zip(combinations, tested, strict=True) if own]
-            answers[MAJORITY][tested] = majority(known, self.truth[~tested], asked)
+            train = [labels for labels, own in zip(combinations, tested, strict=True) if not own]
+            test = [labels for labels, own in zip(combinations, tested, strict=True) if own]
+            answers[MAJORITY][tested] = majority(train, self.truth[~tested], test)
         everything = np.ones(len(works), np.bool_)
         kept = [(None, everything), *((limit, below(entropy, limit)) for limit in THRESHOLDS)]
         return [self._slice(threshold, places, answers) for threshold, places in kept]
@@ -258,14 +258,14 @@ def _row(run: RunOfModels, model: str, by_fold: Sequence[Places]) -> ArtistRow:
     answers, confidence, losses, singles, per_fold = [], [], [], [], []
     for outer, truth in enumerate(by_fold):
         found: Predictions = run.read(model, outer)
-        answers.append(answers_of(found.test))
+        answers.append(best_artists(found.test))
         confidence.append(found.test.max(axis=1))
         losses.append(-np.log(np.maximum(found.test[np.arange(len(truth)), truth], _FLOOR)))
         per_fold.append(figures(truth, answers[-1]))
         if found.test_each is not None:
-            singles += [figures(truth, answers_of(table)) for table in found.test_each]
+            singles += [figures(truth, best_artists(table)) for table in found.test_each]
     truth, given = np.concatenate(by_fold), np.concatenate(answers)
-    says = about.kind == PROBABILITIES
+    calibrated = about.kind == PROBABILITIES
     return ArtistRow(
         name=model,
         what=about.what,
@@ -274,8 +274,8 @@ def _row(run: RunOfModels, model: str, by_fold: Sequence[Places]) -> ArtistRow:
         folds=_mean(per_fold),
         singles=_mean(singles) if singles else None,
         answers=given,
-        curve=tuple(curve(np.concatenate(confidence), given == truth)) if says else None,
-        loss=float(np.concatenate(losses).mean()) if says else None,
+        curve=tuple(curve(np.concatenate(confidence), given == truth)) if calibrated else None,
+        loss=float(np.concatenate(losses).mean()) if calibrated else None,
     )
 
 

@@ -17,38 +17,79 @@ photo's size, relative to the folder, 0 where there is no nail, and no hand.
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from evaluation.json_lines import file_of, object_of, scan_lines, text_of
-from evaluation.perception.labelled import LabelsError
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+
+from evaluation.errors import DataError
+from evaluation.json_lines import (
+    FILLED,
+    UNICODE,
+    FileName,
+    Line,
+    OptionalFileName,
+    OptionalLanguageTag,
+    parse_line,
+    require_valid,
+    scan_lines,
+    write_lines,
+)
 
 LISTING: Final = "works.jsonl"
 MAX_TITLE: Final = 1_000
 MAX_DESCRIPTION: Final = 10_000
 MASKS: Final = ("mask", "hands_mask")
 _MAX_NAME = 128
-_MAX_PATH = 4096
 _MAX_LINE = 1 << 20  # bytes
 _MAX_LABELS = 1_000
 _UNSEEN = ("Cc", "Cf", "Zl", "Zp")  # control characters and line breaks
-_LANG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-_NEEDED = ("id", "image", "title", "description", "artist")
-_FIELDS = (*_NEEDED, "lang", "labels")
+_FIELDS = ("id", "image", "title", "description", "artist", "lang", "labels")
 
 
-class WorksError(LabelsError):
-    """A file that is not in the form; the message says file, line and field."""
+def _check_name(value: str) -> str:
+    """An id goes into file names of tables and lines of labels, so it is one printable line."""
+    if value != value.strip() or any(unicodedata.category(letter) in _UNSEEN for letter in value):
+        raise ValueError(f"{value!r} has blanks around it or a control character in it")
+    return value
+
+
+_Name = Annotated[str, Field(max_length=_MAX_NAME), UNICODE, FILLED, AfterValidator(_check_name)]
+_Confidence = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Line(Line):
+    """The fields of a line; further ones are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: _Name
+    image: OptionalFileName
+    title: Annotated[str, Field(max_length=MAX_TITLE), UNICODE]
+    description: Annotated[str, Field(max_length=MAX_DESCRIPTION), UNICODE]
+    artist: _Name
+    lang: OptionalLanguageTag = ""
+    labels: Annotated[dict[_Name, _Confidence], Field(max_length=_MAX_LABELS, default_factory=dict)]
+    mask: FileName = ""
+    hands_mask: FileName = ""
+
+    @model_validator(mode="after")
+    def _check_content(self) -> _Line:
+        if not (self.image or self.title.strip() or self.description.strip()):
+            raise ValueError("image: a work without a photo, a title and a description")
+        return self
+
+
+class WorksError(DataError):
+    """A file that is not in the form; the message names file, line and field."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """One line. image: absolute, None without a photo; lang: "" where not said; labels: confidences in 0..1
+    """One line. image: absolute, None without a photo; lang: "" where unknown; labels: confidences in 0..1
     by label; more: the further fields, those of MASKS as absolute paths."""
 
     id: str
@@ -69,16 +110,11 @@ class Work:
 def read(folder: Path) -> list[Work]:
     """The works of a folder, in the file's order. Raises WorksError for the first fault, OSError for files
     that cannot be read."""
-    works = []
-    for found in scan(folder):
-        if isinstance(found, WorksError):
-            raise found
-        works.append(found)
-    return works
+    return require_valid(scan(folder))
 
 
 def scan(folder: Path) -> Iterator[Work | WorksError]:
-    """Every work that is in order and every fault, in the file's order."""
+    """Every valid work and every fault, in the file's order."""
     path = folder / LISTING
     if not path.is_file():
         yield WorksError(f"{path}: no such file")
@@ -97,22 +133,17 @@ def parse(line: bytes, where: str, root: Path) -> Work:
 
     Raises WorksError.
     """
-    fields = object_of(line, where, _NEEDED, WorksError, finite=True)
-    image = text_of(fields, "image", where, _MAX_PATH, WorksError)
-    title = text_of(fields, "title", where, MAX_TITLE, WorksError)
-    description = text_of(fields, "description", where, MAX_DESCRIPTION, WorksError)
-    if not (image or title.strip() or description.strip()):
-        raise WorksError(f"{where}: image: a work without a photo, a title and a description")
-    more = {name: value for name, value in fields.items() if name not in _FIELDS}
+    form = parse_line(_Line, line, where, WorksError, root=root)
+    more = form.model_dump(exclude=set(_FIELDS), exclude_unset=True)
     return Work(
-        id=_name(fields, "id", where),
-        image=file_of(image, "image", where, root, WorksError) if image else None,
-        title=title,
-        description=description,
-        artist=_name(fields, "artist", where),
-        lang=_lang(fields, where),
-        labels=_labels(fields.get("labels", {}), where),
-        more=_more(more, where, root),
+        id=form.id,
+        image=root / form.image if form.image else None,
+        title=form.title,
+        description=form.description,
+        artist=form.artist,
+        lang=form.lang,
+        labels=form.labels,
+        more=more | {name: root / more[name] for name in MASKS if name in more},
     )
 
 
@@ -121,57 +152,9 @@ def write(folder: Path, entries: Iterable[Mapping[str, Any]]) -> int:
 
     What is written is not checked; `scan` does. Raises OSError.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f"{LISTING}.part"
-    count = 0
-    with draft.open("w", encoding="utf-8") as file:
-        for entry in entries:
-            file.write(json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n")
-            count += 1
-    draft.replace(folder / LISTING)
-    return count
+    return write_lines(folder / LISTING, entries)
 
 
 def digest(folder: Path) -> str:
     """sha256 of the listing: names the data that a model was trained on."""
     return hashlib.sha256((folder / LISTING).read_bytes()).hexdigest()
-
-
-def _name(fields: Mapping[str, Any], name: str, where: str) -> str:
-    """An id: it goes into file names of tables and lines of labels, so it is one printable line."""
-    value = text_of(fields, name, where, _MAX_NAME, WorksError)
-    if not value.strip():
-        raise WorksError(f"{where}: {name}: empty")
-    if value != value.strip() or any(unicodedata.category(letter) in _UNSEEN for letter in value):
-        raise WorksError(f"{where}: {name}: {value!r} has blanks around it or a control character in it")
-    return value
-
-
-def _lang(fields: Mapping[str, Any], where: str) -> str:
-    value = text_of({"lang": fields.get("lang", "")}, "lang", where, 35, WorksError)
-    if value and not _LANG.fullmatch(value):
-        raise WorksError(f"{where}: lang: {value!r} is no language tag such as en or ja")
-    return value
-
-
-def _labels(value: Any, where: str) -> dict[str, float]:
-    if not isinstance(value, dict):
-        raise WorksError(f"{where}: labels: not an object of confidences by label")
-    if len(value) > _MAX_LABELS:
-        raise WorksError(f"{where}: labels: {len(value):,} are more than {_MAX_LABELS:,}")
-    labels = {}
-    for label, confidence in value.items():
-        _name({"labels": label}, "labels", where)
-        number = isinstance(confidence, int | float) and not isinstance(confidence, bool)
-        if not number or not 0 <= confidence <= 1:
-            raise WorksError(f"{where}: labels: {label}: {confidence!r:.40} is no confidence in 0..1")
-        labels[label] = float(confidence)
-    return labels
-
-
-def _more(more: dict[str, Any], where: str, root: Path) -> dict[str, Any]:
-    for name in MASKS:
-        if name in more:
-            value = text_of(more, name, where, _MAX_PATH, WorksError)
-            more[name] = file_of(value, name, where, root, WorksError)
-    return more

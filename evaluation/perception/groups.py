@@ -69,7 +69,7 @@ class GroupScore:
     nail_iou_gap: float
 
 
-def family_of(colour: str) -> str:
+def polish_family(colour: str) -> str:
     """The family of a polish; "other" for a name that is in none."""
     return _FAMILY_OF.get(colour, "other")
 
@@ -85,7 +85,7 @@ def by_group(photos: Sequence[GroupedPhoto], by: str) -> list[GroupScore]:
     if not shown:
         return []
     if by == "family":
-        return _scores(shown, list(FAMILIES), main_family, lambda _, nail: family_of(nail.colour))
+        return _scores(shown, list(FAMILIES), main_family, lambda _, nail: polish_family(nail.colour))
     tones = [_tone_name(tone) for tone in range(1, 11)] + [_tone_name(0)]
     if by == "tone":
         return _scores(
@@ -96,7 +96,7 @@ def by_group(photos: Sequence[GroupedPhoto], by: str) -> list[GroupScore]:
         return _tone_name(photo.tone) if main_family(photo) in (BARE, "nude") else ""
 
     def nude_nail(photo: GroupedPhoto, nail: NailScore) -> str:
-        return _tone_name(photo.tone) if family_of(nail.colour) in (BARE, "nude") else ""
+        return _tone_name(photo.tone) if polish_family(nail.colour) in (BARE, "nude") else ""
 
     return _scores(shown, tones, nude_photo, nude_nail)
 
@@ -107,7 +107,7 @@ def main_family(photo: GroupedPhoto) -> str:
         raise ValueError("a photo without a nail has no polish")
     pixels: Counter[str] = Counter()
     for nail in photo.nails:
-        pixels[family_of(nail.colour)] += nail.area
+        pixels[polish_family(nail.colour)] += nail.area
     return pixels.most_common(1)[0][0]
 
 

@@ -1,4 +1,4 @@
-"""How well hands are found in drawn photos: boxes, joints, the target hand, and the crop.
+"""How well hands are found in synthetic photos: boxes, joints, the target hand, and the crop.
 
 A folder is one that `training.synth` wrote (`images/`, `index.jsonl`). Four kinds of figure:
 - boxes: a found hand is right when its IoU with a labelled one is at least 0.5, each used once; a photo
@@ -23,7 +23,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.perception.labelled import Entry, LabelsError
+from evaluation.errors import DataError
+from evaluation.perception.labelled import Entry
 from nails.perception.boxes import box_iou
 from nails.perception.crop_rules import Crop, CropRule, choose_crop
 from nails.perception.hands import JOINTS, Hand
@@ -69,7 +70,7 @@ class TrueHand:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What is known about a drawn photo.
+    """The labels of a synthetic photo.
 
     hands: those of which something is seen. boxes f64 [n,4], centroids f64 [n,2], areas f64 [n] and owners
     (int [n]: which hand of the drawing) of the nails. target: the drawing's hand that the rules choose, -1
@@ -106,8 +107,8 @@ class Joints:
         """Adds one hand; `found` None where it was missed."""
         near = np.zeros(JOINTS, bool)
         if found is not None:
-            away = np.linalg.norm(found.joints.astype(np.float64) - hand.joints, axis=1)
-            near = (away <= hand.reach) & (found.joint_scores > 0)
+            distance = np.linalg.norm(found.joints.astype(np.float64) - hand.joints, axis=1)
+            near = (distance <= hand.reach) & (found.joint_scores > 0)
         self.right += int(near[hand.inside].sum())
         self.inside += int(hand.inside.sum())
         self.visible_right += int(near[hand.visible].sum())
@@ -224,15 +225,15 @@ def look(perception: Perception, image: Image) -> Seen:
     return Seen(nails, hands, crop)
 
 
-def truth_of(entry: Entry) -> Truth:
-    """The labels of a drawn photo. Raises LabelsError where its line of index.jsonl does not say them."""
+def read_truth(entry: Entry) -> Truth:
+    """The labels of a synthetic photo. Raises DataError where its line of index.jsonl does not say them."""
     record = entry.record
     if record is None:
-        raise LabelsError(f"{entry.name}: without an index.jsonl nothing is known of its hands")
+        raise DataError(f"{entry.name}: without an index.jsonl nothing is known of its hands")
     try:
         return _truth(record, entry.name)
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise LabelsError(f"{entry.name} of index.jsonl: {error!r}") from error
+        raise DataError(f"{entry.name} of index.jsonl: {error!r}") from error
 
 
 def _truth(record: Mapping[str, Any], name: str) -> Truth:
@@ -283,7 +284,7 @@ def is_target(truth: Truth, crop: Crop, owners: NDArray[np.intp]) -> bool:
     return 2 * right > len(chosen) and 2 * right > int((truth.owners == truth.target).sum())
 
 
-def owners_of(nails: Sequence[NailInstance], truth: Truth) -> NDArray[np.intp]:
+def assign_owners(nails: Sequence[NailInstance], truth: Truth) -> NDArray[np.intp]:
     """The true hand of each found nail, -1 where it is no labelled nail."""
     owners = np.full(len(nails), -1, np.intp)
     if len(truth.boxes):
@@ -314,5 +315,5 @@ def count_photo(report: HandsReport, truth: Truth, image: Image, perception: Per
     joints = [hand.scored_joints for hand in seen.hands]
     by_truth = choose_crop(truth.boxes, truth.centroids, truth.areas, joints, truth.size)
     report.true_nails.count(truth, by_truth, truth.owners)
-    report.found_nails.count(truth, seen.crop, owners_of(seen.nails, truth))
+    report.found_nails.count(truth, seen.crop, assign_owners(seen.nails, truth))
     return seen

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,15 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
+from evaluation.errors import DataError
+from evaluation.json_lines import Line, read_lines
 from nails.perception.nail_decode import NailInstance, instance_from_mask
 from nails.photo.codec import PhotoError, PhotoLimits, decode_photo
 
 MASK_THRESHOLD = 127
+_MAX_LINE = 8 << 20  # bytes: records of synthetic photos hold many texts
 # A labelled part smaller than this share of the photo is a speck of the labelling, not a nail.
 SPECK_SHARE = 2e-4
 
@@ -29,13 +32,9 @@ Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 
-class LabelsError(ValueError):
-    """A labelled folder that cannot be read; the message names the file and what is wrong with it."""
-
-
 @dataclass(frozen=True)
 class LabelledNail:
-    """A labelled nail. colour: its polish as a name of nails.vocabulary, "bare" without, "" when not said."""
+    """A labelled nail. colour: its polish as a name of nails.vocabulary, "bare" without, "" when unknown."""
 
     instance: NailInstance
     colour: str = ""
@@ -45,7 +44,7 @@ class LabelledNail:
 class LabelledPhoto:
     """name; image uint8 [H,W,3]; mask bool [H,W] of all nails; nails: one by one, specks left out.
 
-    tone: Monk tone 1-10 of the skin, 0 without a hand, None when it is not said.
+    tone: Monk tone 1-10 of the skin, 0 without a hand, None when unknown.
     """
 
     name: str
@@ -66,33 +65,33 @@ class Entry:
 
 
 def list_entries(folder: Path) -> list[Entry]:
-    """The labelled photos of a folder, by name. Raises LabelsError for what is missing."""
+    """The labelled photos of a folder, by name. Raises DataError for what is missing."""
     if not folder.is_dir():
-        raise LabelsError(f"{folder}: no such folder")
+        raise DataError(f"{folder}: no such folder")
     entries = _indexed(folder) if (folder / "index.jsonl").is_file() else _paired(folder)
     if not entries:
-        raise LabelsError(f"{folder}: no labelled photos")
+        raise DataError(f"{folder}: no labelled photos")
     missing = [entry for entry in entries if not entry.mask.is_file()]
     if missing:
         others = f" (and {len(missing) - 1} others)" if len(missing) > 1 else ""
-        raise LabelsError(f"{folder / 'masks'}: no mask for {missing[0].image.name}{others}")
+        raise DataError(f"{folder / 'masks'}: no mask for {missing[0].image.name}{others}")
     return entries
 
 
 def read_entry(entry: Entry) -> LabelledPhoto:
-    """Reads a photo and its mask. Raises LabelsError where one is unreadable or their sizes differ."""
+    """Reads a photo and its mask. Raises DataError where one is unreadable or their sizes differ."""
     try:
         image = decode_photo(entry.image.read_bytes(), limits=PhotoLimits())
     except (OSError, PhotoError) as error:
-        raise LabelsError(f"{entry.image}: not a readable photo: {error}") from error
+        raise DataError(f"{entry.image}: not a readable photo: {error}") from error
     # From bytes: OpenCV would print its own complaint about a file that is not there.
     data = np.frombuffer(entry.mask.read_bytes(), np.uint8)
     grey = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
     if grey is None:
-        raise LabelsError(f"{entry.mask}: not a readable mask")
+        raise DataError(f"{entry.mask}: not a readable mask")
     labels = np.asarray(grey, np.uint8)
     if labels.shape != image.shape[:2]:
-        raise LabelsError(
+        raise DataError(
             f"{entry.mask}: the mask is {labels.shape[1]} x {labels.shape[0]}, "
             f"the photo {image.shape[1]} x {image.shape[0]}"
         )
@@ -103,11 +102,11 @@ def read_entry(entry: Entry) -> LabelledPhoto:
         nails = _listed_nails(labels, entry.record["nails"])
         return LabelledPhoto(entry.name, image, labels > 0, nails, int(entry.record["tone"]))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise LabelsError(f"{entry.name} of index.jsonl: {error!r}") from error
+        raise DataError(f"{entry.name} of index.jsonl: {error!r}") from error
 
 
 def read_labelled(folder: Path) -> Iterator[LabelledPhoto]:
-    """The labelled photos of a folder, by name. Raises LabelsError."""
+    """The labelled photos of a folder, by name. Raises DataError."""
     for entry in list_entries(folder):
         yield read_entry(entry)
 
@@ -140,7 +139,7 @@ def _listed_nails(
 def _paired(folder: Path) -> list[Entry]:
     for name in ("images", "masks"):
         if not (folder / name).is_dir():
-            raise LabelsError(f"{folder}: has no folder {name}/")
+            raise DataError(f"{folder}: has no folder {name}/")
     masks = {path.stem: path for path in sorted((folder / "masks").iterdir()) if path.is_file()}
     photos = [path for path in sorted((folder / "images").iterdir()) if path.is_file()]
     return [
@@ -150,15 +149,18 @@ def _paired(folder: Path) -> list[Entry]:
     ]
 
 
+class _Record(Line):
+    """What is read of a line of index.jsonl here; the rest is kept for whoever looks for it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    image: str
+    mask: str
+
+
 def _indexed(folder: Path) -> list[Entry]:
-    entries = []
-    listing = folder / "index.jsonl"
-    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            record = json.loads(line)
-            entries.append(
-                Entry(str(record["id"]), folder / record["image"], folder / record["mask"], record)
-            )
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise LabelsError(f"{listing}:{number}: {error!r}") from error
-    return entries
+    return [
+        Entry(record.id, folder / record.image, folder / record.mask, record.model_dump())
+        for _, record in read_lines(folder / "index.jsonl", _MAX_LINE, _Record, DataError, finite=False)
+    ]

@@ -17,12 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.perception.groups import GroupedPhoto, GroupScore, NailScore, by_group
-from evaluation.perception.labelled import LabelledPhoto, LabelsError, list_entries, read_entry, read_labelled
+from evaluation.perception.labelled import LabelledPhoto, list_entries, read_entry, read_labelled
 from nails.perception.nail_decode import NailInstance, instance_iou
 
 __all__ = [
     "LabelledPhoto",
-    "LabelsError",
     "PhotoScore",
     "Predictor",
     "SegmentationReport",
@@ -48,7 +47,7 @@ Predictor = Callable[[Image], Sequence[NailInstance]]
 
 @dataclass(frozen=True)
 class PhotoScore:
-    """Figures of one photo. right, found, labelled: numbers of nails. tone: None where it is not said."""
+    """Figures of one photo. right, found, labelled: numbers of nails. tone: None where unknown."""
 
     name: str
     iou: float
@@ -79,7 +78,7 @@ class SegmentationReport:
     def groups(self, by: str) -> list[GroupScore]:
         """Figures by "tone", "family" or "nude". Raises ValueError where the labels do not say them."""
         if not self.is_grouped:
-            raise ValueError("these labels say nothing about skin tone and polish")
+            raise ValueError("these labels have no skin tone and no polish")
         return by_group([GroupedPhoto(p.tone or 0, p.iou, p.nails) for p in self.photos], by)
 
     def as_dict(self, by: Sequence[str] = ()) -> dict[str, Any]:
@@ -125,8 +124,8 @@ def matched(found: Sequence[NailInstance], labelled: Sequence[NailInstance]) -> 
 
 def score_photo(photo: LabelledPhoto, found: Sequence[NailInstance]) -> PhotoScore:
     """Figures of one photo. Without a labelled and without a found nail its IoU and Dice are 1."""
-    drawn = union_mask(found, (photo.mask.shape[0], photo.mask.shape[1]))
-    common, union = int((drawn & photo.mask).sum()), int((drawn | photo.mask).sum())
+    found_mask = union_mask(found, (photo.mask.shape[0], photo.mask.shape[1]))
+    common, union = int((found_mask & photo.mask).sum()), int((found_mask | photo.mask).sum())
     nails = tuple(
         NailScore(
             nail.colour,
@@ -182,19 +181,19 @@ def evaluate(folder: Path, predict: Predictor, *, page: Path | None = None) -> S
 def painted(photo: LabelledPhoto, found: Sequence[NailInstance], *, side: int) -> Image:
     """A photo with what is right (green), wrongly found (red) and missed (blue); RGB, long side `side`.
 
-    Found nails are outlined in white, so that nails that were run together can be told.
+    Found nails are outlined in white, so that merged nails can be seen.
     """
     scale = side / max(photo.image.shape[:2])
     size = (
         max(1, round(photo.image.shape[1] * scale)),
         max(1, round(photo.image.shape[0] * scale)),
     )
-    drawn = union_mask(found, (photo.mask.shape[0], photo.mask.shape[1]))
+    found_mask = union_mask(found, (photo.mask.shape[0], photo.mask.shape[1]))
     image = photo.image.astype(np.float32)
     for area, colour in (
-        (drawn & photo.mask, RIGHT),
-        (drawn & ~photo.mask, WRONG),
-        (~drawn & photo.mask, MISSED),
+        (found_mask & photo.mask, RIGHT),
+        (found_mask & ~photo.mask, WRONG),
+        (~found_mask & photo.mask, MISSED),
     ):
         image[area] = 0.45 * image[area] + 0.55 * np.array(colour, np.float32)
     small = np.array(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -12,22 +12,24 @@ first.
 
 from __future__ import annotations
 
-import json
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
-from evaluation.perception.labelled import LabelsError
+from evaluation.arrays import read_arrays
+from evaluation.errors import DataError
+from evaluation.json_lines import Line, read_json
 from evaluation.retrieval.nailstar import SUBSETS, Entry
 
 DEPTHS: Final = (1, 5, 10)
 POOLS: Final = ("all", "subset")
 FAMILY: Final = "family hit@1"
+_ARRAYS = ("query_ids", "queries", "design_ids", "designs")
 _EQUAL = 1e-6  # cosines of one design differ by less between two ways of summing up f32
 _UNIT = 1e-3
 _BLOCK = 4 << 20  # cosines that are held at once
@@ -35,8 +37,19 @@ _BLOCK = 4 << 20  # cosines that are held at once
 Floats = NDArray[np.float64]
 
 
-class RunError(LabelsError):
+class RunError(DataError):
     """A run that cannot be read or is not one of this data; the message names file and field."""
+
+
+class _About(Line):
+    """What is read of run.json. data: a digest, or an object that holds one."""
+
+    model_config = ConfigDict(allow_inf_nan=True)
+
+    row: str
+    seed: int
+    title: str = ""
+    data: Any = ""
 
 
 @dataclass(frozen=True)
@@ -97,24 +110,22 @@ def read_run(folder: Path, split: str, entries: Sequence[Entry]) -> Run:
     no vector, or there are vectors of other photos.
     """
     path = folder / f"{split}.npz"
-    about = _about(folder / "run.json")
-    try:
-        # Opened here: np.load leaves a file that it cannot read open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in ("query_ids", "queries", "design_ids", "designs")}
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path}: {error}") from error
+    about = read_json(folder / "run.json", _About, RunError)
+    data = about.data.get("digest", "") if isinstance(about.data, dict) else about.data
+    arrays = read_arrays(path, RunError)
+    if missing := [name for name in _ARRAYS if name not in arrays]:
+        raise RunError(f"{path}: {missing[0]}: missing")
     ids = tuple(entry.id for entry in entries)
     vectors = {}
     for names, name in (("query_ids", "queries"), ("design_ids", "designs")):
-        vectors[name] = _in_order(arrays[names], arrays[name], ids, f"{path}: {name}")
+        vectors[name] = _select_vectors(arrays[names], arrays[name], ids, f"{path}: {name}")
     if vectors["queries"].shape[1] != vectors["designs"].shape[1]:
         raise RunError(f"{path}: queries and designs have different widths")
     return Run(
-        row=about["row"],
-        title=about["title"],
-        seed=about["seed"],
-        digest=about["digest"],
+        row=about.row,
+        title=about.title or about.row,
+        seed=about.seed,
+        digest=str(data),
         query_ids=ids,
         queries=vectors["queries"],
         design_ids=ids,
@@ -182,20 +193,20 @@ def best_ranks(run: Run, benchmark: Benchmark) -> NDArray[np.int64]:
 
 def _target_ranks(run: Run, benchmark: Benchmark) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Each request's place with the ranks of its targets in the pool, best first."""
-    place_of = {entry.id: place for place, entry in enumerate(benchmark.entries)}
+    places_by_id = {entry.id: place for place, entry in enumerate(benchmark.entries)}
     for pool in benchmark.pools():
-        column_of = {int(place): column for column, place in enumerate(pool)}
+        columns = {int(place): column for column, place in enumerate(pool)}
         designs = run.designs[pool].T
         step = max(1, _BLOCK // len(pool))
         for start in range(0, len(pool), step):
             queries = pool[start : start + step]
             for query, scores in zip(queries, run.queries[queries] @ designs, strict=True):
-                places = (place_of[target] for target in benchmark.entries[query].targets)
-                targets = [column_of[place] for place in places if place in column_of]
-                yield int(query), ranks_of(scores, targets)
+                places = (places_by_id[target] for target in benchmark.entries[query].targets)
+                targets = [columns[place] for place in places if place in columns]
+                yield int(query), rank_targets(scores, targets)
 
 
-def ranks_of(scores: NDArray[np.float32], targets: Sequence[int]) -> NDArray[np.int64]:
+def rank_targets(scores: NDArray[np.float32], targets: Sequence[int]) -> NDArray[np.int64]:
     """Ranks of `targets` (places in scores [N]) in descending order of score, best first.
 
     Of equal scores, those that are no target come first: a tie is never won.
@@ -206,34 +217,23 @@ def ranks_of(scores: NDArray[np.float32], targets: Sequence[int]) -> NDArray[np.
     return np.asarray(1 + np.arange(wanted.size) + before, np.int64)
 
 
-def _about(path: Path) -> dict[str, Any]:
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        row, seed = str(about["row"]), int(about["seed"])
-        data = about.get("data", "")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{path}: {error!r}") from error
-    digest = data.get("digest", "") if isinstance(data, Mapping) else data
-    return {"row": row, "title": str(about.get("title", row)), "seed": seed, "digest": str(digest)}
-
-
-def _in_order(
+def _select_vectors(
     names: NDArray[Any], vectors: NDArray[Any], ids: Sequence[str], where: str
 ) -> NDArray[np.float32]:
     """The vectors of `ids`, checked, f32 [len(ids),d]."""
     if vectors.ndim != 2 or names.shape != vectors.shape[:1] or vectors.dtype.kind != "f":
         raise RunError(f"{where}: {vectors.dtype} {list(vectors.shape)} for {list(names.shape)} ids")
-    place_of = {str(name): place for place, name in enumerate(names.tolist())}
-    if len(place_of) != len(names):
+    places_by_id = {str(name): place for place, name in enumerate(names.tolist())}
+    if len(places_by_id) != len(names):
         raise RunError(f"{where}: an id is there twice")
-    missing = [name for name in ids if name not in place_of]
+    missing = [name for name in ids if name not in places_by_id]
     if missing:
         raise RunError(f"{where}: {len(missing)} photos have no vector, such as {missing[0]!r}")
-    if len(place_of) > len(ids):
-        other = next(iter(place_of.keys() - set(ids)))
-        raise RunError(f"{where}: {len(place_of) - len(ids)} vectors of other photos, such as {other!r}")
+    if len(places_by_id) > len(ids):
+        other = next(iter(places_by_id.keys() - set(ids)))
+        raise RunError(f"{where}: {len(places_by_id) - len(ids)} vectors of other photos, such as {other!r}")
     with np.errstate(over="ignore", invalid="ignore"):
-        found = np.ascontiguousarray(vectors[[place_of[name] for name in ids]], np.float32)
+        found = np.ascontiguousarray(vectors[[places_by_id[name] for name in ids]], np.float32)
         lengths = np.linalg.norm(found, axis=1)
     wrong = np.flatnonzero(~(np.abs(lengths - 1) <= _UNIT))  # NaN is wrong too
     if wrong.size:

@@ -1,9 +1,9 @@
 """Choosing how the channels of a search are weighed, offline, from what the channels measured.
 
-Every asking of a request is kept with the raw measures of all its hits. Scores of other weights and other
-maps (`Scale`) then follow without asking again, so that thousands of settings can be compared.
+Every search is kept with the raw measures of all its hits. Scores of other weights and other maps
+(`Scale`) then follow without searching again, so that thousands of settings can be compared.
 The best has the highest mean reciprocal rank of the first target; among equals the highest hit@10; among
-those the one nearest to where the search began, because a flat top says nothing.
+those the one nearest to where the search began, because a flat top gives no reason for another.
 
 What is reported is measured on requests that had no part in the choice: those of one half with what was
 chosen on the other, both ways. What is recommended is chosen on all.
@@ -42,8 +42,8 @@ Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Asking:
-    """One way of asking a request, and what came back.
+class MeasuredSearch:
+    """A search for a request, with its palette or without, and the measures of its hits.
 
     request: its id; kind: for example "with palette". ids: of the hits, rising. raw: by channel that the
     request had input for, [hits]. target: whether a hit satisfies the request, bool [hits].
@@ -80,7 +80,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Setting:
-    """Weights of the channels, and the maps that bring their measures to [0, 1]."""
+    """Weights of the channels, and the maps that bring their searches to [0, 1]."""
 
     weights: Mapping[str, float]
     scale: Scale
@@ -93,39 +93,39 @@ CHANNELS: Final = tuple(PRESENT.weights)
 
 @dataclass(frozen=True)
 class Figures:
-    """Of some askings. mrr, hit: mean reciprocal rank and share of ranks up to 10, in [0, 1]."""
+    """Figures of some searches. mrr, hit: mean reciprocal rank and share of ranks up to 10, in [0, 1]."""
 
-    askings: int
+    searches: int
     mrr: float
     hit: float
 
 
-class Askings:
-    """Askings side by side, ready to be scored by any setting."""
+class MeasuredSearches:
+    """Measured searches side by side, ready to be scored by any setting."""
 
-    def __init__(self, askings: Sequence[Asking]) -> None:
-        """askings: at least one; those without hits count as never found."""
-        self.all = tuple(askings)
-        filled = [asking for asking in self.all if len(asking.ids)]
+    def __init__(self, searches: Sequence[MeasuredSearch]) -> None:
+        """searches: at least one; those without hits count as never found."""
+        self.all = tuple(searches)
+        filled = [search for search in self.all if len(search.ids)]
         if not filled:
             raise ValueError("no request has a hit")
-        self._filled = np.array([bool(len(asking.ids)) for asking in self.all])
-        lengths = np.array([len(asking.ids) for asking in filled])
+        self._filled = np.array([bool(len(search.ids)) for search in self.all])
+        lengths = np.array([len(search.ids) for search in filled])
         self._starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
         self._owner = np.repeat(np.arange(len(filled)), lengths)
-        self._target = np.concatenate([asking.target for asking in filled])
-        self._found = np.array([asking.target.any() for asking in filled])
+        self._target = np.concatenate([search.target for search in filled])
+        self._found = np.array([search.target.any() for search in filled])
         self._available = {
-            channel: np.array([channel in asking.raw for asking in filled]) for channel in CHANNELS
+            channel: np.array([channel in search.raw for search in filled]) for channel in CHANNELS
         }
         self._raw = {
-            channel: np.concatenate([asking.raw.get(channel, np.zeros(len(asking.ids))) for asking in filled])
+            channel: np.concatenate([search.raw.get(channel, np.zeros(len(search.ids))) for search in filled])
             for channel in CHANNELS
         }
         self._mapped: dict[tuple[str, Scale], Values] = {}
 
     def ranks(self, setting: Setting) -> Values:
-        """Rank of the first target of each asking, 1 is best, infinite where none is among the hits."""
+        """Rank of the first target of each search, 1 is best, infinite where none is among the hits."""
         scores = self._scores(setting)
         best = np.maximum.reduceat(np.where(self._target, scores, _NOTHING), self._starts)[self._owner]
         at_best = self._target & (scores == best)
@@ -139,18 +139,18 @@ class Askings:
         return ranks
 
     def figures(self, setting: Setting, chosen: NDArray[np.bool_] | None = None) -> Figures:
-        """Of the chosen askings, bool [askings], or of all."""
+        """Of the chosen searches, bool [searches], or of all."""
         ranks = self.ranks(setting)
-        return figures_of(ranks if chosen is None else ranks[chosen])
+        return summarise_ranks(ranks if chosen is None else ranks[chosen])
 
     def half(self) -> NDArray[np.bool_]:
-        """Which askings are of the first half of the requests; all askings of a request are together."""
-        digests = [hashlib.sha256(asking.request.encode()).digest()[0] for asking in self.all]
+        """Which searches are of the first half of the requests; all searches of a request are together."""
+        digests = [hashlib.sha256(search.request.encode()).digest()[0] for search in self.all]
         return np.array([digest % 2 == 0 for digest in digests])
 
-    def of(self, chosen: NDArray[np.bool_]) -> Askings:
-        """Those that are chosen, bool [askings]."""
-        return Askings([asking for asking, kept in zip(self.all, chosen, strict=True) if kept])
+    def subset(self, chosen: NDArray[np.bool_]) -> MeasuredSearches:
+        """Those that are chosen, bool [searches]."""
+        return MeasuredSearches([search for search, kept in zip(self.all, chosen, strict=True) if kept])
 
     def _scores(self, setting: Setting) -> Values:
         """Scores of all hits to six digits, as the services order them."""
@@ -175,30 +175,30 @@ class Askings:
         return self._mapped[key]
 
 
-def figures_of(ranks: Values) -> Figures:
+def summarise_ranks(ranks: Values) -> Figures:
     """Figures of ranks [n]; an infinite one counts as never found."""
     return Figures(len(ranks), float(np.mean(1.0 / ranks)), float(np.mean(ranks <= DEPTH)))
 
 
 def choose(
-    askings: Askings, *, start: Setting = PRESENT, on_step: Callable[[], None] = lambda: None
+    searches: MeasuredSearches, *, start: Setting = PRESENT, on_step: Callable[[], None] = lambda: None
 ) -> Setting:
-    """The best setting for these askings.
+    """The best setting for these searches.
 
     All weights in steps of a twentieth, then each number of the maps by itself, and again until nothing
     changes. `steps` tells how often `on_step` is called at most.
     """
-    best, worth = start, _worth(askings, start)
+    best, worth = start, _worth(searches, start)
     for _ in range(_ROUNDS):
         before = best
         for weights in _weights(start.weights):
-            best, worth = _better(askings, replace(best, weights=weights), best, worth)
+            best, worth = _better(searches, replace(best, weights=weights), best, worth)
             on_step()
         for name, values in _STEPS.items():
             present = getattr(best.scale, name)
             for value in sorted(values, key=partial(_distance, present)):
                 tried = replace(best, scale=replace(best.scale, **{name: value}))
-                best, worth = _better(askings, tried, best, worth)
+                best, worth = _better(searches, tried, best, worth)
                 on_step()
         if best == before:
             break
@@ -212,18 +212,18 @@ def steps() -> int:
 
 
 def out_of_fold(
-    askings: Askings, *, start: Setting = PRESENT, on_step: Callable[[], None] = lambda: None
+    searches: MeasuredSearches, *, start: Setting = PRESENT, on_step: Callable[[], None] = lambda: None
 ) -> tuple[tuple[Setting, Setting], Values]:
-    """What each half of the requests chooses, and the ranks [askings] under the choice of the other half."""
-    first = askings.half()
+    """What each half of the requests chooses, and the ranks [searches] under the choice of the other half."""
+    first = searches.half()
     if first.all() or not first.any():
         raise ValueError("too few requests to be halved")
-    ranks = np.empty(len(askings.all))
+    ranks = np.empty(len(searches.all))
     chosen = []
     for fold in (first, ~first):
-        setting = choose(askings.of(fold), start=start, on_step=on_step)
+        setting = choose(searches.subset(fold), start=start, on_step=on_step)
         chosen.append(setting)
-        ranks[~fold] = askings.of(~fold).ranks(setting)
+        ranks[~fold] = searches.subset(~fold).ranks(setting)
     return (chosen[0], chosen[1]), ranks
 
 
@@ -235,15 +235,15 @@ def only(setting: Setting, *channels: str) -> Setting:
     )
 
 
-def _worth(askings: Askings, setting: Setting) -> tuple[float, float]:
-    found = askings.figures(setting)
+def _worth(searches: MeasuredSearches, setting: Setting) -> tuple[float, float]:
+    found = searches.figures(setting)
     return round(found.mrr, _EQUAL), round(found.hit, _EQUAL)
 
 
 def _better(
-    askings: Askings, tried: Setting, best: Setting, worth: tuple[float, float]
+    searches: MeasuredSearches, tried: Setting, best: Setting, worth: tuple[float, float]
 ) -> tuple[Setting, tuple[float, float]]:
-    found = _worth(askings, tried)
+    found = _worth(searches, tried)
     return (tried, found) if found > worth else (best, worth)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.metrics import PairedDifference, paired_bootstrap
+from evaluation.metrics import Cell, PairedDifference, classify_difference, paired_bootstrap
 from evaluation.retrieval.benchmark import (
     FAMILY,
     Benchmark,
@@ -29,15 +29,6 @@ ROWS: Final = ("clip", "beit3", "nailia", "cvfim_no_crop", "cvfim", "ours")
 """Rows that build on one another, in this order; all others are ablations."""
 STEP_FIGURES: Final = ("MRR", "hit@1", "hit@10")
 STEP_SUBSETS: Final = ("multi", "single", "both", "binding", "composition")
-BETTER, WORSE, WITHIN, UNKNOWN = "better", "worse", "within", "unknown"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """mean over runs, in [0, 1]; deviation: standard deviation of a run (n - 1), None for a single run."""
-
-    mean: float
-    deviation: float | None
 
 
 @dataclass(frozen=True)
@@ -60,15 +51,6 @@ class Row:
         return Cell(float(means.mean()), float(means.std(ddof=1)) if len(means) > 1 else None)
 
 
-def verdict_of(better_by: float, deviation: float | None) -> str:
-    """BETTER or WORSE where a row is by more than `deviation`, else WITHIN; UNKNOWN where that is None."""
-    if deviation is None:
-        return UNKNOWN
-    if abs(better_by) <= deviation:
-        return WITHIN
-    return BETTER if better_by > 0 else WORSE
-
-
 @dataclass(frozen=True)
 class Step:
     """A row less another on a subset. difference: over requests, their figures averaged over runs.
@@ -87,7 +69,7 @@ class Step:
     @property
     def verdict(self) -> str:
         """Whether the step is larger than what differs between runs."""
-        return verdict_of(self.difference.mean, self.deviation)
+        return classify_difference(self.difference.mean, self.deviation)
 
 
 @dataclass(frozen=True)
@@ -207,14 +189,14 @@ def tabulate(benchmark: Benchmark, runs: Iterable[Run]) -> DesignTable:
                 per_run={figure: np.stack([found[figure] for *_, found in own]) for figure in names},
             )
         )
-    return DesignTable(benchmark, tuple(rows), subsets_of(benchmark.entries))
+    return DesignTable(benchmark, tuple(rows), list_subsets(benchmark.entries))
 
 
 def _is_in(lang: str, entry: Entry) -> bool:
     return entry.lang == lang
 
 
-def subsets_of(entries: Sequence[Entry]) -> dict[str, NDArray[np.int64]]:
+def list_subsets(entries: Sequence[Entry]) -> dict[str, NDArray[np.int64]]:
     """Places of the requests of each subset that has any: multi, single, both, binding, composition, and one
     a language, which are the last."""
     tests: dict[str, Callable[[Entry], bool]] = {

@@ -9,14 +9,17 @@ category did not survive in its text, the categories did (section 4.4). An annot
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Annotated
 
-from evaluation.perception.labelled import LabelsError
+from pydantic import AfterValidator, Field
+
+from evaluation.errors import DataError
+from evaluation.json_lines import Line, read_lines
 
 
 class ErrorCategory(Enum):
@@ -41,11 +44,12 @@ class ErrorCategory(Enum):
         self.meaning = meaning
 
 
+_MAX_LINE = 1 << 20  # bytes
 _BY_LABEL = {category.label: category for category in ErrorCategory}
 
 
-class AnnotationError(LabelsError):
-    """A file of annotations that cannot be read; the message says file, line and field."""
+class AnnotationError(DataError):
+    """A file of annotations that cannot be read; the message names file, line and field."""
 
 
 @dataclass(frozen=True)
@@ -67,20 +71,16 @@ def read_annotations(path: Path) -> list[Annotation]:
     Raises AnnotationError: a line is no annotation, or one failure is there twice; OSError.
     """
     annotations: list[Annotation] = []
-    lines: dict[tuple[str, int, str], int] = {}
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            annotation = _parsed(line, f"{path}:{number}")
-            key = annotation.row, annotation.seed, annotation.id
-            if key in lines:
-                raise AnnotationError(
-                    f"{path}:{number}: id: {annotation.id!r} of {annotation.row}, seed {annotation.seed}, is "
-                    f"that of line {lines[key]}"
-                )
-            lines[key] = number
-            annotations.append(annotation)
+    lines: dict[tuple[str, int, str], str] = {}
+    for where, form in read_lines(path, _MAX_LINE, _Line, AnnotationError):
+        key = form.row, form.seed, form.id
+        if key in lines:
+            raise AnnotationError(
+                f"{where}: id: {form.id!r} of {form.row}, seed {form.seed}, is that of line {lines[key]}"
+            )
+        lines[key] = where.rpartition(":")[2]
+        category = _BY_LABEL[form.category]
+        annotations.append(Annotation(*key, form.rank, tuple(form.found), category, form.note))
     if not annotations:
         raise AnnotationError(f"{path}: no annotations")
     return annotations
@@ -92,35 +92,23 @@ def counts(annotations: Sequence[Annotation]) -> dict[ErrorCategory, int]:
     return {category: found[category] for category in ErrorCategory}
 
 
-def _parsed(line: bytes, where: str) -> Annotation:
-    try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise AnnotationError(f"{where}: not JSON: {error}") from None
-    if not isinstance(fields, dict):
-        raise AnnotationError(f"{where}: not a JSON object")
-    for name, kind in (("row", str), ("id", str), ("seed", int), ("rank", int), ("category", str)):
-        if not isinstance(fields.get(name), kind) or isinstance(fields[name], bool):
-            raise AnnotationError(
-                f"{where}: {name}: missing or not {'a text' if kind is str else 'a number'}"
-            )
-    if fields["category"] not in _BY_LABEL:
-        known = ", ".join(_BY_LABEL)
-        raise AnnotationError(f"{where}: category: {fields['category']!r} is not one of {known}")
-    if fields["rank"] < 2:
-        raise AnnotationError(f"{where}: rank: {fields['rank']} is no failure")
-    found = fields.get("found", [])
-    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
-        raise AnnotationError(f"{where}: found: not a list of ids")
-    note = fields.get("note", "")
-    if not isinstance(note, str):
-        raise AnnotationError(f"{where}: note: not a text")
-    return Annotation(
-        row=fields["row"],
-        seed=fields["seed"],
-        id=fields["id"],
-        rank=fields["rank"],
-        found=tuple(found),
-        category=_BY_LABEL[fields["category"]],
-        note=note,
-    )
+def _check_category(value: str) -> str:
+    if value not in _BY_LABEL:
+        raise ValueError(f"{value!r} is not one of {', '.join(_BY_LABEL)}")
+    return value
+
+
+def _check_rank(value: int) -> int:
+    if value < 2:
+        raise ValueError(f"{value} is no failure")
+    return value
+
+
+class _Line(Line):
+    row: str
+    seed: int
+    id: str
+    rank: Annotated[int, AfterValidator(_check_rank)]
+    category: Annotated[str, AfterValidator(_check_category)]
+    found: list[str] = Field(default_factory=list)
+    note: str = ""

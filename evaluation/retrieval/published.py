@@ -1,5 +1,5 @@
 """The table that paper N prints, for reading beside ours. Other photos, other requests, other sizes of
-models: nothing here may be compared with a figure of drawn photos."""
+models: nothing here may be compared with a figure of synthetic photos."""
 
 from __future__ import annotations
 

@@ -13,7 +13,21 @@ import pytest
 from training.synth import write
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ["up", "demo", "doctor", "index", "search", "crop", "identify", "models", "data", "train", "eval"]
+COMMANDS = [
+    "up",
+    "demo",
+    "doctor",
+    "index",
+    "search",
+    "crop",
+    "identify",
+    "aesthetic",
+    "artists",
+    "models",
+    "data",
+    "train",
+    "eval",
+]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -40,7 +54,7 @@ def test_every_command_has_help(command: str) -> None:
     assert "Usage" in result.stdout
 
 
-def test_a_service_that_is_away_is_a_clear_error() -> None:
+def test_an_unavailable_service_is_a_clear_error() -> None:
     result = run("search", "red nails", "--rank", "127.0.0.1:1")
     assert result.returncode == 1
     assert "UNAVAILABLE" in result.stderr
@@ -64,14 +78,14 @@ def test_a_service_that_is_away_is_a_clear_error() -> None:
         (["data", "sheet", "--out", "sheet.txt"], "a .png or .jpg file"),
     ],
 )
-def test_what_cannot_be_understood_is_said_before_any_call(arguments: list[str], complaint: str) -> None:
+def test_invalid_arguments_are_reported_before_any_call(arguments: list[str], complaint: str) -> None:
     result = run(*arguments)
     assert result.returncode == 2
     assert complaint in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_what_looks_like_markup_is_shown_as_it_is() -> None:
+def test_text_like_markup_is_shown_as_it_is() -> None:
     result = run("search", "red [/foo] nails", "--rank", "127.0.0.1:1")
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
@@ -113,7 +127,7 @@ def test_segmentation_is_measured_without_a_service_and_shown_on_a_page(tmp_path
     assert "mean IoU" in table.stdout and f"{facts['mean_iou']:.3f}" in table.stdout
 
 
-def test_what_the_labels_do_not_say_cannot_be_grouped_by(tmp_path: Path) -> None:
+def test_labels_without_a_listing_cannot_be_grouped(tmp_path: Path) -> None:
     write(tmp_path, 1, 11, "segmentation", workers=1, size=128, progress=False)
     (tmp_path / "index.jsonl").unlink()
     result = run("eval", "segmentation", "--data", str(tmp_path), "--by", "tone")

@@ -1,4 +1,4 @@
-"""The main job, as a newcomer runs it: `lunula demo` and `lunula up` in processes of their own."""
+"""The main job, as a new user runs it: `lunula demo` and `lunula up` in processes of their own."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from evaluation.artist.folds import write_folds
 from evaluation.artist.metrics import (
     accuracy,
     accuracy_difference,
-    answers_of,
+    best_artists,
     calibration_error,
     macro_difference,
     negative_log_likelihood,
@@ -53,7 +53,7 @@ def test_the_ladder_beats_five_to_five(fused: RunOfModels, model: str) -> None:
     ours, truth = pooled(fused, model)
     theirs, _ = pooled(fused, "linear-0.5")
     for difference in (accuracy_difference, macro_difference):
-        found = difference(truth, answers_of(ours), answers_of(theirs), samples=500)
+        found = difference(truth, best_artists(ours), best_artists(theirs), samples=500)
         assert found.mean > 0
         assert found.p_value < 0.05
 
@@ -64,7 +64,7 @@ def test_calibration_after_fusion_brings_the_error_down(fused: RunOfModels) -> N
         after, _ = pooled(fused, f"{model}-calibrated")
         assert calibration_error(after, truth) < 0.6 * calibration_error(before, truth)
         assert negative_log_likelihood(after, truth) < negative_log_likelihood(before, truth)
-        assert (answers_of(after) == answers_of(before)).all()
+        assert (best_artists(after) == best_artists(before)).all()
 
 
 def test_the_nine_ratios_are_means_of_both_models(fused: RunOfModels) -> None:
@@ -172,7 +172,7 @@ def test_trees_find_what_no_linear_score_can_and_stay_away_where_there_is_nothin
         labels = drawn_truth(tells / tells.sum(axis=1, keepdims=True))
         ranker = fit_ranker(known, labels, fit_pool(known.image, known.text, labels))
         trees = fit_trees(known, labels, ranker)
-        linear, boosted = (accuracy(labels, answers_of(rule(known))) for rule in (ranker, trees))
+        linear, boosted = (accuracy(labels, best_artists(rule(known))) for rule in (ranker, trees))
         assert (boosted > linear + 0.1) == gains
 
 

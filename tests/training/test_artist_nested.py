@@ -89,7 +89,7 @@ def test_folds_are_stratified_of_one_size_and_fixed_by_the_seed(data: Path) -> N
         own = Counter(work.outer for work in folds.works if work.artist == artist)
         assert max(own.values()) - min(own.values()) <= 1 and len(own) == 5
     for outer in range(5):
-        inner = Counter(folds.inner_of(outer).tolist())
+        inner = Counter(folds.inner_folds(outer).tolist())
         assert max(inner.values()) - min(inner.values()) <= 1
 
 

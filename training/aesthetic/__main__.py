@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evaluation.perception.labelled import LabelsError
 from training.aesthetic.job import AestheticJob
 from training.aesthetic.steps import STEPS
 from training.kit.export.model import ExportError
@@ -21,7 +20,7 @@ from training.kit.stepwise import run_steps
 def main(argv: Sequence[str] | None = None) -> None:
     """Reads the command line and does the steps in their order there."""
     run_steps(
-        AestheticJob, STEPS, (LabelsError, ExportError), argv, program="lunula train aesthetic", about=__doc__
+        AestheticJob, STEPS, (DataError, ExportError), argv, program="lunula train aesthetic", about=__doc__
     )
 
 

@@ -66,6 +66,6 @@ class AestheticJob(Job):
         given = {name: value for name, value in options if value is not None and value is not False}
         found = read(self.data, **given)
         for split in ("train", "val", "test"):
-            if len(found.of(split)) < 2:  # a correlation of one photo is nothing
-                raise StepError(f"{self.data}: {len(found.of(split))} photos of the split {split}")
+            if len(found.select(split)) < 2:  # a correlation of one photo is nothing
+                raise StepError(f"{self.data}: {len(found.select(split))} photos of the split {split}")
         return found

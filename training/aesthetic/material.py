@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.aesthetic.rated import MAX_TAGS, RatedSet, mos_of, standard_errors
+from evaluation.aesthetic.rated import MAX_TAGS, RatedSet, mean_opinion_scores, standard_errors
 from nails.aesthetic.tokens import Grid, pooled
 from training.aesthetic.features import FOLDER, OUTPUTS, WORDS
 from training.aesthetic.job import AestheticJob
@@ -42,7 +42,7 @@ class Material:
     @cached_property
     def mos(self) -> NDArray[np.float32]:
         """[N], 1-10."""
-        return mos_of(self.votes).astype(np.float32)
+        return mean_opinion_scores(self.votes).astype(np.float32)
 
     @cached_property
     def errors(self) -> NDArray[np.float64]:

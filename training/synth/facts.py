@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.retrieval.claims import Claim, holds, satisfies
+from evaluation.claims import Claim, holds, satisfies
 
 __all__ = ["Claim", "Claims", "find_accepted", "holds", "satisfies"]
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from cli.client.artists import newcomers
-from cli.client.photos import labels_of
+from cli.client.artists import find_artists
+from cli.client.photos import parse_labels
 from cli.client.tables import artists_table
 from cli.errors import RequestError
 from evaluation.artist.works import WorksError, write
@@ -36,7 +36,7 @@ def catalogue(tmp_path: Path) -> Path:
 
 
 def test_every_artist_of_a_catalogue_comes_with_the_first_works(catalogue: Path) -> None:
-    found = newcomers(catalogue, [], 2)
+    found = find_artists(catalogue, [], 2)
     assert [(one.artist, [work.id for work in one.works]) for one in found] == [
         ("fumi", ["w0", "w2"]),
         ("gen", ["w1", "w3"]),
@@ -47,7 +47,7 @@ def test_every_artist_of_a_catalogue_comes_with_the_first_works(catalogue: Path)
     assert [work.title for work in request.works] == ["title 0", "title 2"]
 
 
-def test_works_that_no_call_can_take_are_said_before_they_are_read(tmp_path: Path) -> None:
+def test_works_that_no_call_can_take_are_reported_before_they_are_read(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.jpg"):
         with (tmp_path / name).open("wb") as file:
             file.truncate(60 * 2**20)  # a hole: nothing is written
@@ -55,38 +55,38 @@ def test_works_that_no_call_can_take_are_said_before_they_are_read(tmp_path: Pat
         app, ["artists", "enrol", str(tmp_path), "--artist", "fumi", "--classify", "127.0.0.1:1"]
     )
     assert ended.exit_code == 1
-    said = " ".join(ended.output.split())
-    assert "fumi: the 2 works have 120.0 MiB together and must go in one call, which takes 96 MiB" in said
+    message = " ".join(ended.output.split())
+    assert "fumi: the 2 works have 120.0 MiB together and must go in one call, which takes 96 MiB" in message
 
 
 def test_artists_can_be_picked(catalogue: Path) -> None:
-    assert [one.artist for one in newcomers(catalogue, ["gen", "gen"], 64)] == ["gen"]
+    assert [one.artist for one in find_artists(catalogue, ["gen", "gen"], 64)] == ["gen"]
     with pytest.raises(RequestError, match="'nobody'"):
-        newcomers(catalogue, ["nobody"], 64)
+        find_artists(catalogue, ["nobody"], 64)
 
 
 def test_a_fault_of_the_catalogue_is_named_by_line(catalogue: Path) -> None:
     with (catalogue / "works.jsonl").open("a") as file:
         file.write("{}\n")
     with pytest.raises(WorksError, match=r"works\.jsonl:6: id"):
-        newcomers(catalogue, [], 64)
+        find_artists(catalogue, [], 64)
 
 
 def test_a_folder_of_photos_needs_one_name(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.png", "notes.txt"):
         (tmp_path / name).write_bytes(b"x")
-    found = newcomers(tmp_path, ["fumi"], 64)
+    found = find_artists(tmp_path, ["fumi"], 64)
     assert [work.id for work in found[0].works] == ["a.png", "b.JPG"]
     for names in ([], ["fumi", "gen"]):
         with pytest.raises(RequestError, match="--artist"):
-            newcomers(tmp_path, names, 64)
+            find_artists(tmp_path, names, 64)
 
 
 @pytest.mark.parametrize("source", ["empty", "nowhere"])
 def test_a_folder_without_works_is_refused(tmp_path: Path, source: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(RequestError, match=source):
-        newcomers(tmp_path / source, ["fumi"], 64)
+        find_artists(tmp_path / source, ["fumi"], 64)
 
 
 def test_the_evidence_is_shown_below_the_candidates() -> None:
@@ -121,7 +121,7 @@ def test_the_evidence_is_shown_below_the_candidates() -> None:
 
 
 def test_labels_are_read_as_typed() -> None:
-    assert labels_of(["cup=0.8", "a = b=1"]) == {"cup": 0.8, "a = b": 1.0}
+    assert parse_labels(["cup=0.8", "a = b=1"]) == {"cup": 0.8, "a = b": 1.0}
     for wrong in ("cup", "cup=much", "=0.5"):
         with pytest.raises(RequestError, match="label like"):
-            labels_of([wrong])
+            parse_labels([wrong])

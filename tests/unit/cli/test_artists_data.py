@@ -25,10 +25,10 @@ def catalogue(folder: Path, **change: object) -> Path:
     return folder
 
 
-def test_a_catalogue_in_order_is_counted(tmp_path: Path) -> None:
+def test_a_valid_catalogue_is_counted(tmp_path: Path) -> None:
     ended = CliRunner().invoke(app, ["data", "artists", "check", str(catalogue(tmp_path, lang="ja"))])
     assert ended.exit_code == 0
-    said = " ".join(ended.output.replace("│", " ").split())
+    message = " ".join(ended.output.replace("│", " ").split())
     for words in (
         "works 16",
         "artists 2",
@@ -36,10 +36,10 @@ def test_a_catalogue_in_order_is_counted(tmp_path: Path) -> None:
         "with a photo 8",
         "without a photo 8",
         "with words 16",
-        "not said 15, ja 1",
+        "not given 15, ja 1",
         "1 artists have fewer than 10 works",
     ):
-        assert words in said
+        assert words in message
 
 
 def test_faults_are_listed_by_file_line_and_field(tmp_path: Path) -> None:

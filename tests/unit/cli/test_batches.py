@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.client import batches as module
-from cli.client.batches import MOST_BYTES, batches, bytes_of, check_fits
+from cli.client.batches import MOST_BYTES, batches, check_fits, read_photo_bytes
 from cli.errors import RequestError
 from services.kit.client.channel import MAX_MESSAGE_BYTES
 
@@ -40,13 +40,16 @@ def test_a_call_has_so_many_photos_and_bytes_and_one_at_least(
     assert [path for batch in found for path in batch] == paths
 
 
-def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    for fault in (lambda: list(batches([tmp_path / "no.jpg"], 3)), lambda: bytes_of(tmp_path / "no.jpg")):
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    for fault in (
+        lambda: list(batches([tmp_path / "no.jpg"], 3)),
+        lambda: read_photo_bytes(tmp_path / "no.jpg"),
+    ):
         with pytest.raises(RequestError, match=r"no\.jpg: No such file"):
             fault()
 
 
-def test_the_sum_and_the_limit_are_said_where_all_must_go_at_once() -> None:
+def test_the_sum_and_the_limit_are_reported_where_all_must_go_at_once() -> None:
     assert MOST_BYTES < MAX_MESSAGE_BYTES
     check_fits("the 2 works", MAX_MESSAGE_BYTES)
     with pytest.raises(RequestError, match=r"the 16 works have 113\.0 MiB together .* takes 96 MiB"):

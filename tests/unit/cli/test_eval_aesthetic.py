@@ -48,7 +48,9 @@ def test_json_says_the_same(run: Path) -> None:
 
 
 def test_a_page_comes_with_its_pictures(run: Path, tmp_path: Path) -> None:
-    code, _, said = lunula("--runs", str(run), "--samples", "100", "--page", str(tmp_path / "new" / "a.html"))
+    code, _, errors = lunula(
+        "--runs", str(run), "--samples", "100", "--page", str(tmp_path / "new" / "a.html")
+    )
     assert code == 0
     page = (tmp_path / "new" / "a.html").read_text(encoding="utf-8")
     for name in ("histograms", "distributions", "scatter"):
@@ -56,12 +58,12 @@ def test_a_page_comes_with_its_pictures(run: Path, tmp_path: Path) -> None:
         colours = Image.open(io.BytesIO(data)).convert("RGB").getcolors(1 << 24)
         assert colours is not None
         assert len(colours) > 4
-        assert f"a-{name}.png" in said
+        assert f"a-{name}.png" in errors
     assert page.count("data:image/png;base64,") == 3
     assert "made up with noise 0.4" in page
 
 
-def test_scores_of_who_only_ranks_stay_on_the_page(tmp_path: Path) -> None:
+def test_scores_of_a_variant_that_only_ranks_stay_on_the_page(tmp_path: Path) -> None:
     made_up_run(tmp_path, made_up_truth(40), {"regression": 50.0})
     code, out, _ = lunula("--runs", str(tmp_path), "--samples", "100", "--page", str(tmp_path / "a.html"))
     assert code == 0
@@ -72,6 +74,6 @@ def test_scores_of_who_only_ranks_stay_on_the_page(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_predictions_is_an_error(tmp_path: Path) -> None:
-    code, _, said = lunula("--runs", str(tmp_path))
+    code, _, errors = lunula("--runs", str(tmp_path))
     assert code == 2
-    assert "nopredictions" in said
+    assert "nopredictions" in errors

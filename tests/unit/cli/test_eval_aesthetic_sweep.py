@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from cli.__main__ import app
 from cli.client import batches
-from cli.evaluate.aesthetic_sweep import facts_of
+from cli.evaluate.aesthetic.sweep import summarise_sweep
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from nails.photo.codec import decode_photo, encode_jpeg
@@ -86,7 +86,7 @@ def test_tags_reach_the_service(tmp_path: Path, address: str) -> None:
     assert tagged["scales"][0]["mean"] == pytest.approx(plain["scales"][0]["mean"] + 0.5, abs=1e-5)
 
 
-def test_what_was_scored_before_a_call_failed_is_said(
+def test_what_was_scored_before_a_call_failed_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class BreaksSoon(ByBrightness):
@@ -104,9 +104,9 @@ def test_what_was_scored_before_a_call_failed_is_said(
     size = (tmp_path / "9" / "0.jpg").stat().st_size
     monkeypatch.setattr(batches, "MOST_BYTES", 4 * size + size // 2)
     with serving(BreaksSoon()) as broken:
-        code, out, said = lunula(str(tmp_path), "--rank", broken)
+        code, out, message = lunula(str(tmp_path), "--rank", broken)
         assert (code, out.count(".jpg: ")) == (1, 4)
-        assert "themodelbroke" in said and "2imageswerenotscored" in said
+        assert "themodelbroke" in message and "2imageswerenotscored" in message
         code, out, _ = lunula(str(tmp_path), "--rank", broken, "--json")
     found = json.loads(out)["scores"]
     assert code == 1
@@ -126,14 +126,14 @@ def test_table_and_page(tmp_path: Path, address: str) -> None:
 
 
 def test_seeds_that_are_not_everywhere_are_left_out_of_the_figure_per_seed() -> None:
-    found = facts_of({1.0: {"a": 4.0}, 2.0: {"b": 5.0}}, ())
+    found = summarise_sweep({1.0: {"a": 4.0}, 2.0: {"b": 5.0}}, ())
     assert found["per seed"]["seeds"] == 0
     assert found["per seed"]["mean"] is None
     assert found["spearman"] == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
-    ("scales", "said"),
+    ("scales", "message"),
     [
         ({}, "nofolderwithanumber"),
         ({"1": [90]}, "onefolderwithanumberforaname;atrendneedstwoscales"),
@@ -143,30 +143,30 @@ def test_seeds_that_are_not_everywhere_are_left_out_of_the_figure_per_seed() -> 
         ({"1": [90], "2": []}, "2:noimages"),
     ],
 )
-def test_folders_that_are_not_in_order_are_said(
-    tmp_path: Path, scales: dict[str, list[float]], said: str
+def test_folders_that_are_not_valid_are_reported(
+    tmp_path: Path, scales: dict[str, list[float]], message: str
 ) -> None:
     code, _, found = lunula(str(swept(tmp_path, scales)), "--rank", "127.0.0.1:1")
     assert code == 2
-    assert said in found
+    assert message in found
 
 
-def test_a_broken_image_and_a_double_name_are_said_by_their_path(tmp_path: Path) -> None:
+def test_a_broken_image_and_a_double_name_are_reported_by_their_path(tmp_path: Path) -> None:
     swept(tmp_path, RISING)
     whole = photo(90)
     (tmp_path / "9" / "1.jpg").write_bytes(whole[: len(whole) // 2])
-    code, _, said = lunula(str(tmp_path), "--rank", "127.0.0.1:1")
+    code, _, message = lunula(str(tmp_path), "--rank", "127.0.0.1:1")
     assert code == 2
-    assert "9/1.jpg:" in said
-    assert "[PHOTO_CORRUPT]" in said
+    assert "9/1.jpg:" in message
+    assert "[PHOTO_CORRUPT]" in message
     (tmp_path / "9" / "1.jpg").write_bytes(whole)
     (tmp_path / "9" / "1.png").write_bytes(whole)
-    code, _, said = lunula(str(tmp_path), "--rank", "127.0.0.1:1")
+    code, _, message = lunula(str(tmp_path), "--rank", "127.0.0.1:1")
     assert code == 2
-    assert "1.jpghasthesamename" in said
+    assert "1.jpghasthesamename" in message
 
 
-def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
-    code, _, said = lunula(str(tmp_path / "gone"))
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
+    code, _, message = lunula(str(tmp_path / "gone"))
     assert code == 2
-    assert "nosuchfolder" in said
+    assert "nosuchfolder" in message

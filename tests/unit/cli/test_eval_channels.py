@@ -13,10 +13,16 @@ from typer.testing import CliRunner
 
 from cli.__main__ import app
 from cli.errors import RecordError
-from cli.evaluate import eval_channels
-from cli.evaluate.channel_terms import asking_of, read_terms, records_of, requests_of, terms_json
-from cli.evaluate.eval_channels import source_of
-from evaluation.retrieval.channel_weights import Asking
+from cli.evaluate.retrieval import channels_command as eval_channels
+from cli.evaluate.retrieval.channel_terms import (
+    build_records,
+    build_requests,
+    collect_measures,
+    read_terms,
+    terms_json,
+)
+from cli.evaluate.retrieval.channels_command import format_source
+from evaluation.retrieval.channel_weights import MeasuredSearch
 from evaluation.retrieval.nailstar import Entry
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
@@ -52,33 +58,33 @@ def test_a_share_of_the_photos_carries_its_texts_the_same_every_time(tmp_path: P
     names = [f"{number:04}" for number in range(200)]
     texts(tmp_path, names)
     entries = [entry(name) for name in names]
-    half = records_of(tmp_path, entries, 0.5)
+    half = build_records(tmp_path, entries, 0.5)
     described = {record.design_id for record in half if record.title}
     assert 70 < len(described) < 130
-    assert records_of(tmp_path, entries, 0.5) == half
+    assert build_records(tmp_path, entries, 0.5) == half
     # With more of them, those that had texts keep theirs.
-    more = {record.design_id for record in records_of(tmp_path, entries, 0.8) if record.title}
+    more = {record.design_id for record in build_records(tmp_path, entries, 0.8) if record.title}
     assert described < more
-    assert all(not record.title and not record.tags for record in records_of(tmp_path, entries, 0))
+    assert all(not record.title and not record.tags for record in build_records(tmp_path, entries, 0))
     one = next(record for record in half if record.title)
     assert (one.title, one.description, one.tags) == (f"title {one.design_id}", "gold", ("a",))
     assert one.photo == tmp_path / "images" / f"{one.design_id}.jpg"
 
 
-def test_texts_that_are_not_there_or_cannot_be_read_are_said(tmp_path: Path) -> None:
+def test_texts_that_are_not_there_or_cannot_be_read_are_reported(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"index\.jsonl: no such file; --described 0"):
-        records_of(tmp_path, [entry("a")], 0.5)
+        build_records(tmp_path, [entry("a")], 0.5)
     (tmp_path / "index.jsonl").write_text('{"id": "a"}\n[]\n')
     with pytest.raises(RecordError, match=r"index\.jsonl:2"):
-        records_of(tmp_path, [entry("a")], 0.5)
+        build_records(tmp_path, [entry("a")], 0.5)
 
 
 def test_a_request_is_asked_with_its_palette_and_without() -> None:
-    asked = requests_of(entry("red"))
+    asked = build_requests(entry("red"))
     assert [request.text for request in asked.values()] == ["red nails", "red nails"]
     assert [len(request.palette.colours) for request in asked.values()] == [0, 1]
     assert asked["text and palette"].palette.colours[0].colour.l == 50
-    assert list(requests_of(entry("red", palette=False))) == ["text"]
+    assert list(build_requests(entry("red", palette=False))) == ["text"]
 
 
 def test_measures_are_kept_by_channel_in_the_order_of_ids() -> None:
@@ -87,18 +93,18 @@ def test_measures_are_kept_by_channel_in_the_order_of_ids() -> None:
         hit("a", design=0.9, palette=3),
         hit("b", design=0.5, palette=9),
     ]
-    kept = asking_of(entry("b", targets=("b", "c")), "text", hits)
+    kept = collect_measures(entry("b", targets=("b", "c")), "text", hits)
     assert kept.ids == ("a", "b", "c")
     assert kept.raw["design"].tolist() == pytest.approx([0.9, 0.5, 0.1])
     assert kept.raw["palette"].tolist() == [3, 9, 30]
     assert kept.target.tolist() == [False, True, True]
-    assert asking_of(entry("b"), "text", []).ids == ()
+    assert collect_measures(entry("b"), "text", []).ids == ()
 
 
 def test_what_was_measured_comes_back_from_its_file(tmp_path: Path) -> None:
     kept = [
-        asking_of(entry("a"), "text", [hit("a", design=0.5), hit("b", design=0.25)]),
-        asking_of(entry("b"), "text and palette", []),
+        collect_measures(entry("a"), "text", [hit("a", design=0.5), hit("b", design=0.25)]),
+        collect_measures(entry("b"), "text and palette", []),
     ]
     (tmp_path / "terms").write_text(terms_json(kept))
     read = read_terms(tmp_path / "terms")
@@ -126,7 +132,7 @@ def test_a_bad_line_of_the_file_is_refused_with_its_number(tmp_path: Path, line:
 
 def test_the_command_chooses_from_what_was_measured_and_writes_everything(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
-    askings = []
+    searches = []
     for number in range(40):
         target = np.arange(20) == rng.integers(20)
         raw = {
@@ -134,8 +140,8 @@ def test_the_command_chooses_from_what_was_measured_and_writes_everything(tmp_pa
             "palette": np.where(target, 4.0, 15.0) + rng.normal(0, 3, 20),
         }
         ids = tuple(f"d{n:02}" for n in range(20))
-        askings.append(Asking(f"r{number}", "text", ("en", "ja")[number % 2], ids, raw, target))
-    (tmp_path / "terms").write_text(terms_json(askings))
+        searches.append(MeasuredSearch(f"r{number}", "text", ("en", "ja")[number % 2], ids, raw, target))
+    (tmp_path / "terms").write_text(terms_json(searches))
     terms, out = str(tmp_path / "terms"), str(tmp_path / "out.json")
     result = CliRunner().invoke(
         app, ["eval", "channels", "--data", str(tmp_path), "--terms", terms, "--out", out]
@@ -149,8 +155,8 @@ def test_the_command_chooses_from_what_was_measured_and_writes_everything(tmp_pa
     assert (
         figures["after, on the other half"]["mrr"] > figures["before"]["mrr"] > figures["design alone"]["mrr"]
     )
-    assert source_of(report["chosen"]) in result.stdout
-    assert f'"palette": {chosen["palette"]:g},' in source_of(report["chosen"])
+    assert format_source(report["chosen"]) in result.stdout
+    assert f'"palette": {chosen["palette"]:g},' in format_source(report["chosen"])
 
 
 def test_an_interrupted_run_asks_only_what_it_has_not_asked(
@@ -166,23 +172,25 @@ def test_an_interrupted_run_asks_only_what_it_has_not_asked(
         entries: Any,
         described: float,
         address: str,
-        known: list[Asking],
+        known: list[MeasuredSearch],
         on_asked: Any,
         *,
         own: list[str],
         begin: Any,
-    ) -> list[Asking]:
+    ) -> list[MeasuredSearch]:
         del folder, described, address
         begin()
         resumed.append(own)
         done = {(one.request, one.kind) for one in known}
-        missing = [(one, kind) for one in entries for kind in requests_of(one) if (one.id, kind) not in done]
+        missing = [
+            (one, kind) for one in entries for kind in build_requests(one) if (one.id, kind) not in done
+        ]
         asked.append([(one.id, kind) for one, kind in missing])
         made = []
         for one, kind in missing:
             if len(asked) == 1 and len(made) == 3:
                 raise KeyboardInterrupt
-            made.append(asking_of(one, kind, [hit(one.id, design=0.5), hit("x", design=0.4)]))
+            made.append(collect_measures(one, kind, [hit(one.id, design=0.5), hit("x", design=0.4)]))
             on_asked(made[-1])
         return made
 
@@ -233,6 +241,6 @@ def test_nothing_is_indexed_into_a_catalogue_that_is_not_empty(tmp_path: Path, c
             app, ["eval", command, "--data", str(tmp_path), "--rank", address, *words]
         )
     assert result.exit_code == 2, result.output
-    said = "".join(result.output.split())
-    assert "notempty(designs:1,suchas'd7')" in said
+    message = "".join(result.output.split())
+    assert "notempty(designs:1,suchas'd7')" in message
     assert not list(tmp_path.glob("*.part"))

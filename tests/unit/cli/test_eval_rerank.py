@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 from cli.__main__ import app
 from cli.client.models import DEFAULT_REPOSITORY
-from cli.evaluate.eval_rerank import models_digest
+from cli.evaluate.measuring import digest_models
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from lunula.type.v1 import response_info_pb2
-from nails.aesthetic.rerank import aesthetic_term, eligible, relevance_part, rerank
+from nails.aesthetic.rerank import aesthetic_term, relevance_part, rerank
 from tests.rank_server import serving
 from tests.rated_pool import rated_folder
 
@@ -28,9 +28,12 @@ PAGE = 17
 
 
 class ByRule(rank_grpc.RankServiceServicer):
-    """Every request likes designs by a hash of both; a third of them too little to be relevant. Beauty falls
-    with the id. Pages are short. others: designs that somebody else indexed; late: such as come after the
-    catalogue was listed; judges: whether it judges beauty; models: fingerprints by name."""
+    """Every request likes designs by a hash of both; a third of them too little to be relevant.
+
+    Aesthetic scores fall with the id; pages are short. others: designs that somebody else indexed; late:
+    those that come after the catalogue was listed; judges: whether aesthetic scores are given; models:
+    fingerprints by name.
+    """
 
     def __init__(self) -> None:
         self.indexed: list[str] = []
@@ -72,8 +75,8 @@ class ByRule(rank_grpc.RankServiceServicer):
         relevance = [zlib.crc32(f"{request.text}/{name}".encode()) % 2**20 / 2**20 for name in names]
         parts = [relevance_part(own, weight) for own in relevance]
         counts = eligible(parts, names, head=200)
-        beauty = {place: 1 - place / len(names) for place in counts if names[place] != UNSCORED}
-        placed = rerank(parts, names, beauty, weight=weight)
+        aesthetic = {place: 1 - place / len(names) for place in counts if names[place] != UNSCORED}
+        placed = rerank(parts, names, aesthetic, weight=weight)
         start = int(request.page_token or 0)
         hits = []
         end = start + min(PAGE, request.page_size)
@@ -118,17 +121,17 @@ def lunula(*words: str) -> tuple[int, str, str]:
     return ended.exit_code, ended.stdout, "".join(ended.stderr.split())  # lines break anywhere
 
 
-def part_of(terms: Path) -> Path:
+def part_path(terms: Path) -> Path:
     """Where an interrupted run keeps what it has."""
-    return terms.with_name(f"{terms.name}.{models_digest()}.part")
+    return terms.with_name(f"{terms.name}.{digest_models()}.part")
 
 
 def test_the_orders_of_the_service_are_those_that_are_computed(
     folder: Path, service: ByRule, address: str
 ) -> None:
-    code, out, said = lunula("--data", str(folder), "--rank", address, "--json", "--check", "9")
+    code, out, message = lunula("--data", str(folder), "--rank", address, "--json", "--check", "9")
     found = json.loads(out)
-    assert code == 0, said
+    assert code == 0, message
     assert (found["checked"], found["wrong"]) == (9 * 5, [])
     assert (found["photos"], found["requests"]) == (24, 24)
     assert len(service.indexed) == 24
@@ -143,19 +146,21 @@ def test_a_service_that_ranks_otherwise_is_found_out(folder: Path, address: str,
     lines = []
     for line in terms.read_text().splitlines():
         fields = json.loads(line)
-        lines.append(json.dumps(fields | {"beauty": fields["beauty"][::-1]}) + "\n")
+        lines.append(json.dumps(fields | {"aesthetic": fields["aesthetic"][::-1]}) + "\n")
     terms.unlink()
-    part_of(terms).write_text("".join(lines))
-    code, _, said = lunula("--data", str(folder), "--rank", address, "--terms", str(terms), "--check", "24")
+    part_path(terms).write_text("".join(lines))
+    code, _, message = lunula(
+        "--data", str(folder), "--rank", address, "--terms", str(terms), "--check", "24"
+    )
     assert code == 1
-    assert "notascomputed" in said
+    assert "notascomputed" in message
 
 
 def test_a_catalogue_with_other_designs_is_refused(folder: Path, service: ByRule, address: str) -> None:
     service.others = ["a", "b", "c"]
-    code, _, said = lunula("--data", str(folder), "--rank", address)
+    code, _, message = lunula("--data", str(folder), "--rank", address)
     assert code == 2
-    assert "notempty(designs:3,suchas'a')" in said
+    assert "notempty(designs:3,suchas'a')" in message
     assert not service.indexed
 
 
@@ -163,9 +168,9 @@ def test_a_catalogue_that_others_fill_meanwhile_is_refused(
     folder: Path, service: ByRule, address: str
 ) -> None:
     service.late = ["a", "b", "c"]
-    code, _, said = lunula("--data", str(folder), "--rank", address)
+    code, _, message = lunula("--data", str(folder), "--rank", address)
     assert code == 2
-    assert "otherdesigns" in said
+    assert "otherdesigns" in message
 
 
 def test_photos_of_the_split_are_others_too_unless_a_run_was_interrupted(
@@ -175,10 +180,10 @@ def test_photos_of_the_split_are_others_too_unless_a_run_was_interrupted(
     assert lunula(*words)[0] == 0
     terms = tmp_path / "terms.jsonl"
     for _ in range(2):  # a run that was refused has not begun
-        code, _, said = lunula(*words, "--terms", str(terms))
+        code, _, message = lunula(*words, "--terms", str(terms))
         assert code == 2
-        assert "notempty(designs:24" in said
-    part_of(terms).touch()
+        assert "notempty(designs:24" in message
+    part_path(terms).touch()
     service.others = ["z"]
     assert "notempty" in lunula(*words, "--terms", str(terms))[2]
     service.others = []
@@ -196,9 +201,9 @@ def test_terms_are_read_in_place_of_asking(
     assert len(service.asked) == asked
     assert again["rows"] == first["rows"]
     assert again["checked"] == 0
-    code, _, said = lunula(*words, "--each", "2")
+    code, _, message = lunula(*words, "--each", "2")
     assert code == 2
-    assert "24requests,notthe48" in said
+    assert "24requests,notthe48" in message
 
 
 def test_terms_of_other_models_are_refused(
@@ -212,16 +217,16 @@ def test_terms_of_other_models_are_refused(
     assert json.loads(terms.read_text().splitlines()[0])["models"] == service.models
     assert [lunula(*words)[0], lunula(*words, "--rank", address)[0]] == [0, 0]
     service.models = {"aesthetic": "trained anew"}
-    code, _, said = lunula(*words, "--rank", address)
-    assert (code, "othermodelsthanareservednow:aesthetic" in said) == (2, True)
+    code, _, message = lunula(*words, "--rank", address)
+    assert (code, "othermodelsthanareservednow:aesthetic" in message) == (2, True)
     service.models = {}
-    code, _, said = lunula(*words, "--rank", address)
-    assert (code, "doesnotsaywhichmodels" in said) == (2, True)
+    code, _, message = lunula(*words, "--rank", address)
+    assert (code, "doesnotsaywhichmodels" in message) == (2, True)
     first, _, rest = terms.read_text().partition("\n")
     for models, fault in (({"aesthetic": "older"}, "othermodels"), (None, "doesnotsaybywhichmodels")):
         terms.write_text(json.dumps(json.loads(first) | {"models": models}) + "\n" + rest)
-        code, _, said = lunula(*words)
-        assert (code, fault in said) == (2, True)
+        code, _, message = lunula(*words)
+        assert (code, fault in message) == (2, True)
 
 
 def test_an_interrupted_run_goes_on(folder: Path, service: ByRule, address: str, tmp_path: Path) -> None:
@@ -230,7 +235,7 @@ def test_an_interrupted_run_goes_on(folder: Path, service: ByRule, address: str,
     whole = json.loads(lunula(*words)[1])
     lines = terms.read_text().splitlines(keepends=True)
     terms.unlink()
-    part_of(terms).write_text("".join(lines[:20]) + lines[20][:30])
+    part_path(terms).write_text("".join(lines[:20]) + lines[20][:30])
     service.asked.clear()
     again = json.loads(lunula(*words)[1])
     assert len({text for text, _ in service.asked}) <= 4
@@ -255,15 +260,15 @@ def test_no_default_is_chosen_on_test(folder: Path, address: str, tmp_path: Path
     assert json.loads(lunula(*words, "--json")[1])["chosen"] is None
 
 
-def test_a_service_without_the_model_is_said(folder: Path, service: ByRule, address: str) -> None:
+def test_a_service_without_the_model_is_reported(folder: Path, service: ByRule, address: str) -> None:
     service.judges = False
-    code, _, said = lunula("--data", str(folder), "--rank", address)
+    code, _, message = lunula("--data", str(folder), "--rank", address)
     assert code == 2
-    assert "nobeautywasjudged" in said
+    assert "noaestheticscorewasgiven" in message
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--split", "train"), "--splittrain:notoneofval,test"),
         (("--weights", "0.1,0.2"), "thefirstmustbe0"),
@@ -273,7 +278,7 @@ def test_a_service_without_the_model_is_said(folder: Path, service: ByRule, addr
         (("--levels", "dense,verse"), "'verse'isnoneof"),
     ],
 )
-def test_options_that_make_no_sense_are_said(folder: Path, words: tuple[str, ...], said: str) -> None:
+def test_options_that_make_no_sense_are_reported(folder: Path, words: tuple[str, ...], message: str) -> None:
     code, _, found = lunula("--data", str(folder), *words)
     assert code == 2
-    assert said in found
+    assert message in found

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli.errors import RecordError
-from cli.evaluate.retrieval import Question, Result, read_questions, records_of, score
+from cli.evaluate.retrieval.questions import Question, Result, build_records, read_questions, score
 
 
 def question(design_id: str, language: str) -> Question:
@@ -30,7 +30,7 @@ def test_a_bad_line_is_refused_with_its_number(tmp_path: Path, line: str) -> Non
 
 
 def test_photos_are_indexed_once_and_without_text() -> None:
-    records = records_of([question("a", "en"), question("a", "ja"), question("b", "en")])
+    records = build_records([question("a", "en"), question("a", "ja"), question("b", "en")])
     assert [record.design_id for record in records] == ["a", "b"]
     assert {record.title + record.description + "".join(record.tags) for record in records} == {""}
 

@@ -48,7 +48,7 @@ class AwayAtFirst(rank_grpc.RankServiceServicer):
 @pytest.mark.parametrize(
     ("failures", "waits"), [(0, []), (2, [1.0]), (3, [1.0, 2.0]), (99, [1.0, 2.0, 4.0, 8.0])]
 )
-async def test_every_wait_is_told_with_its_reason(tmp_path: Path, failures: int, waits: list[float]) -> None:
+async def test_every_wait_comes_with_its_reason(tmp_path: Path, failures: int, waits: list[float]) -> None:
     records = []
     for name in ("a", "b"):
         path = tmp_path / f"{name}.png"
@@ -69,17 +69,17 @@ async def test_every_wait_is_told_with_its_reason(tmp_path: Path, failures: int,
         yield [Service(name, lambda s: rank_grpc.add_RankServiceServicer_to_server(servicer, s), ready)]
 
     slept: list[float] = []
-    told: list[Retry] = []
+    retries: list[Retry] = []
     async with (
         running_server(ServiceSettings(port=0, drain_s=0), build) as server,
         connect(server.address) as channel,
     ):
         await server.until_serving()
         stub = rank_grpc.RankServiceStub(channel)
-        outcome = await index(stub, records, on_retry=told.append, sleep=no_wait)
-    assert slept == [retry.pause_s for retry in told] == waits
+        outcome = await index(stub, records, on_retry=retries.append, sleep=no_wait)
+    assert slept == [retry.pause_s for retry in retries] == waits
     if waits:
-        assert str(told[0]) == ("2 not indexed yet: EmbedService is away; try 2 of 5 in 1 s")
+        assert str(retries[0]) == ("2 not indexed yet: EmbedService is away; try 2 of 5 in 1 s")
     if failures == 99:
         assert {error.reason for error in outcome.failed.values()} == {"EMBED_SERVICE_UNAVAILABLE"}
     else:

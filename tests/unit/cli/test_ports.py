@@ -9,7 +9,7 @@ from cli.ports import NAMES, addresses_from, default_addresses, free_addresses, 
 
 def test_free_addresses_are_four_different_free_ports() -> None:
     addresses = free_addresses()
-    found = [addresses.of(name) for name in NAMES]
+    found = [addresses.get(name) for name in NAMES]
     assert len(set(found)) == 4
     assert all(is_free(address) for address in found)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.client.records import Record, design_id_of, find
+from cli.client.records import Record, derive_design_id, find
 from cli.errors import RecordError
 
 
@@ -56,8 +56,8 @@ def test_a_folder_with_a_catalogue_is_read_from_it(tmp_path: Path) -> None:
         ({}, "image: missing"),
         ({"image": "gone.jpg"}, "does not exist"),
         ({"image": "photo.jpg", "tags": "red"}, "tags: not a list"),
-        ({"image": "photo.jpg", "tags": [1]}, "tags: not a list"),
-        ({"image": "photo.jpg", "attributes": ["oval"]}, "attributes: not a map"),
+        ({"image": "photo.jpg", "tags": [1]}, r"tags\[0\]: not a text"),
+        ({"image": "photo.jpg", "attributes": ["oval"]}, "attributes: not an object"),
         ({"image": "photo.jpg", "title": 3}, "title: not a text"),
     ],
 )
@@ -82,7 +82,7 @@ def test_nothing_to_index_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_ids_made_from_paths_hold_only_allowed_characters() -> None:
-    made = design_id_of(Path("été/爪 1.jpg"))
+    made = derive_design_id(Path("été/爪 1.jpg"))
     assert all(character.isascii() and (character.isalnum() or character in "._:-") for character in made)
 
 
@@ -91,8 +91,8 @@ def test_ids_made_from_paths_hold_only_allowed_characters() -> None:
     [("春.jpg", "夏.jpg"), ("a b.jpg", "a-b.jpg"), ("x" * 300 + "1.jpg", "y" * 300 + "1.jpg")],
 )
 def test_different_photos_keep_different_ids(one: str, other: str) -> None:
-    assert design_id_of(Path(one)) != design_id_of(Path(other))
-    assert all(1 <= len(design_id_of(Path(name))) <= 128 for name in (one, other))
+    assert derive_design_id(Path(one)) != derive_design_id(Path(other))
+    assert all(1 <= len(derive_design_id(Path(name))) <= 128 for name in (one, other))
 
 
 def test_line_separators_within_a_text_and_a_byte_order_mark_are_no_line_ends(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_line_separators_within_a_text_and_a_byte_order_mark_are_no_line_ends(tm
 def test_a_photo_in_the_place_of_a_listing_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(b"\xff\xd8\xff\xe0")
-    with pytest.raises(RecordError, match="not JSON lines"):
+    with pytest.raises(RecordError, match="not JSON"):
         find(path)
 
 

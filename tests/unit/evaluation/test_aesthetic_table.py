@@ -68,7 +68,7 @@ def test_a_variant_without_distributions_has_no_distance_of_them(table: Aestheti
     assert "EMD r=1" not in table.as_dict([])["rows"][0]["figures"]
 
 
-def test_wrong_tags_cost_only_who_reads_tags(table: AestheticTable) -> None:
+def test_wrong_tags_cost_only_variants_that_read_tags(table: AestheticTable) -> None:
     ours, notext = table.row("ours"), table.row("notext")
     assert ours is not None
     assert notext is not None
@@ -93,7 +93,7 @@ def test_a_single_run_says_nothing_of_the_spread(tmp_path: Path, truth: Truth) -
     assert table.rows[0].cell("MAE").deviation is None  # type: ignore[union-attr]  # it has an MAE
 
 
-def test_everything_is_said_in_json(table: AestheticTable) -> None:
+def test_everything_is_reported_in_json(table: AestheticTable) -> None:
     found = json.loads(json.dumps(table.as_dict(table.differences(samples=100))))
     assert found["bins"] == {"width": 0.25, "from": 1.0, "to": 10.0, "epsilon": 1e-6}
     assert [row["row"] for row in found["rows"]] == ["regression", "notext", "ours"]
@@ -136,7 +136,7 @@ def stored(path: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "message"),
     [
         ("score", np.full(30, np.nan, np.float32), "score: not finite"),
         ("score", np.zeros(29, np.float32), "score: float32"),
@@ -149,7 +149,7 @@ def stored(path: Path) -> dict[str, np.ndarray]:
     ],
 )
 def test_a_fault_is_named_by_file_and_field(
-    tmp_path: Path, field: str, value: np.ndarray | None, said: str
+    tmp_path: Path, field: str, value: np.ndarray | None, message: str
 ) -> None:
     made_up_run(tmp_path, made_up_truth(30), {"ours": 0.4}, runs=1)
     path = tmp_path / "predictions" / "ours" / "run-1.npz"
@@ -158,7 +158,7 @@ def test_a_fault_is_named_by_file_and_field(
     if value is not None:
         arrays[field] = value
     np.savez(path, **arrays)
-    with pytest.raises(AestheticsError, match=rf"run-1\.npz: {said}"):
+    with pytest.raises(AestheticsError, match=rf"run-1\.npz: {message}"):
         read(tmp_path)
 
 
@@ -169,7 +169,7 @@ def test_runs_of_other_photos_do_not_stand_in_one_table(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def test_a_broken_file_and_an_empty_folder_are_said(tmp_path: Path) -> None:
+def test_a_broken_file_and_an_empty_folder_are_reported(tmp_path: Path) -> None:
     with pytest.raises(AestheticsError, match="no predictions"):
         read(tmp_path)
     write_about(tmp_path, "ours", what="nothing")

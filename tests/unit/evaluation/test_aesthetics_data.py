@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from evaluation.aesthetic.ava import read_ava
-from evaluation.aesthetic.photos import read, read_drawn
-from evaluation.aesthetic.rated import RatedError, mos_of, standard_errors
+from evaluation.aesthetic.photos import read, read_synthetic
+from evaluation.aesthetic.rated import RatedError, mean_opinion_scores, standard_errors
 
 NAMES = ("Nature", "Black and White", "Macro")
 
@@ -56,7 +56,7 @@ def test_the_papers_rule_is_fixed_by_its_seed(ava: Path) -> None:
     assert first != [photo.split for photo in read_ava(ava, **PAPER, seed=8).photos]
 
 
-def test_too_few_photos_for_the_papers_sizes_are_said(ava: Path) -> None:
+def test_too_few_photos_for_the_papers_sizes_are_reported(ava: Path) -> None:
     with pytest.raises(RatedError, match="30 photos have one of the 1 tags of 10 or more photos: not enough"):
         read_ava(ava, **{**PAPER, "train": 25})
 
@@ -65,9 +65,9 @@ def test_too_few_photos_for_the_papers_sizes_are_said(ava: Path) -> None:
 def test_the_official_list_is_tested_and_all_others_are_not(ava: Path, form: str) -> None:
     (ava / "test.jpgl").write_text("".join(form.format(id=n) for n in (903, 935, 940)))
     found = read_ava(ava, rule="official", test_list=ava / "test.jpgl", val=5)
-    assert [photo.id for photo in found.of("test")] == ["903", "935", "940"]
-    assert len(found.of("val")) == 5
-    assert len(found.of("train")) == 32
+    assert [photo.id for photo in found.select("test")] == ["903", "935", "940"]
+    assert len(found.select("val")) == 5
+    assert len(found.select("train")) == 32
     assert found.photos[0].tags == ("Nature", "Black and White")  # all tags stay, however rare
     assert found.photos[-1].tags == ()
     assert found.photos[0].challenge == 1396
@@ -139,7 +139,7 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(RatedError, match=r"tags\.txt: no such file"):
         read(tmp_path)
     with pytest.raises(RatedError, match=r"index\.jsonl: no such file"):
-        read_drawn(tmp_path)
+        read_synthetic(tmp_path)
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def write(folder: Path, records: list[dict[str, Any]]) -> None:
     (folder / "index.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
-def records_of(folder: Path) -> list[dict[str, Any]]:
+def build_records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "index.jsonl").read_text().splitlines()]
 
 
@@ -190,17 +190,17 @@ def test_drawn_photos_have_the_splits_of_their_records(drawn: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("votes", [1] * 9, r"index\.jsonl:2: aesthetics: votes: 9 counts"),
-        ("votes", [1] * 9 + [-1], r"index\.jsonl:2: aesthetics: votes: -1 is no count of the mark 10"),
+        ("votes", [1] * 9, r"index\.jsonl:2: aesthetics\.votes: 9 counts"),
+        ("votes", [1] * 9 + [-1], r"index\.jsonl:2: aesthetics\.votes: -1 is no count of the mark 10"),
         ("votes", [1] * 10, r"index\.jsonl:2: votes: not those of .*AVA\.txt:2"),
-        ("tags", ["cat_eye", "goth"], r"index\.jsonl:2: aesthetics: words: en: cat_eye was 'cat eye' before"),
-        ("tags", ["a", "b", "c"], r"index\.jsonl:2: aesthetics: tags: not a list of at most 2"),
-        ("words", {"ja": ["あ", "マグネット"]}, r"index\.jsonl:2: aesthetics: words: no English words for"),
-        ("words", {"en": ["goth"]}, r"index\.jsonl:2: aesthetics: words: en: not one text for each tag"),
+        ("tags", ["cat_eye", "goth"], r"index\.jsonl:2: aesthetics\.words\.en: cat_eye was 'cat eye' before"),
+        ("tags", ["a", "b", "c"], r"index\.jsonl:2: aesthetics\.tags: 3 are more than 2"),
+        ("words", {"ja": ["あ", "マグネット"]}, r"index\.jsonl:2: aesthetics\.words: no English words for"),
+        ("words", {"en": ["goth"]}, r"index\.jsonl:2: aesthetics\.words\.en: not one text for each tag"),
     ],
 )
 def test_faults_of_a_record(drawn: Path, name: str, value: Any, message: str) -> None:
-    records = records_of(drawn)
+    records = build_records(drawn)
     records[1]["aesthetics"][name] = value
     write(drawn, records)
     with pytest.raises(RatedError, match=message):
@@ -208,7 +208,7 @@ def test_faults_of_a_record(drawn: Path, name: str, value: Any, message: str) ->
 
 
 def test_records_and_rows_are_the_same_photos(drawn: Path) -> None:
-    records = records_of(drawn)
+    records = build_records(drawn)
     write(drawn, records[:2])
     with pytest.raises(RatedError, match=r"AVA\.txt:3: image 2 is not in .*index\.jsonl"):
         read(drawn)
@@ -225,7 +225,7 @@ def test_drawn_photos_take_no_options_of_ava(drawn: Path) -> None:
 
 def test_mean_and_standard_error_by_hand() -> None:
     votes = np.array([[0, 0, 0, 1, 2, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1, 0, 0, 0, 0]])
-    assert np.allclose(mos_of(votes), [5, 6])
+    assert np.allclose(mean_opinion_scores(votes), [5, 6])
     # Deviations -1, 0, 0, 1: variance 2/3, error sqrt(2/3/4); of one vote nothing is known.
     errors = standard_errors(votes)
     assert errors[0] == pytest.approx((2 / 12) ** 0.5)

@@ -13,10 +13,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from cli.evaluate.artist_charts import seriated
+from cli.evaluate.artist.plots import seriated
 from evaluation.artist.folds import PredictionsError, write_folds
 from evaluation.artist.label_entropy import combination
-from evaluation.artist.metrics import accuracy, answers_of, macro_f1
+from evaluation.artist.metrics import accuracy, best_artists, macro_f1
 from evaluation.artist.predictions import (
     PROBABILITIES,
     Predictions,
@@ -67,13 +67,13 @@ def test_pooled_and_averaged_figures_are_those_of_the_tables(run: RunOfModels, t
     assert row is not None
     truths = [run.folds.truth(run.folds.tested(outer)) for outer in range(5)]
     parts = [run.read("image", outer) for outer in range(5)]
-    answers = [answers_of(part.test) for part in parts]
+    answers = [best_artists(part.test) for part in parts]
     assert row.pooled.accuracy == accuracy(np.concatenate(truths), np.concatenate(answers))
     assert row.pooled.micro == pytest.approx(row.pooled.accuracy)
     macros = [macro_f1(*pair) for pair in zip(truths, answers, strict=True)]
     assert row.folds.macro == pytest.approx(np.mean(macros))
     single = [
-        accuracy(truth, answers_of(each))
+        accuracy(truth, best_artists(each))
         for truth, part in zip(truths, parts, strict=True)
         if part.test_each is not None
         for each in part.test_each

@@ -21,7 +21,7 @@ from evaluation.retrieval.benchmark import (
     figure_names,
     figures,
     nearest,
-    ranks_of,
+    rank_targets,
     read_run,
     run_folders,
 )
@@ -33,7 +33,7 @@ def entry(own: str, *others: str, **more: Any) -> Entry:
     return Entry(own, f"{own}.jpg", "test", "navy nails", "en", (), (own, *others), subset, more)
 
 
-def run_of(queries: Any, designs: Any, entries: tuple[Entry, ...]) -> Run:
+def make_run(queries: Any, designs: Any, entries: tuple[Entry, ...]) -> Run:
     ids = tuple(item.id for item in entries)
     return Run("ours", "Ours", 1, "", ids, np.float32(queries), ids, np.float32(designs))
 
@@ -50,7 +50,7 @@ def drawn(seed: int = 0, count: int = 60) -> tuple[tuple[Entry, ...], Run]:
     for place, own in enumerate(ids):
         others = rng.choice(np.delete(ids, place), rng.integers(0, 5), replace=False)
         entries.append(entry(own, *map(str, others)))
-    return tuple(entries), run_of(unit(rng, count, 8), unit(rng, count, 8), tuple(entries))
+    return tuple(entries), make_run(unit(rng, count, 8), unit(rng, count, 8), tuple(entries))
 
 
 @pytest.mark.parametrize("pool", ["all", "subset"])
@@ -89,18 +89,18 @@ def test_the_smaller_pool_is_never_harder_for_a_request_with_one_target() -> Non
 
 def test_ties_count_against() -> None:
     scores = np.float32([0.5, 0.5, 0.5, 0.2, 0.9])
-    assert ranks_of(scores, [1]).tolist() == [4]
-    assert ranks_of(scores, [1, 0]).tolist() == [3, 4]
-    assert ranks_of(scores, [4, 3]).tolist() == [1, 5]
+    assert rank_targets(scores, [1]).tolist() == [4]
+    assert rank_targets(scores, [1, 0]).tolist() == [3, 4]
+    assert rank_targets(scores, [4, 3]).tolist() == [1, 5]
 
 
 def test_a_model_that_gives_every_photo_one_vector_finds_nothing() -> None:
     entries, run = drawn()
     same = np.repeat(run.designs[:1], len(entries), axis=0)
-    found = figures(run_of(run.queries, same, entries), Benchmark(entries))
+    found = figures(make_run(run.queries, same, entries), Benchmark(entries))
     assert found["hit@10"].max() == 0
     last = [len(entries) - len(item.targets) + 1 for item in entries]
-    assert best_ranks(run_of(run.queries, same, entries), Benchmark(entries)).tolist() == last
+    assert best_ranks(make_run(run.queries, same, entries), Benchmark(entries)).tolist() == last
 
 
 def family(name: str) -> dict[str, Any]:
@@ -117,12 +117,12 @@ def test_family_hits_ask_whether_a_photo_comes_before_its_siblings() -> None:
         entry("x"),
     )
     near, far = [1.0, 0.0], [0.0, 1.0]
-    run = run_of([near, near, near, far, near, near], [near, far, near, far, near, near], entries)
+    run = make_run([near, near, near, far, near, near], [near, far, near, far, near, near], entries)
     assert family_places(entries) == {0: [1], 1: [0], 3: [2]}  # d satisfies the request of c
     found = figures(run, Benchmark(entries, "subset"))[FAMILY]  # siblings in other pools count as well
     assert found[[0, 1, 3]].tolist() == [1, 0, 1]
     assert np.isnan(found[[2, 4, 5]]).all()
-    collapsed = figures(run_of([near] * 6, [near] * 6, entries), Benchmark(entries))[FAMILY]
+    collapsed = figures(make_run([near] * 6, [near] * 6, entries), Benchmark(entries))[FAMILY]
     assert collapsed[[0, 1, 3]].tolist() == [0, 0, 0]
 
 
@@ -199,7 +199,7 @@ def test_a_run_of_another_form_is_refused(tmp_path: Path, changes: dict[str, Any
 def test_broken_files_of_a_run_are_named(tmp_path: Path) -> None:
     folder = save(tmp_path)
     (folder / "run.json").write_text("{}")
-    with pytest.raises(RunError, match=r"run.json: KeyError"):
+    with pytest.raises(RunError, match=r"run.json: row: missing"):
         read_run(folder, "test", ENTRIES)
     folder = save(tmp_path)
     (folder / "test.npz").write_bytes(b"PK\x03\x04 cut short")

@@ -10,24 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation.metrics import PairedDifference
+from evaluation.metrics import BETTER, UNKNOWN, WITHIN, WORSE, PairedDifference
 from evaluation.retrieval.benchmark import FAMILY, Benchmark, Run, RunError
-from evaluation.retrieval.design_table import (
-    BETTER,
-    UNKNOWN,
-    WITHIN,
-    WORSE,
-    DesignTable,
-    Step,
-    subsets_of,
-    tabulate,
-)
+from evaluation.retrieval.design_table import DesignTable, Step, list_subsets, tabulate
 from evaluation.retrieval.nailstar import Entry
 
 COUNT = 200
 
 
-def entries_of(count: int = COUNT) -> tuple[Entry, ...]:
+def make_entries(count: int = COUNT) -> tuple[Entry, ...]:
     found = []
     for n in range(count):
         targets = (f"p{n}", f"p{n + 1}") if n % 2 == 0 else (f"p{n}",)
@@ -40,10 +31,10 @@ def entries_of(count: int = COUNT) -> tuple[Entry, ...]:
     return tuple(found)
 
 
-ENTRIES = entries_of()
+ENTRIES = make_entries()
 
 
-def run_of(row: str, seed: int, noise: float) -> Run:
+def make_run(row: str, seed: int, noise: float) -> Run:
     """A model that finds more, the less noise there is."""
     rng = np.random.default_rng([sum(map(ord, row)), seed])
     designs = rng.normal(size=(COUNT, 32))
@@ -53,15 +44,15 @@ def run_of(row: str, seed: int, noise: float) -> Run:
     return Run(row, row.upper(), seed, "d", ids, vectors[0], ids, vectors[1])
 
 
-def table_of(rows: dict[str, float], seeds: Sequence[int] = (1, 2, 3)) -> DesignTable:
+def make_table(rows: dict[str, float], seeds: Sequence[int] = (1, 2, 3)) -> DesignTable:
     return tabulate(
-        Benchmark(ENTRIES), (run_of(row, seed, noise) for row, noise in rows.items() for seed in seeds)
+        Benchmark(ENTRIES), (make_run(row, seed, noise) for row, noise in rows.items() for seed in seeds)
     )
 
 
 def test_rows_stand_in_the_papers_order_and_then_the_ablations() -> None:
     names = ["zeta", "ours", "cvfim_crc", "clip", "cvfim", "nailia", "cvfim_no_crop", "beit3"]
-    table = table_of(dict.fromkeys(names, 1.0), seeds=(2, 1))
+    table = make_table(dict.fromkeys(names, 1.0), seeds=(2, 1))
     order = ["clip", "beit3", "nailia", "cvfim_no_crop", "cvfim", "ours", "cvfim_crc", "zeta"]
     assert [row.name for row in table.rows] == order
     assert table.rows[0].seeds == (1, 2)
@@ -82,19 +73,19 @@ def test_rows_stand_in_the_papers_order_and_then_the_ablations() -> None:
 
 
 def test_a_cell_is_mean_and_deviation_of_the_runs() -> None:
-    table = table_of({"ours": 1.5})
+    table = make_table({"ours": 1.5})
     places = table.subsets["multi"]
     means = [float(table.rows[0].per_run["hit@1"][run, places].mean()) for run in range(3)]
     cell = table.rows[0].cell("hit@1", places)
     assert cell is not None and cell.deviation is not None
     assert cell.mean == pytest.approx(np.mean(means))
     assert cell.deviation == pytest.approx(np.std(means, ddof=1))
-    alone = table_of({"ours": 1.5}, seeds=(1,)).rows[0].cell("hit@1", places)
+    alone = make_table({"ours": 1.5}, seeds=(1,)).rows[0].cell("hit@1", places)
     assert alone is not None and alone.deviation is None
 
 
 def test_subsets_hold_their_requests() -> None:
-    subsets = subsets_of(ENTRIES)
+    subsets = list_subsets(ENTRIES)
     assert list(subsets) == ["multi", "single", "both", "binding", "composition", "en", "ja"]
     sizes = {name: len(places) for name, places in subsets.items()}
     assert sizes == {
@@ -106,11 +97,11 @@ def test_subsets_hold_their_requests() -> None:
         "en": 67,
         "ja": 133,
     }
-    assert "binding" not in subsets_of(ENTRIES[40:])
+    assert "binding" not in list_subsets(ENTRIES[40:])
 
 
 def test_the_family_figure_knows_its_chance() -> None:
-    table = table_of({"ours": 1.0})
+    table = make_table({"ours": 1.0})
     # Of each family of four, the two at even places have a sibling among their targets.
     assert table.family_chance == (20, 0.25)
     cell = table.rows[0].cell(FAMILY, table.subsets["binding"])
@@ -121,7 +112,7 @@ def test_the_family_figure_knows_its_chance() -> None:
 
 def test_a_better_row_is_a_step_up_on_every_subset_and_an_equal_one_is_none() -> None:
     noises = {"clip": 6.0, "cvfim": 1.5, "ours_less": 6.0}
-    runs = [run_of(row, seed, noise) for row, noise in noises.items() for seed in (1, 2, 3)]
+    runs = [make_run(row, seed, noise) for row, noise in noises.items() for seed in (1, 2, 3)]
     runs += [replace(run, row="ours") for run in runs if run.row == "cvfim"]
     table = tabulate(Benchmark(ENTRIES), runs)
     steps = table.steps(samples=300)
@@ -157,7 +148,7 @@ def test_a_step_counts_when_it_is_larger_than_runs_differ(
 
 
 def test_everything_goes_into_json() -> None:
-    table = table_of({"cvfim": 2.0, "ours": 1.0}, seeds=(1, 2))
+    table = make_table({"cvfim": 2.0, "ours": 1.0}, seeds=(1, 2))
     facts = json.loads(json.dumps(table.as_dict(["MRR", "hit@1", FAMILY], table.steps(samples=100))))
     assert [row["row"] for row in facts["rows"]] == ["cvfim", "ours"]
     assert facts["rows"][1]["seeds"] == [1, 2]
@@ -168,6 +159,6 @@ def test_everything_goes_into_json() -> None:
 
 def test_one_seed_twice_and_no_runs_are_refused() -> None:
     with pytest.raises(RunError, match="row ours has seed 1 twice"):
-        table_of({"ours": 1.0}, seeds=(1, 1))
+        make_table({"ours": 1.0}, seeds=(1, 1))
     with pytest.raises(RunError, match="no runs"):
         tabulate(Benchmark(ENTRIES), [])

@@ -52,9 +52,9 @@ def test_annotations_are_counted_in_the_papers_order(tmp_path: Path) -> None:
     [
         ("{", "not JSON"),
         ("[1]", "not a JSON object"),
-        (line(id=None), "id: missing"),
-        (line(seed="1"), "seed: missing or not a number"),
-        (line(seed=True), "seed: missing or not a number"),
+        (line(id=None), "id: not a text"),
+        (line(seed="1"), "seed: not a whole number"),
+        (line(seed=True), "seed: not a whole number"),
         (line(category="hue"), "category: 'hue' is not one of colour, composite"),
         (line(category=""), "category: '' is not one of"),
         (line(rank=1), "rank: 1 is no failure"),

@@ -10,8 +10,8 @@ from evaluation.perception.groups import (
     GroupedPhoto,
     NailScore,
     by_group,
-    family_of,
     main_family,
+    polish_family,
 )
 from nails.vocabulary import COLOURS
 
@@ -23,7 +23,7 @@ def photo(tone: int, iou: float, *nails: tuple[str, int, float]) -> GroupedPhoto
 def test_every_colour_of_the_vocabulary_has_exactly_one_family() -> None:
     listed = [colour for colours in FAMILIES.values() for colour in colours]
     assert sorted(listed) == sorted({*(colour.name for colour in COLOURS), BARE})
-    assert family_of("no such colour") == "other"
+    assert polish_family("no such colour") == "other"
 
 
 def test_a_photo_belongs_to_the_family_of_most_of_its_nail_pixels() -> None:

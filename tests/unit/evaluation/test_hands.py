@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation.perception.hands import HandsReport, count_photo, look, truth_of
-from evaluation.perception.labelled import Entry, LabelsError
+from evaluation.errors import DataError
+from evaluation.perception.hands import HandsReport, count_photo, look, read_truth
+from evaluation.perception.labelled import Entry
 from nails.perception.crop_rules import CropRule
 from nails.perception.hands import JOINTS, Hand
 from nails.perception.nail_decode import NailInstance, instance_from_mask
@@ -99,7 +100,7 @@ ALL_NAILS = nail_boxes(LEFT, 5) + nail_boxes(RIGHT, 4)
 
 def counted(fields: dict[str, Any], perception: Given) -> HandsReport:
     report = HandsReport()
-    count_photo(report, truth_of(entry(fields)), PHOTO, perception)
+    count_photo(report, read_truth(entry(fields)), PHOTO, perception)
     return report
 
 
@@ -178,7 +179,7 @@ def test_a_found_nail_that_is_none_belongs_to_no_hand() -> None:
 def test_hands_of_which_nothing_is_seen_are_not_asked_for() -> None:
     fields = record([(LEFT, 5)], target=0, rule=CropRule.TARGET_HAND)
     fields["hands"].append({"box": [0, 0, 0, 0], "joints": [[-5.0, -5.0, 0]] * JOINTS})
-    truth = truth_of(entry(fields))
+    truth = read_truth(entry(fields))
     assert len(truth.hands) == 1
     assert not truth.many
 
@@ -193,5 +194,5 @@ def test_what_is_looked_at_has_its_crop() -> None:
     "fields", [None, {"size": [4, 4]}, {**TWO, "crop": {"box": [0, 0, 1, 1], "rule": 9}}]
 )
 def test_labels_that_do_not_say_enough_are_refused(fields: dict[str, Any] | None) -> None:
-    with pytest.raises(LabelsError, match="photo"):
-        truth_of(entry(fields))
+    with pytest.raises(DataError, match="photo"):
+        read_truth(entry(fields))

@@ -1,4 +1,4 @@
-"""Labelled folders are read as they are meant, and what is wrong with one is said by name."""
+"""Labelled folders are read as they are meant, and what is wrong with one is reported by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from evaluation.perception.labelled import LabelsError, labelled_nails, list_entries, read_labelled
+from evaluation.errors import DataError
+from evaluation.perception.labelled import labelled_nails, list_entries, read_labelled
 
 
 def square(x: int, y: int, side: int = 20, size: int = 100) -> np.ndarray:
@@ -67,61 +68,61 @@ def test_an_index_says_which_pixel_is_which_nail_and_what_is_painted_on_it(folde
     assert (one.tone, two.tone, int(one.mask.sum())) == (7, 0, 800)
 
 
-def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(LabelsError, match="no such folder"):
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
         list_entries(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("missing", ["images", "masks"])
-def test_a_folder_without_images_or_masks_is_said(tmp_path: Path, missing: str) -> None:
+def test_a_folder_without_images_or_masks_is_reported(tmp_path: Path, missing: str) -> None:
     (tmp_path / ({"images", "masks"} - {missing}).pop()).mkdir()
-    with pytest.raises(LabelsError, match=f"no folder {missing}/"):
+    with pytest.raises(DataError, match=f"no folder {missing}/"):
         list_entries(tmp_path)
 
 
-def test_an_empty_folder_is_said(tmp_path: Path) -> None:
+def test_an_empty_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "masks").mkdir()
-    with pytest.raises(LabelsError, match="no labelled photos"):
+    with pytest.raises(DataError, match="no labelled photos"):
         list_entries(tmp_path)
 
 
-def test_missing_masks_are_said_before_any_photo_is_read(folder: Path) -> None:
+def test_missing_masks_are_reported_before_any_photo_is_read(folder: Path) -> None:
     for path in (folder / "masks").iterdir():
         path.unlink()
-    with pytest.raises(LabelsError, match=r"no mask for one\.jpg \(and 1 others\)"):
+    with pytest.raises(DataError, match=r"no mask for one\.jpg \(and 1 others\)"):
         list_entries(folder)
 
 
-def test_an_unreadable_photo_is_said_by_name(folder: Path) -> None:
+def test_an_unreadable_photo_is_reported_by_name(folder: Path) -> None:
     (folder / "images" / "two.jpg").write_bytes(b"not a photo")
-    with pytest.raises(LabelsError, match=r"two\.jpg: not a readable photo"):
+    with pytest.raises(DataError, match=r"two\.jpg: not a readable photo"):
         list(read_labelled(folder))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a mask"])
-def test_an_unreadable_mask_is_said_by_name(folder: Path, content: bytes) -> None:
+def test_an_unreadable_mask_is_reported_by_name(folder: Path, content: bytes) -> None:
     (folder / "masks" / "one.png").write_bytes(content)
-    with pytest.raises(LabelsError, match=r"one\.png: not a readable mask"):
+    with pytest.raises(DataError, match=r"one\.png: not a readable mask"):
         list(read_labelled(folder))
 
 
-def test_a_mask_of_another_size_is_said_with_both_sizes(folder: Path) -> None:
+def test_a_mask_of_another_size_is_reported_with_both_sizes(folder: Path) -> None:
     cv2.imwrite(str(folder / "masks" / "one.png"), square(1, 1, size=50))
-    with pytest.raises(LabelsError, match="mask is 50 x 50, the photo 100 x 100"):
+    with pytest.raises(DataError, match="mask is 50 x 50, the photo 100 x 100"):
         list(read_labelled(folder))
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"id": "one"}'])
-def test_an_index_of_another_form_is_said_with_its_line(folder: Path, line: str) -> None:
+def test_an_index_of_another_form_is_reported_with_its_line(folder: Path, line: str) -> None:
     (folder / "index.jsonl").write_text(line, encoding="utf-8")
-    with pytest.raises(LabelsError, match=r"index\.jsonl:1"):
+    with pytest.raises(DataError, match=r"index\.jsonl:1"):
         list_entries(folder)
 
 
-def test_a_record_without_tone_is_said_by_name(folder: Path) -> None:
+def test_a_record_without_tone_is_reported_by_name(folder: Path) -> None:
     broken = record("one", [])
     del broken["tone"]
     index(folder, broken)
-    with pytest.raises(LabelsError, match="one of index"):
+    with pytest.raises(DataError, match="one of index"):
         list(read_labelled(folder))

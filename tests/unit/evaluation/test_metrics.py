@@ -47,7 +47,7 @@ def test_a_system_that_is_always_better_is_significantly_better() -> None:
     assert difference.p_value < 0.01
 
 
-def test_equal_systems_are_not_told_apart() -> None:
+def test_equal_systems_are_not_distinguished() -> None:
     figures = np.linspace(0, 1, 40)
     difference = paired_bootstrap(figures, figures, samples=500)
     assert difference.mean == 0

@@ -97,7 +97,7 @@ def test_a_byte_order_mark_and_blank_lines_are_no_faults(folder: Path) -> None:
         ({"targets": ["a", "c"], "subset": "multi"}, "targets: 'c' is of split val, not test"),
         ({"subset": "multi"}, "subset: multi, but there are 1 targets"),
         ({"composition": "yes"}, "composition: "),
-        ({"binding": {"member": 1}}, "binding: "),
+        ({"binding": {"member": 1}}, r"binding\.family: missing"),
     ],
 )
 def test_a_fault_is_named_by_file_line_and_field(folder: Path, changes: dict[str, Any], field: str) -> None:

@@ -43,7 +43,7 @@ def test_an_outer_fold_trains_on_what_it_does_not_test() -> None:
     tested, trained = FOLDS.tested(2), FOLDS.trained(2)
     assert {work.id for work in tested}.isdisjoint(work.id for work in trained)
     assert len(tested) + len(trained) == len(FOLDS.works)
-    assert set(FOLDS.inner_of(2).tolist()) == set(range(5))
+    assert set(FOLDS.inner_folds(2).tolist()) == set(range(5))
     assert [FOLDS.artists[place] for place in FOLDS.truth(tested)] == [work.artist for work in tested]
 
 
@@ -51,19 +51,19 @@ def test_an_outer_fold_trains_on_what_it_does_not_test() -> None:
     ("change", "message"),
     [
         ({"artist": ""}, r"works\['w00-000'\]: id and artist must not be empty"),
-        ({"artist": 3}, "artist must be a string"),
+        ({"artist": 3}, r"works\['w00-000'\]\.artist: not a text"),
         ({"outer": 5}, r"outer is 5, not in 0 … 4"),
-        ({"outer": True}, "outer is True, not a whole number"),
-        ({"outer": None}, "outer is None"),
+        ({"outer": True}, "outer: not a whole number"),
+        ({"outer": None}, "outer: not a whole number"),
         ({"inner": [0, 1]}, "inner has 2 entries, not 5"),
         ({"inner": [None] * 5}, "must be null in outer fold"),
-        ({"inner": 4}, "inner must be a list"),
+        ({"inner": 4}, "inner: not a list"),
         ({"characters": -1}, "characters is negative"),
-        ({"image": "yes"}, "image must be true or false"),
+        ({"image": "yes"}, "image: not true or false"),
         ({"labels": {"book": 1.5}}, r"labels\['book'\] is 1.5"),
         ({"labels": {"book": float("nan")}}, r"labels\['book'\] is nan"),
-        ({"labels": {"book": "much"}}, r"labels\['book'\] is not a number"),
-        ({"colour": "red"}, "unknown field 'colour'"),
+        ({"labels": {"book": "much"}}, r"labels\.book: not a number"),
+        ({"colour": "red"}, "colour: unknown field"),
     ],
 )
 def test_a_fault_in_the_folds_is_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:
@@ -80,7 +80,11 @@ def test_a_fault_in_the_folds_is_named(tmp_path: Path, change: dict[str, Any], m
 def test_folds_that_are_no_folds_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PredictionsError, match="lunula train artist folds"):
         read_folds(tmp_path)
-    for text, message in (("{", "Expecting"), ("[]", "works: an object"), ('{"works": {}}', "seed is None")):
+    for text, message in (
+        ("{", "Expecting"),
+        ("[]", "not a JSON object"),
+        ('{"works": {}}', "seed: missing"),
+    ):
         (tmp_path / FILE).write_text(text)
         with pytest.raises(PredictionsError, match=message):
             read_folds(tmp_path)
@@ -194,7 +198,7 @@ def test_a_missing_outer_fold_and_a_broken_file_are_named(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "about.json"), ("[]", "not an object"), ('{"kind": "guesses"}', "kind is 'guesses'")],
+    [("{", "about.json"), ("[]", "not a JSON object"), ('{"kind": "guesses"}', "kind: 'guesses'")],
 )
 def test_an_about_that_says_nothing_is_refused(tmp_path: Path, text: str, message: str) -> None:
     write_folds(tmp_path, FOLDS)

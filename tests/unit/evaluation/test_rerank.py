@@ -1,4 +1,4 @@
-"""Labels and figures of reranking by beauty: by hand, and from made-up hits."""
+"""Labels and figures of reranking by the aesthetic score: by hand, and from made-up hits."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 from evaluation.aesthetic.rated import RatedError
 from evaluation.aesthetic.rerank_labels import Labels, Pool, gains, grades, ndcg, percentiles, read_pool
 from evaluation.aesthetic.rerank_weights import (
-    Asked,
-    Line,
+    ServedRanking,
+    WeightFigures,
     agrees,
     choose,
-    gain_of,
-    line_of,
-    order_of,
+    compare_weights,
+    measure_weight,
+    order_ids,
     read_terms,
     terms_json,
 )
@@ -99,7 +99,7 @@ def test_limits_of_grades() -> None:
     assert grades(numbers(1, 0.99, 0.75, 0.74, 0.5, 0.49, 0)).tolist() == [3, 2, 2, 1, 1, 0, 0]
 
 
-def test_the_most_beautiful_of_a_grade_gains_no_more_than_the_plainest_of_the_next() -> None:
+def test_the_best_scored_of_a_grade_gains_no_more_than_the_worst_of_the_next() -> None:
     assert gains(np.array([0, 1, 1, 2]), numbers(1, 0, 1, 0)).tolist() == [0, 1, 3, 3]
 
 
@@ -117,70 +117,72 @@ def test_ndcg_by_hand() -> None:
     assert ndcg([0], numbers(0, 0)) == 1
 
 
-def asked(pool: Pool, labels: Labels, place: int, noise: float, seed: int) -> Asked:
-    """Hits whose relevance follows the grade, whose beauty follows the votes."""
+def asked(pool: Pool, labels: Labels, place: int, noise: float, seed: int) -> ServedRanking:
+    """Hits whose relevance follows the grade, whose aesthetic score follows the votes."""
     rng = np.random.default_rng([seed, place])
     graded = labels.grades[place]
     relevance = np.clip(0.62 + 0.06 * graded + rng.normal(0, 0.02, len(graded)), 0, 1)
-    beauty = np.clip(pool.beauty + rng.normal(0, noise, len(graded)), 0, 1)
+    aesthetic = np.clip(pool.aesthetic + rng.normal(0, noise, len(graded)), 0, 1)
     order = np.argsort(-relevance)
-    return Asked(
+    return ServedRanking(
         pool.requests[place].id,
         tuple(pool.photos[one].id for one in order),
         tuple(cut(relevance[one]) for one in order),
-        tuple(float(beauty[one]) if rng.random() < 0.9 else None for one in order),
+        tuple(float(aesthetic[one]) if rng.random() < 0.9 else None for one in order),
     )
 
 
 @pytest.fixture(scope="module")
-def askings(pool: Pool, labels: Labels) -> list[Asked]:
+def rankings(pool: Pool, labels: Labels) -> list[ServedRanking]:
     return [asked(pool, labels, place, 0.5, 5) for place in range(len(pool.requests))]
 
 
-def test_without_weight_the_order_is_that_of_relevance(askings: list[Asked]) -> None:
-    assert all(order_of(one, 0.0) == list(one.ids) for one in askings)
+def test_without_weight_the_order_is_that_of_relevance(rankings: list[ServedRanking]) -> None:
+    assert all(order_ids(one, 0.0) == list(one.ids) for one in rankings)
 
 
-def test_a_served_order_agrees_up_to_equals(askings: list[Asked]) -> None:
-    one = askings[0]
-    first = order_of(one, 0.05)[:10]
+def test_a_served_order_agrees_up_to_equals(rankings: list[ServedRanking]) -> None:
+    one = rankings[0]
+    first = order_ids(one, 0.05)[:10]
     assert agrees(one, 0.05, first)
     assert not agrees(one, 0.05, first[::-1])
     assert not agrees(one, 0.05, [*first[:9], "nobody"])
-    close = Asked("r", ("a", "b", "c"), (0.5, 0.5 - 2**-20, 0.4), (None, None, None))
+    close = ServedRanking("r", ("a", "b", "c"), (0.5, 0.5 - 2**-20, 0.4), (None, None, None))
     assert agrees(close, 0.0, ["b", "a", "c"])
     assert not agrees(close, 0.0, ["a", "c", "b"])
 
 
-def test_beauty_lifts_ndcg_and_peoples_own_lifts_it_more(labels: Labels, askings: list[Asked]) -> None:
-    off, some = (line_of(labels, askings, weight) for weight in (0.0, 0.05))
-    best = line_of(labels, askings, 0.05, people=True)
+def test_reranking_lifts_ndcg_and_peoples_votes_lift_it_more(
+    labels: Labels, rankings: list[ServedRanking]
+) -> None:
+    off, some = (measure_weight(labels, rankings, weight) for weight in (0.0, 0.05))
+    best = measure_weight(labels, rankings, 0.05, people=True)
     assert off.ndcg_at_10 < some.ndcg_at_10 < best.ndcg_at_10
-    assert off.beauty < some.beauty
-    assert gain_of(some, off)["nDCG@10"].low > 0
-    assert line_of(labels, askings, 0.0, people=True).ndcg_at_10 == off.ndcg_at_10
+    assert off.aesthetic < some.aesthetic
+    assert compare_weights(some, off)["nDCG@10"].low > 0
+    assert measure_weight(labels, rankings, 0.0, people=True).ndcg_at_10 == off.ndcg_at_10
 
 
 def test_figures_by_hand(pool: Pool, labels: Labels) -> None:
     request = pool.requests[0]
     own = pool.photos[request.own].id
     others = [photo.id for photo in pool.photos if photo.id != own][:11]
-    found = Asked(request.id, (*others[:10], own), (0.9,) * 10 + (0.5,), (0.5,) * 11)
-    assert line_of(labels, [found], 0.0).hit_at_10 == 0
-    assert line_of(labels, [found], 0.0).mrr == pytest.approx(1 / 11)
-    first = Asked(request.id, (own,), (0.9,), (None,))
-    line = line_of(labels, [first], 0.2)
+    found = ServedRanking(request.id, (*others[:10], own), (0.9,) * 10 + (0.5,), (0.5,) * 11)
+    assert measure_weight(labels, [found], 0.0).hit_at_10 == 0
+    assert measure_weight(labels, [found], 0.0).mrr == pytest.approx(1 / 11)
+    first = ServedRanking(request.id, (own,), (0.9,), (None,))
+    line = measure_weight(labels, [first], 0.2)
     assert (line.hit_at_10, line.mrr, line.grade) == (1, 1, 3)
-    assert line.beauty == pool.beauty[request.own]
-    missing = line_of(labels, [Asked(request.id, (), (), ())], 0.2)
+    assert line.aesthetic == pool.aesthetic[request.own]
+    missing = measure_weight(labels, [ServedRanking(request.id, (), (), ())], 0.2)
     assert (missing.hit_at_10, missing.mrr, missing.ndcg_at_10) == (0, 0, 0)
 
 
 def test_the_default_gains_most_among_those_that_cost_little() -> None:
-    def line(weight: float, hits: int, ndcg: float) -> Line:
+    def line(weight: float, hits: int, ndcg: float) -> WeightFigures:
         hit = np.zeros(1000)
         hit[:hits] = 1
-        return Line(weight, False, hit, np.full(1000, ndcg), 0.5, 2.0, 0.5)
+        return WeightFigures(weight, False, hit, np.full(1000, ndcg), 0.5, 2.0, 0.5)
 
     lines = [line(0, 900, 0.5), line(0.02, 899, 0.6), line(0.05, 896, 0.7), line(0.1, 895, 0.8)]
     assert choose(lines).weight == 0.05  # 0.1 costs 0.5 points, and the limit is less than that
@@ -191,59 +193,59 @@ def test_the_default_gains_most_among_those_that_cost_little() -> None:
 
 
 def test_terms_come_back_from_their_file_to_the_last_bit(
-    tmp_path: Path, pool: Pool, askings: list[Asked]
+    tmp_path: Path, pool: Pool, rankings: list[ServedRanking]
 ) -> None:
     path = tmp_path / "terms.jsonl"
-    path.write_text("".join(map(terms_json, askings)))
+    path.write_text("".join(map(terms_json, rankings)))
     found = read_terms(path, pool)
-    assert [one.relevance for one in found] == [one.relevance for one in askings]
-    for one, other in zip(found, askings, strict=True):
+    assert [one.relevance for one in found] == [one.relevance for one in rankings]
+    for one, other in zip(found, rankings, strict=True):
         assert (one.request, one.ids) == (other.request, other.ids)
-        assert [value is None for value in one.beauty] == [value is None for value in other.beauty]
-        assert order_of(one, 0.1) == order_of(other, 0.1)
+        assert [value is None for value in one.aesthetic] == [value is None for value in other.aesthetic]
+        assert order_ids(one, 0.1) == order_ids(other, 0.1)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"request": "else"}, "request: 'else' is not asked"),
-        ({"ids": ["nobody"], "relevance": [0.5], "beauty": [None]}, "ids: 'nobody' is no photo"),
-        ({"beauty": [0.5]}, "not of one length"),
-        ({"relevance": [7.0] * 24}, r"out of \[0, 1\]"),
-        ({"ids": None}, "TypeError"),
+        ({"ids": ["nobody"], "relevance": [0.5], "aesthetic": [None]}, "ids: 'nobody' is no photo"),
+        ({"aesthetic": [0.5]}, "not of one length"),
+        ({"relevance": [7.0] * 24}, r"relevance\[0\]: 7.0: Input should be less"),
+        ({"ids": None}, "ids: not a list"),
     ],
 )
-def test_terms_that_are_not_in_order_are_said_by_line(
-    tmp_path: Path, pool: Pool, askings: list[Asked], change: dict[str, object], said: str
+def test_terms_that_are_not_valid_are_reported_by_line(
+    tmp_path: Path, pool: Pool, rankings: list[ServedRanking], change: dict[str, object], message: str
 ) -> None:
     path = tmp_path / "terms.jsonl"
-    fields = json.loads(terms_json(askings[1])) | change
-    path.write_text(terms_json(askings[0]) + json.dumps(fields) + "\n")
-    with pytest.raises(RatedError, match=rf"terms\.jsonl:2: .*{said}"):
+    fields = json.loads(terms_json(rankings[1])) | change
+    path.write_text(terms_json(rankings[0]) + json.dumps(fields) + "\n")
+    with pytest.raises(RatedError, match=rf"terms\.jsonl:2: .*{message}"):
         read_terms(path, pool)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"texts": 3}, "texts: not a list"),
-        ({"texts": [{"lang": "en"}]}, r"texts\[0\]: not a text"),
+        ({"texts": [{"lang": "en"}]}, r"texts\[0\]\.level: missing"),
         ({"attributes": []}, "attributes: not an object"),
     ],
 )
-def test_records_that_are_not_in_order_are_said_by_line(
-    tmp_path: Path, change: dict[str, object], said: str
+def test_records_that_are_not_valid_are_reported_by_line(
+    tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
     rated_folder(tmp_path / "data", photos=8)
     path = tmp_path / "data" / "index.jsonl"
     lines = path.read_text().splitlines()
     lines[3] = json.dumps(json.loads(lines[3]) | change)
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(RatedError, match=rf"index\.jsonl:4: {said}"):
+    with pytest.raises(RatedError, match=rf"index\.jsonl:4: {message}"):
         read_pool(tmp_path / "data", "val")
 
 
-def test_a_split_without_photos_or_requests_is_said(folder: Path) -> None:
+def test_a_split_without_photos_or_requests_is_reported(folder: Path) -> None:
     with pytest.raises(RatedError, match="no photo of split train"):
         read_pool(folder, "train")
     with pytest.raises(RatedError, match="no text of split val at level abstract"):

@@ -69,10 +69,10 @@ def test_the_iou_of_a_labelled_nail_is_that_with_the_found_nail_that_overlaps_it
     assert second.iou == 0
 
 
-def test_groups_are_refused_where_the_labels_do_not_say_them() -> None:
+def test_groups_are_refused_where_the_labels_lack_them() -> None:
     report = summarise([score_photo(_photo(_square(10, 10)), [])])
     assert not report.is_grouped
-    with pytest.raises(ValueError, match="say nothing"):
+    with pytest.raises(ValueError, match="no skin tone"):
         report.groups("tone")
 
 

@@ -6,11 +6,11 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from evaluation.aesthetic.trend import flattened, jonckheere_terpstra, spearman_of, spearman_per_seed
+from evaluation.aesthetic.trend import flattened, jonckheere_terpstra, spearman_overall, spearman_per_seed
 
 groups_with_ties = st.lists(
     st.lists(st.integers(0, 5), min_size=1, max_size=8), min_size=2, max_size=5
@@ -46,14 +46,15 @@ def test_mean_and_variance_are_those_of_all_permutations() -> None:
     assert statistics.var() == pytest.approx(found[0].deviation ** 2)
 
 
+@settings(deadline=None)  # a busy machine is not a defect
 @given(groups_with_ties)
 def test_it_is_kendalls_test_of_setting_and_score(groups: list[list[int]]) -> None:
     found = jonckheere_terpstra(grouped(*groups))
-    settings, scores = flattened(grouped(*groups))
+    scales, scores = flattened(grouped(*groups))
     if np.ptp(scores) == 0:
         assert (found.z, found.rising, found.p_value) == (0, 1, 1)
         return
-    reference = stats.kendalltau(settings, scores, method="asymptotic")
+    reference = stats.kendalltau(scales, scores, method="asymptotic")
     assert found.p_value == pytest.approx(reference.pvalue, abs=1e-9)
     across = sum(
         (low < high) + 0.5 * (low == high)
@@ -74,7 +75,7 @@ def test_a_falling_score_is_no_rise() -> None:
 
 def test_settings_are_ordered_as_numbers() -> None:
     groups = {10.0: np.array([3.0]), 9.0: np.array([2.0]), 1.5: np.array([1.0])}
-    assert spearman_of(groups) == pytest.approx(1)
+    assert spearman_overall(groups) == pytest.approx(1)
 
 
 def test_every_seed_that_all_settings_have_is_measured_by_itself() -> None:

@@ -59,6 +59,11 @@ def test_no_import_breaks_the_rules() -> None:
         ("training/hand/__init__.py", "import training.seg"),
         ("training/kit/__init__.py", "import training.synth"),
         ("training/synth/__init__.py", "import training.design"),
+        ("evaluation/metrics.py", "import evaluation.artist.metrics"),
+        ("evaluation/artist/metrics.py", "import evaluation.retrieval.benchmark"),
+        ("cli/client/records.py", "import cli.stack.processes"),
+        ("cli/workbench/data.py", "import cli.evaluate.commands"),
+        ("cli/client/tables.py", "import scipy.stats"),
     ],
 )
 def test_a_forbidden_import_is_caught(tmp_path: Path, module: str, line: str) -> None:

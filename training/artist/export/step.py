@@ -30,7 +30,7 @@ import torch
 from numpy.typing import NDArray
 
 from evaluation.artist.label_entropy import combination
-from evaluation.artist.metrics import accuracy, answers_of, calibration_error
+from evaluation.artist.metrics import accuracy, best_artists, calibration_error
 from nails.artist.fusion import Pool, linear_pool
 from nails.artist.openset import OpenSet
 from nails.artist.text_vectors import VERSION, compute_rarities, vectorise
@@ -164,7 +164,7 @@ def figures_of(folded: Folded, pool: Pool, truth: Rows) -> dict[str, float]:
     }
     own = truth[both]
     found = {
-        f"out-of-fold accuracy, {name}": 100 * accuracy(own, answers_of(table))
+        f"out-of-fold accuracy, {name}": 100 * accuracy(own, best_artists(table))
         for name, table in tables.items()
     }
     return found | {"out-of-fold calibration error, pool": 100 * calibration_error(tables["pool"], own)}

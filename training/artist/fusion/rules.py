@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.artist.metrics import accuracy, answers_of, negative_log_likelihood
+from evaluation.artist.metrics import accuracy, best_artists, negative_log_likelihood
 from nails.artist.fusion import linear_pool, temper
 from nails.artist.ranking import Evidence
 from training.artist.fusion.fitting import Labels, fit_pool, fit_ranker, fit_temperature
@@ -92,7 +92,7 @@ def fixed(ratio: float) -> Rung:
 def _linear_inner(evidence: Evidence, labels: Labels, below: Mapping[str, Rule]) -> Rule:
     def merit(ratio: float) -> tuple[float, float]:
         table = fixed(ratio).fit(evidence, labels, below)(evidence)
-        return accuracy(labels, answers_of(table)), -negative_log_likelihood(table, labels)
+        return accuracy(labels, best_artists(table)), -negative_log_likelihood(table, labels)
 
     return fixed(max(RATIOS, key=merit)).fit(evidence, labels, below)
 

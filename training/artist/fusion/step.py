@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from evaluation.artist.folds import Folds, PredictionsError
-from evaluation.artist.metrics import accuracy, answers_of, negative_log_likelihood
+from evaluation.artist.metrics import accuracy, best_artists, negative_log_likelihood
 from evaluation.artist.predictions import (
     FOLDER,
     PROBABILITIES,
@@ -116,7 +116,7 @@ def fuse(
             continue
         temperature = fit_temperature(oof, material.labels)
         right, loss = (
-            accuracy(material.labels, answers_of(oof)),
+            accuracy(material.labels, best_artists(oof)),
             negative_log_likelihood(oof, material.labels),
         )
         merits[rung.name] = right, -loss
@@ -167,7 +167,7 @@ def gather(models: RunOfModels, outer: int, sources: Mapping[str, str], members:
             [work.characters for work in trained],
         ),
         labels=labels,
-        inner=folds.inner_of(outer),
+        inner=folds.inner_folds(outer),
         test=evidence(means, asked),
         test_logs=evidence(logs, asked),
     )

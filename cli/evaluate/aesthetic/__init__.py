@@ -1,0 +1,1 @@
+"""Commands about aesthetic scores: paper Q's table, trends over settings, weights of reranking."""

@@ -1,0 +1,1 @@
+"""`lunula eval artist`: paper A's tables, calibration and confusions."""

@@ -1,0 +1,1 @@
+"""Commands that measure nail segmentation, hands and crops on labelled photos."""
