@@ -39,7 +39,7 @@ from evaluation.json_lines import (
     write_lines,
 )
 from nails.colour.cielab import srgb_to_lab
-from nails.colour.palette import PaletteError
+from nails.colour.palette import PaletteError, validate_palette
 
 LISTING: Final = "nailstar.jsonl"
 SPLITS: Final = ("train", "val", "test")

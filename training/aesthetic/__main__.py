@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from evaluation.errors import DataError
 from training.aesthetic.job import AestheticJob
 from training.aesthetic.steps import STEPS
 from training.kit.export.model import ExportError

@@ -12,7 +12,7 @@ from evaluation.aesthetic.rerank_labels import DEPTH, Pool, Request
 from evaluation.aesthetic.rerank_weights import ServedRanking, agrees
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
-from nails.aesthetic.rerank import AESTHETIC, RELEVANT
+from nails.aesthetic.rerank import AESTHETIC, RELEVANT, RerankStatus
 from services.kit.client import call
 
 SMALL: Final = 0.02

@@ -18,7 +18,7 @@ from cli.evaluate.measuring import digest_models
 from lunula.rank.v1 import rank_service_pb2 as rank
 from lunula.rank.v1 import rank_service_pb2_grpc as rank_grpc
 from lunula.type.v1 import response_info_pb2
-from nails.aesthetic.rerank import aesthetic_term, relevance_part, rerank
+from nails.aesthetic.rerank import aesthetic_term, eligible, relevance_part, rerank
 from tests.rank_server import serving
 from tests.rated_pool import rated_folder
 
