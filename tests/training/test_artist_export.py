@@ -17,9 +17,9 @@ from evaluation.artist.works import Work
 from nails.artist.fusion import softmax
 from nails.artist.labels import from_label, to_label
 from nails.artist.openset import MODES, Numbers, OpenSet
+from training.artist.export import step as export
+from training.artist.export import text as text_export
 from training.artist.export.served import FoldedArtistImage
-from training.artist.export.step import step as export
-from training.artist.export.step import text as text_export
 from training.artist.fold_step import deal
 from training.artist.image.network import DESCRIPTION, ArtistHead
 from training.artist.job import ArtistJob, ExportOptions

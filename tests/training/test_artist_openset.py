@@ -17,6 +17,8 @@ from nails.artist.openset import BOTH, IMAGE, MODES, Nearness, Numbers, OpenSet,
 from training.artist.fold_step import deal
 from training.artist.job import ArtistJob
 from training.artist.nested import Nest
+from training.artist.openset import step as openset
+from training.artist.openset import trial as openset_trial
 from training.artist.openset.fitting import (
     OpensetFeatures,
     distribution,
@@ -25,8 +27,6 @@ from training.artist.openset.fitting import (
     unknown_logits,
 )
 from training.artist.openset.models import Material, space_of, unit
-from training.artist.openset.step import step as openset
-from training.artist.openset.step import trial as openset_trial
 from training.artist.openset.trial import first_works, split
 from training.kit.stepwise import StepError
 
