@@ -26,7 +26,7 @@ from training.artist.openset.fitting import (
     fit_unknown,
     unknown_logits,
 )
-from training.artist.openset.models import Material, space_of, unit
+from training.artist.openset.models import Material, space_vectors, unit
 from training.artist.openset.trial import first_works, split
 from training.kit.stepwise import StepError
 
@@ -150,7 +150,7 @@ def test_spaces_have_unit_rows_and_zeros_without_a_photo() -> None:
     embedding = unit(rng.normal(size=(5, 4)))
     generic[2], embedding[2] = 0, 0
     for name in ("embedding", "features", "together"):
-        found = space_of(name, embedding, generic, generic.mean(axis=0))
+        found = space_vectors(name, embedding, generic, generic.mean(axis=0))
         np.testing.assert_allclose(np.linalg.norm(found, axis=1), [1, 1, 0, 1, 1], atol=1e-6)
 
 
