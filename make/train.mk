@@ -9,7 +9,7 @@ TRAIN_LOCK_LEAVES_OUT := torch triton cuda-bindings cuda-pathfinder cuda-toolkit
   nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink \
   nvidia-nvshmem-cu13 nvidia-nvtx
 
-.PHONY: train-env test-training lock-train
+.PHONY: train-env test-training lint-training lock-train
 
 $(TRAIN_VENV)/.ready: locks/train.txt pyproject.toml hatch_build.py $(shell find protos -name '*.proto')
 	@test -x $(TRAIN_BIN)/python || $(PYTHON) -m venv $(TRAIN_VENV)
@@ -28,3 +28,6 @@ lock-train: ## Pin the training environment again (needs uv)
 	@uv pip compile pyproject.toml --extra train --extra dev --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header -q -o locks/train.txt \
 	  $(foreach package,$(TRAIN_LOCK_LEAVES_OUT),--no-emit-package $(package))
+
+lint-training: $(TRAIN_VENV)/.ready ## Types of training against torch's own, which `make lint` does not have
+	@$(TRAIN_BIN)/mypy -p training

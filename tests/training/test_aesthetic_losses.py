@@ -7,15 +7,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the training environment")
 
-from training.aesthetic.groups import SIZE, groups_of, slots_of
-from training.aesthetic.losses import order_of, ranking_loss, squared_emd
+from training.aesthetic.groups import SIZE, draw_groups, find_slots
+from training.aesthetic.losses import order_pairs, ranking_loss, squared_emd
 from training.aesthetic.material import NONE
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(60)]
 
 
 def order(mos: list[float], errors: list[float], likeness: list[float]) -> list[list[float]]:
-    found = order_of(*(torch.tensor([values]) for values in (mos, errors, likeness)))
+    found = order_pairs(*(torch.tensor([values]) for values in (mos, errors, likeness)))
     return found[0].tolist()
 
 
@@ -51,7 +51,7 @@ def test_ranking_by_hand() -> None:
 
 def test_ranking_puts_scores_into_order() -> None:
     scores = torch.zeros(1, 3, requires_grad=True)
-    stands = order_of(*(torch.tensor([v]) for v in ([4.0, 6.0, 5.0], [0.1] * 3, [0.0] * 3)))
+    stands = order_pairs(*(torch.tensor([v]) for v in ([4.0, 6.0, 5.0], [0.1] * 3, [0.0] * 3)))
     for _ in range(50):
         (slope,) = torch.autograd.grad(ranking_loss(scores, stands), scores)
         scores = (scores - slope).detach().requires_grad_()
@@ -72,9 +72,9 @@ def test_groups_share_their_tag_and_hold_every_photo() -> None:
     tags[:50, 0] = rng.integers(0, 3, 50)
     tags[:20, 1] = 3
     rows = np.arange(4, 60)
-    blocks, names = groups_of(tags, rows, rng)
+    blocks, names = draw_groups(tags, rows, rng)
     assert blocks.shape == (len(names), SIZE)
-    places = slots_of(tags, blocks, names)
+    places = find_slots(tags, blocks, names)
     for block, name, place in zip(blocks, names, places, strict=True):
         assert set(block) <= set(rows)
         assert (tags[block, place] == name).all() or name == NONE
@@ -89,10 +89,10 @@ def test_groups_share_their_tag_and_hold_every_photo() -> None:
 def test_a_full_group_repeats_nobody() -> None:
     tags = np.zeros((11, 2), np.int64)
     tags[:, 1] = NONE
-    blocks, _ = groups_of(tags, np.arange(11), np.random.default_rng(1))
+    blocks, _ = draw_groups(tags, np.arange(11), np.random.default_rng(1))
     assert all(len(set(block.tolist())) == SIZE for block in blocks)
 
 
 def test_photos_that_share_no_tag_make_no_groups() -> None:
     with pytest.raises(ValueError, match="no two photos"):
-        groups_of(np.array([[0, NONE], [1, NONE]]), np.arange(2), np.random.default_rng(0))
+        draw_groups(np.array([[0, NONE], [1, NONE]]), np.arange(2), np.random.default_rng(0))

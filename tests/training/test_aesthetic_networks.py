@@ -35,7 +35,7 @@ def untrained(variant: str = "ours", attentive: bool = False) -> TagAesthetic | 
     return network
 
 
-def said(network: TagAesthetic | Literal, *given: torch.Tensor) -> torch.Tensor:
+def answers(network: TagAesthetic | Literal, *given: torch.Tensor) -> torch.Tensor:
     score, _, weight = network.look(*given)
     return (score * weight).sum(dim=1)
 
@@ -54,7 +54,7 @@ def test_one_key_ignores_whatever_asks_it() -> None:
 def test_no_gradient_reaches_the_question_of_one_key() -> None:
     tokens, align, tag, mask = inputs()
     network = untrained("literal")
-    said(network, tokens, align, tag, mask).sum().backward()
+    answers(network, tokens, align, tag, mask).sum().backward()
     assert network.text.weight.grad is not None
     assert network.text.weight.grad.abs().max() < 1e-7
     assert network.image.weight.grad.abs().max() > 1e-4
@@ -64,8 +64,8 @@ def test_no_gradient_reaches_the_question_of_one_key() -> None:
 def test_many_keys_hear_the_question() -> None:
     tokens, align, tag, mask = inputs()
     network = untrained()
-    before = said(network, tokens, align, tag, mask)
-    after = said(network, tokens, align, tag.flip(0) * mask.unsqueeze(2), mask)
+    before = answers(network, tokens, align, tag, mask)
+    after = answers(network, tokens, align, tag.flip(0) * mask.unsqueeze(2), mask)
     assert ((before - after).abs() > 1e-4)[:2].all()
 
 
@@ -73,8 +73,8 @@ def test_many_keys_hear_the_question() -> None:
 def test_the_row_without_text_hears_nothing() -> None:
     tokens, align, tag, mask = inputs()
     network = untrained("notext")
-    before = said(network, tokens, align, tag, mask)
-    assert torch.equal(before, said(network, tokens, align, tag.flip(0), mask.flip(0)))
+    before = answers(network, tokens, align, tag, mask)
+    assert torch.equal(before, answers(network, tokens, align, tag.flip(0), mask.flip(0)))
 
 
 @torch.no_grad()
@@ -109,8 +109,8 @@ def test_a_photo_is_judged_alike_alone_and_among_others() -> None:
 def test_several_tags_are_the_mean_of_each() -> None:
     tokens, align, tag, mask = inputs()
     network = untrained()
-    both = said(network, tokens[:1], align[:1], tag[:1], mask[:1])
-    single = [said(network, tokens[:1], align[:1], tag[:1, [k]], mask[:1, [k]]) for k in range(K)]
+    both = answers(network, tokens[:1], align[:1], tag[:1], mask[:1])
+    single = [answers(network, tokens[:1], align[:1], tag[:1, [k]], mask[:1, [k]]) for k in range(K)]
     torch.testing.assert_close(both, torch.stack(single).mean(dim=0), atol=1e-5, rtol=0)
 
 

@@ -19,12 +19,12 @@ from nails.aesthetic.tokens import Packing
 from tests.training.rated_photos import write_features, write_rated
 from training.aesthetic import features, train_step
 from training.aesthetic.__main__ import main
-from training.aesthetic.export import beauty
+from training.aesthetic.export import fit_percentiles
 from training.aesthetic.fitting import VARIANTS, Config, Inputs, answer, fit
 from training.aesthetic.job import AestheticJob
 from training.aesthetic.material import NONE, Material, read_material
-from training.aesthetic.packing_step import repacked, smallest
-from training.aesthetic.probe_step import read_off
+from training.aesthetic.packing_step import repack, smallest
+from training.aesthetic.probe_step import fit_ridge
 from training.kit.export.model import run_onnx
 from training.kit.stepwise import StepError
 
@@ -119,11 +119,11 @@ def test_the_steps_leave_what_evaluation_and_services_read(
             "tag": rng.normal(0, 0.04, (count, places, 512)).astype(np.float32),
             "tag_mask": np.ones((count, places), np.float32),
         }
-        said = run_onnx(weights, feeds)
-        assert said["score"].shape == (count, 1) and said["distribution"].shape == (count, 10)
-        assert np.allclose(said["distribution"].sum(axis=1), 1, atol=1e-5)
+        answers = run_onnx(weights, feeds)
+        assert answers["score"].shape == (count, 1) and answers["distribution"].shape == (count, 10)
+        assert np.allclose(answers["distribution"].sum(axis=1), 1, atol=1e-5)
         alone = run_onnx(weights, {name: value[:1] for name, value in feeds.items()})
-        assert np.allclose(alone["score"], said["score"][:1], atol=1e-4)
+        assert np.allclose(alone["score"], answers["score"][:1], atol=1e-4)
 
 
 def test_a_run_that_is_there_is_passed_over(folders: tuple[Path, Path]) -> None:
@@ -177,8 +177,8 @@ def test_a_probe_reads_off_what_is_there_and_nothing_else() -> None:
     rng = np.random.default_rng(2)
     values = rng.normal(0, 1, (600, 40))
     rows = [np.arange(0, 400), np.arange(400, 500), np.arange(500, 600)]
-    assert read_off(values, values[:, 3] - 2 * values[:, 7], rows) > 0.99
-    assert abs(read_off(values, rng.normal(0, 1, 600), rows)) < 0.35
+    assert fit_ridge(values, values[:, 3] - 2 * values[:, 7], rows) > 0.99
+    assert abs(fit_ridge(values, rng.normal(0, 1, 600), rows)) < 0.35
 
 
 def test_fewest_bytes_within_what_may_be_lost() -> None:
@@ -192,17 +192,17 @@ def test_fewest_bytes_within_what_may_be_lost() -> None:
 
 
 def test_tokens_come_back_from_bytes(material: Material) -> None:
-    back = repacked(material.tokens[:3], Packing(4, 8))
+    back = repack(material.tokens[:3], Packing(4, 8))
     assert back.shape == (3, 16, 320)
     assert np.abs(back.astype(np.float32) - material.at(4)[:3].astype(np.float32)).max() < 0.03
 
 
 def test_beauty_is_about_the_share_that_scores_lower() -> None:
     scores = np.random.default_rng(0).logistic(5.2, 0.3, 4000).astype(np.float32)
-    middle, width = beauty(scores)
+    middle, width = fit_percentiles(scores)
     assert middle == pytest.approx(5.2, abs=0.03) and width == pytest.approx(0.3, abs=0.02)
     with pytest.raises(StepError, match="same score"):
-        beauty(np.full(5, 5.0, np.float32))
+        fit_percentiles(np.full(5, 5.0, np.float32))
 
 
 @pytest.mark.parametrize(

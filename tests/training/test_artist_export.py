@@ -17,14 +17,14 @@ from evaluation.artist.works import Work
 from nails.artist.fusion import softmax
 from nails.artist.labels import from_label, to_label
 from nails.artist.openset import MODES, Coefficients, OpenSet
+from training.artist.export import step as export
+from training.artist.export import text as text_export
 from training.artist.export.served import FoldedArtistImage
-from training.artist.export.step import step as export
-from training.artist.export.step import text as text_export
 from training.artist.fold_step import deal
 from training.artist.image.network import DESCRIPTION, ArtistHead
 from training.artist.job import ArtistJob, ExportOptions
 from training.artist.nested import Nest
-from training.artist.openset.models import SPACES, Material, space_of, unit
+from training.artist.openset.models import SPACES, Material, space_vectors, unit
 from training.kit.export.images import example_images
 from training.kit.export.model import run_onnx
 from training.kit.networks.backbone import EfficientNetLite0
@@ -97,7 +97,7 @@ def test_the_five_heads_answer_as_one(encoders: Encoders) -> None:
             np.testing.assert_allclose(softmax(logits.numpy()), softmax(mean), atol=1e-5)
             embeddings = torch.cat([answer[1] for answer in answers], dim=1).numpy()
             generic = np.concatenate([unit(align.numpy()), unit(style.numpy())], axis=1)
-            expected = space_of(space, embeddings, generic, centre.numpy())
+            expected = space_vectors(space, embeddings, generic, centre.numpy())
             np.testing.assert_allclose(vectors.numpy(), expected, atol=1e-5)
 
 
@@ -179,7 +179,7 @@ def test_one_text_model_is_served_where_five_are_asked_not_to_be(
     (folder / "model-4.ftz").write_bytes(b"of an earlier export")
     text_export.export_text([tmp_path / "all" / "model.ftz"], folder, about, {})
     assert [path.name for path in folder.glob("*.ftz")] == ["model.ftz"]
-    table = text_export.told(model, [["chiword"], ["nobody"], []], ARTISTS)
+    table = text_export.ask_quantised(model, [["chiword"], ["nobody"], []], ARTISTS)
     assert table[0].argmax() == 2 and not table[1:].any()
 
 

@@ -190,7 +190,7 @@ def test_an_interrupted_model_goes_on_and_equals_one_that_was_not(data: Path, tm
         if (task.outer, task.inner) == stop:
             raise KeyboardInterrupt
         asked.append((task.outer, task.inner))
-        table = np.random.default_rng(task.seed).random((len(task.asked), 4)).astype(np.float32)
+        table = np.random.default_rng(task.seed).random((len(task.queries), 4)).astype(np.float32)
         return table / table.sum(axis=1, keepdims=True)
 
     settings = {"a": 1}
@@ -217,8 +217,8 @@ def test_a_model_never_sees_what_it_answers_for(data: Path, tmp_path: Path) -> N
         owned = []
         for inner in range(5):
             task = nest.task(outer, inner, 7)
-            assert not set(task.train) & set(task.asked)
-            assert len(task.train) + len(task.asked) == 48
+            assert not set(task.train) & set(task.queries)
+            assert len(task.train) + len(task.queries) == 48
             owned += task.own.tolist()
         assert sorted(owned) == nest.training(outer).tolist()
 
@@ -229,9 +229,9 @@ def test_neighbours_are_the_mean_of_the_five_nearest(data: Path, tmp_path: Path)
     nest = open_nest(job)
     task = nest.task(0, 0, 7)
     vectors = np.random.default_rng(0).normal(size=(48, 8)).astype(np.float32)
-    usable = np.arange(48) != task.asked[0]
+    usable = np.arange(48) != task.queries[0]
     scores = nearest(nest, task, usable, lambda asked, known: vectors[asked] @ vectors[known].T)
-    for place, row in enumerate(task.asked[1:], start=1):
+    for place, row in enumerate(task.queries[1:], start=1):
         for artist in range(4):
             known = [other for other in task.train if nest.truth[other] == artist]
             best = sorted((float(vectors[row] @ vectors[other]) for other in known), reverse=True)[:5]

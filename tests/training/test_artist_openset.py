@@ -25,6 +25,8 @@ from nails.artist.openset import (
 from training.artist.fold_step import deal
 from training.artist.job import ArtistJob
 from training.artist.nested import Nest
+from training.artist.openset import step as openset
+from training.artist.openset import trial as openset_trial
 from training.artist.openset.fitting import (
     OpensetFeatures,
     distribution,
@@ -32,9 +34,7 @@ from training.artist.openset.fitting import (
     fit_unknown,
     unknown_logits,
 )
-from training.artist.openset.models import Material, space_of, unit
-from training.artist.openset.step import step as openset
-from training.artist.openset.step import trial as openset_trial
+from training.artist.openset.models import Material, space_vectors, unit
 from training.artist.openset.trial import first_works, split
 from training.kit.stepwise import StepError
 
@@ -158,7 +158,7 @@ def test_spaces_have_unit_rows_and_zeros_without_a_photo() -> None:
     embedding = unit(rng.normal(size=(5, 4)))
     generic[2], embedding[2] = 0, 0
     for name in ("embedding", "features", "together"):
-        found = space_of(name, embedding, generic, generic.mean(axis=0))
+        found = space_vectors(name, embedding, generic, generic.mean(axis=0))
         np.testing.assert_allclose(np.linalg.norm(found, axis=1), [1, 1, 0, 1, 1], atol=1e-6)
 
 

@@ -16,7 +16,7 @@ from training.design.data.corpus import Corpus, build_corpus
 from training.design.data.features import Features, embed_designs
 from training.design.data.photos import read_mask, read_photo
 from training.design.data.records import read_designs
-from training.design.data.requests import picked_palettes, tabulate
+from training.design.data.requests import pick_palettes, tabulate
 from training.design.data.written import written
 from training.design.encoders import EncoderConfig, EncoderViews, liveliness, train_encoders
 from training.design.export import export_encoders, export_fusions
@@ -129,7 +129,7 @@ def test_siblings_of_a_family_are_known_and_their_texts_are_contrasts(corpus: Co
 
 
 def test_a_picked_palette_lies_near_the_paints(corpus: Corpus) -> None:
-    colours, mask = picked_palettes(corpus.designs, np.random.default_rng(0))
+    colours, mask = pick_palettes(corpus.designs, np.random.default_rng(0))
     assert mask[:, 0].all() and not mask[:, 1:].any()  # each design has one paint
     paints = np.array([design.palette[0][0] for design in corpus.designs])
     moved = colours[:, 0] - paints

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="training is tested in an environmen
 from nails.perception.hands import decode_simcc
 from nails.photo.preprocess import PoseTransform
 from tests.training.drawn_photos import write_drawn_photos
-from training.hand.data import DetectViews, PoseViews, served_pose_view, turned_box
+from training.hand.data import DetectViews, PoseViews, served_pose_view, transform_box
 from training.hand.detect_loss import centre_targets, detect_loss, generalised_iou
 from training.hand.detect_model import HandDetector, ServedDetector, hand_detector, peaks
 from training.hand.frozen_stem import FrozenStem, Pool, stem_levels
@@ -140,7 +140,7 @@ def test_bins_peak_at_half_the_coordinate() -> None:
 
 def test_a_box_turned_by_a_right_angle_is_exact() -> None:
     quarter = np.array([[0.0, -1.0, 100.0], [1.0, 0.0, 0.0]])
-    assert turned_box(np.array([10.0, 20.0, 30.0, 60.0]), quarter) == pytest.approx([40, 10, 80, 30])
+    assert transform_box(np.array([10.0, 20.0, 30.0, 60.0]), quarter) == pytest.approx([40, 10, 80, 30])
 
 
 def test_joints_lie_where_serving_will_decode_them(drawn: Path) -> None:

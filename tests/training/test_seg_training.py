@@ -14,7 +14,7 @@ from tests.training.drawn_photos import write_drawn_photos
 from training.kit.data.photos import Clutter, read_synthetic, split
 from training.kit.fit import Schedule, adamw, take_step
 from training.kit.run import load_checkpoint
-from training.seg.data import SegViews, ViewConfig, interior_of, target_maps
+from training.seg.data import SegViews, ViewConfig, find_interiors, target_maps
 from training.seg.loss import seg_loss
 from training.seg.train import SegConfig, build, train
 
@@ -47,7 +47,7 @@ def test_touching_nails_have_separate_interiors() -> None:
     labels = np.zeros((40, 40), np.uint8)
     labels[10:30, 5:20] = 1
     labels[10:30, 20:35] = 2
-    interior = interior_of(labels)
+    interior = find_interiors(labels)
     assert interior[20, 12] and interior[20, 27]
     assert not interior[:, 18:22].any()
 

@@ -3,9 +3,9 @@
     lunula train aesthetic export --data DIR --out RUN [--models triton_models] [--run N]
 
 The model's parameters say how stored tokens are packed (`grid`, `bits`: of the step packing) and how a score
-becomes beauty in 0..1: 1 / (1 + exp(-(score - middle) / width)), fitted so that beauty is about the share of
-the validation photos that score lower; `image_align` and `text_encode` are the fingerprints of the models
-whose outputs it was trained on.
+becomes an aesthetic score in 0..1: 1 / (1 + exp(-(score - middle) / width)), fitted so that it is about the
+share of the validation photos that score lower; `image_align` and `text_encode` are the fingerprints of the
+models whose outputs it was trained on.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from training.aesthetic.fitting import Inputs, figures
 from training.aesthetic.job import AestheticJob
 from training.aesthetic.material import NONE, Material, read_material
 from training.aesthetic.networks import ALIGN_DIM, TOKEN_DIM, TagAesthetic
-from training.aesthetic.packing_step import grid_path, read_served, repacked
-from training.aesthetic.train_step import Trained, load, model_path, told
+from training.aesthetic.packing_step import grid_path, read_served, repack
+from training.aesthetic.train_step import Trained, load, model_path, score_photos
 from training.kit.export.model import SCRATCH, ExportReport, ModelCard, Provenance, TensorCard, export_model
 from training.kit.stepwise import StepError
 
@@ -62,18 +62,18 @@ def export(
     scores: dict[str, NDArray[np.float32]] = {}
     for split in ("val", "test"):
         rows = material.rows(split)
-        tokens = torch.from_numpy(repacked(material.tokens[rows], packing))
-        scores[split] = told(trained, inputs, rows, material.tags[rows], tokens).score
+        tokens = torch.from_numpy(repack(material.tokens[rows], packing))
+        scores[split] = score_photos(trained, inputs, rows, material.tags[rows], tokens).score
         own = figures(scores[split], material.mos[rows])
         measured |= {f"{split} {name}": value for name, value in own.items()}
-    middle, width = beauty(scores["val"])
+    middle, width = fit_percentiles(scores["val"])
     models = job.models
     parameters = {
         "grid": str(packing.grid),
         "bits": str(packing.bits),
         "middle": f"{middle:.4f}",
         "width": f"{width:.4f}",
-    } | made_with(models, job.out / FOLDER)
+    } | read_fingerprints(models, job.out / FOLDER)
     return export_model(
         network,
         card(packing, parameters),
@@ -81,7 +81,7 @@ def export(
         example=example(material, packing),
         provenance=Provenance(
             command=job.command,
-            data=described(material),
+            data=describe_data(material),
             seed=trained.config.seed,
             licence_of_origin=SCRATCH,
             metrics={"run": float(number), **measured},
@@ -91,7 +91,7 @@ def export(
     )
 
 
-def made_with(models: Path, features: Path) -> dict[str, str]:
+def read_fingerprints(models: Path, features: Path) -> dict[str, str]:
     """Fingerprints of the models whose outputs it reads, by their names.
 
     Raises StepError where `image_align` is no longer the one that the features were made with.
@@ -116,7 +116,7 @@ def card(packing: Packing, parameters: dict[str, str]) -> ModelCard:
     """The model's contract: as many tokens as the packing keeps, any number of tags."""
     return ModelCard(
         name="aesthetic",
-        description="Beauty of a photo for what its tags say: tags attend to the tokens of image_align",
+        description="Aesthetic quality of a photo for its tags: tags attend to the tokens of image_align",
         inputs=(
             TensorCard("tokens", "f16", (packing.tokens, TOKEN_DIM)),
             TensorCard("align", "f32", (ALIGN_DIM,)),
@@ -140,22 +140,22 @@ def example(material: Material, packing: Packing) -> tuple[Tensor, ...]:
             chosen[photo, place] = (3 * photo + place) % len(vectors)
     mask = (chosen != NONE).float()
     tag = vectors[chosen.clamp(min=0)] * mask.unsqueeze(2)
-    tokens = torch.from_numpy(repacked(material.tokens[rows], packing))
+    tokens = torch.from_numpy(repack(material.tokens[rows], packing))
     return tokens, torch.from_numpy(material.align[rows]), tag, mask
 
 
-def beauty(scores: NDArray[np.float32]) -> tuple[float, float]:
+def fit_percentiles(scores: NDArray[np.float32]) -> tuple[float, float]:
     """(middle, width) of the logistic that is nearest to the scores' own percentiles, least squares."""
     values = scores.astype(np.float64)
     if values.std() == 0:
-        raise StepError("all validation photos have the same score: nothing to fit beauty to")
+        raise StepError("all validation photos have the same score: nothing to fit percentiles to")
     share = (average_ranks(values) - 0.5) / len(values)
     start = [float(values.mean()), float(np.log(values.std() * np.sqrt(3) / np.pi))]
     found = least_squares(lambda x: 1 / (1 + np.exp(-(values - x[0]) / np.exp(x[1]))) - share, start)
     return float(found.x[0]), float(np.exp(found.x[1]))
 
 
-def described(material: Material) -> str:
+def describe_data(material: Material) -> str:
     """The data in words, for provenance."""
     photos = material.photos
     kind = "synthetic photos with votes" if photos.source == "drawn" else "photos of AVA"

@@ -44,7 +44,11 @@ def run(job: AestheticJob) -> None:
     remember(folder, {"data": photos.digest, "photos": len(photos.photos), "image_align": sha256_of(served)})
     prepare(folder, served)
     extract(
-        folder, works_of(photos.photos), Source(folder, open_both, views_of, OUTPUTS), job.workers, "photos"
+        folder,
+        as_works(photos.photos),
+        Source(folder, open_both, serving_views, OUTPUTS),
+        job.workers,
+        "photos",
     )
     write_words(job.out, photos)
 
@@ -70,12 +74,12 @@ def open_both(folder: Path) -> Run:
     return look
 
 
-def views_of(photo: Photo, _work: Work, _row: int) -> list[NDArray[np.float32]]:
+def serving_views(photo: Photo, _work: Work, _row: int) -> list[NDArray[np.float32]]:
     """The whole photo: f32 [3,224,224]."""
     return [backbone_input(photo)]
 
 
-def works_of(photos: Sequence[Rated]) -> list[Work]:
+def as_works(photos: Sequence[Rated]) -> list[Work]:
     """The photos in the form that `extract` takes."""
     return [Work(id=photo.id, image=photo.image, title="", description="", artist="") for photo in photos]
 

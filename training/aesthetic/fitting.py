@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from evaluation.aesthetic.metrics import pearson, spearman
 from nails.aesthetic.tokens import Grid
-from training.aesthetic.groups import SIZE, batches, slots_of
-from training.aesthetic.losses import order_of, ranking_loss, squared_emd
+from training.aesthetic.groups import SIZE, batches, find_slots
+from training.aesthetic.losses import order_pairs, ranking_loss, squared_emd
 from training.aesthetic.material import NONE, Material, Rows
 from training.aesthetic.networks import Literal, Regression, TagAesthetic
 from training.kit.compute import CPU, Compute
@@ -22,12 +22,12 @@ from training.kit.fit import Averaged, Schedule, adamw
 from training.kit.fit import fit as fit_network
 
 Network = TagAesthetic | Literal | Regression
-ANSWERED = 512  # photos at a time
+BLOCK = 512  # photos at a time
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A row of the table. ranking, squared, bins: whether these losses are in it. asks: whether it is told
+    """A row of the table. ranking, squared, bins: whether these losses are in it. asks: whether it reads
     the tags. scaled: its scores have no scale of their own; validation photos give them one (two numbers)."""
 
     what: str
@@ -109,7 +109,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Answered:
+class PhotoScores:
     """score f32 [n]; distribution f32 [n,10], of sum 1."""
 
     score: NDArray[np.float32]
@@ -202,10 +202,10 @@ def _loss(
     mos = inputs.mos[chosen]
     loss = score.new_zeros(())
     if variant.ranking:
-        slots = torch.from_numpy(slots_of(inputs.tags.numpy(), blocks, names).reshape(-1))[:, None]
+        slots = torch.from_numpy(find_slots(inputs.tags.numpy(), blocks, names).reshape(-1))[:, None]
         own = score.gather(1, compute.batch(slots if variant.asks else torch.zeros_like(slots)))
         likeness = inputs.likeness[chosen].gather(1, slots)  # nan for photos without a tag
-        order = order_of(
+        order = order_pairs(
             *(x.reshape(-1, SIZE) for x in compute.batch((mos, inputs.errors[chosen], likeness)))
         )
         loss = loss + ranking_loss(own.reshape(-1, SIZE), order)
@@ -221,18 +221,18 @@ def _loss(
 @torch.no_grad()
 def answer(
     network: Network, inputs: Inputs, rows: Rows, tags: Rows, image: Tensor | None = None, language: int = 0
-) -> Answered:
+) -> PhotoScores:
     """What a network says of photos `rows` [n] asked with `tags` [n,2]. image: tokens of these rows in place
     of their own."""
     scores, distributions = [], []
-    for start in range(0, len(rows), ANSWERED):
-        part = torch.from_numpy(rows[start : start + ANSWERED])
-        seen = inputs.image[part] if image is None else image[start : start + ANSWERED]
-        asked = inputs.asked(torch.from_numpy(tags[start : start + ANSWERED]), language)
+    for start in range(0, len(rows), BLOCK):
+        part = torch.from_numpy(rows[start : start + BLOCK])
+        seen = inputs.image[part] if image is None else image[start : start + BLOCK]
+        asked = inputs.asked(torch.from_numpy(tags[start : start + BLOCK]), language)
         score, logits, weight = network.look(seen, inputs.align[part], *asked)
         scores.append((score * weight).sum(dim=1))
         distributions.append((logits.softmax(dim=2) * weight.unsqueeze(2)).sum(dim=1))
-    return Answered(torch.cat(scores).numpy(), torch.cat(distributions).numpy())
+    return PhotoScores(torch.cat(scores).numpy(), torch.cat(distributions).numpy())
 
 
 def figures(score: NDArray[np.float32], mos: NDArray[np.float32]) -> dict[str, float]:
@@ -244,6 +244,6 @@ def figures(score: NDArray[np.float32], mos: NDArray[np.float32]) -> dict[str, f
     }
 
 
-def seeded(config: Config, seed: int, number: int) -> Config:
+def with_seed(config: Config, seed: int, number: int) -> Config:
     """The configuration of run `number` (from 1) of a job's seed."""
     return replace(config, seed=seed * 1000 + number)

@@ -16,7 +16,7 @@ from training.aesthetic.material import NONE, Rows
 SIZE = 8
 
 
-def groups_of(tags: Rows, rows: Rows, rng: np.random.Generator) -> tuple[Rows, Rows]:
+def draw_groups(tags: Rows, rows: Rows, rng: np.random.Generator) -> tuple[Rows, Rows]:
     """An epoch's groups in random order: rows i64 [G,8] and their tag i64 [G] (NONE for photos without one).
 
     tags: i64 [N,2] of all photos; rows: those to group. What is left over of a tag is filled up with others
@@ -46,12 +46,12 @@ def groups_of(tags: Rows, rows: Rows, rng: np.random.Generator) -> tuple[Rows, R
 
 def batches(tags: Rows, rows: Rows, groups: int, rng: np.random.Generator) -> Iterator[tuple[Rows, Rows]]:
     """The groups of an epoch, `groups` at a time: rows [g,8], tags [g]."""
-    blocks, names = groups_of(tags, rows, rng)
+    blocks, names = draw_groups(tags, rows, rng)
     for start in range(0, len(blocks), groups):
         yield blocks[start : start + groups], names[start : start + groups]
 
 
-def slots_of(tags: Rows, blocks: Rows, names: Rows) -> Rows:
+def find_slots(tags: Rows, blocks: Rows, names: Rows) -> Rows:
     """In which place of a photo's tags its group's tag stands: i64 [g,8], 0 for the null token."""
     own = tags[blocks]  # [g,8,2]
     place: Rows = (own == names[:, None, None]).argmax(axis=2)

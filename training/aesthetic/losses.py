@@ -18,7 +18,7 @@ UNKNOWN = 0.2  # scores this close are alike where the votes' errors are not kno
 LEAST_LIKENESS = 0.005
 
 
-def order_of(mos: Tensor, errors: Tensor, likeness: Tensor) -> Tensor:
+def order_pairs(mos: Tensor, errors: Tensor, likeness: Tensor) -> Tensor:
     """Which of two photos of a tag stands higher: f32 [G,K,K], 1 where i does, -1 where j does, else 0.
 
     mos, errors, likeness: f32 [G,K]; errors and likeness may be nan where they are not known (a near-tie

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from nails.aesthetic.tokens import BITS, GRIDS, Grid, Packing, pack, unpack
-from training.aesthetic.fitting import Inputs, figures, seeded
+from training.aesthetic.fitting import Inputs, figures, with_seed
 from training.aesthetic.job import AestheticJob
 from training.aesthetic.material import Material, Rows, read_material
 from training.aesthetic.train_step import (
@@ -33,7 +33,7 @@ from training.aesthetic.train_step import (
     load,
     model_path,
     save,
-    told,
+    score_photos,
     train_one,
 )
 from training.kit.stepwise import StepError
@@ -54,10 +54,10 @@ def run(job: AestheticJob) -> None:
         row: dict[str, Any] = {"grid": grid, "bits": bits, "bytes": packing.size(material.tokens.shape[2])}
         for split in SPLITS:
             rows = material.rows(split)
-            tokens = torch.from_numpy(repacked(material.tokens[rows], packing))
+            tokens = torch.from_numpy(repack(material.tokens[rows], packing))
             row[split] = {
-                "asked": srcc_of(models, material, rows, tokens),
-                "retrained": srcc_of(retrained[grid], material, rows, tokens),
+                "asked": measure_srcc(models, material, rows, tokens),
+                "retrained": measure_srcc(retrained[grid], material, rows, tokens),
             }
         table.append(row)
     best = smallest(table)
@@ -67,18 +67,22 @@ def run(job: AestheticJob) -> None:
     print(f"served: {best['grid']} x {best['grid']} in {best['bits']} bits, {best['bytes']:,} bytes a photo")
 
 
-def repacked(tokens: NDArray[np.float16], packing: Packing) -> NDArray[np.float16]:
+def repack(tokens: NDArray[np.float16], packing: Packing) -> NDArray[np.float16]:
     """Tokens [n,49,D] as they come back from bytes: f16 [n,grid*grid,D]."""
     dims = tokens.shape[2]
     return np.stack([unpack(pack(own, packing), packing, dims) for own in tokens])
 
 
-def srcc_of(models: Sequence[Trained], material: Material, rows: Rows, tokens: torch.Tensor) -> list[float]:
+def measure_srcc(
+    models: Sequence[Trained], material: Material, rows: Rows, tokens: torch.Tensor
+) -> list[float]:
     """SRCC of each model's scores of `rows`, which it sees as `tokens`."""
     inputs = Inputs.of(material, "ours", material.tokens)
     return [
         round(
-            figures(told(model, inputs, rows, material.tags[rows], tokens).score, material.mos[rows])["srcc"],
+            figures(score_photos(model, inputs, rows, material.tags[rows], tokens).score, material.mos[rows])[
+                "srcc"
+            ],
             5,
         )
         for model in models
@@ -125,7 +129,7 @@ def _retrained(job: AestheticJob, material: Material, grid: Grid, like: Trained)
         path = own if grid == like.config.grid and own.exists() else grid_path(job.out, grid, number)
         if not path.exists():
             inputs = inputs or Inputs.of(material, "ours", material.at(grid))
-            config = seeded(replace(like.config, grid=grid), job.seed, number)
+            config = with_seed(replace(like.config, grid=grid), job.seed, number)
             save(path, train_one(material, inputs, "ours", config, job.compute))
         found.append(load(path, "ours"))
     return found

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from evaluation.aesthetic.metrics import pearson
 from evaluation.aesthetic.photos import INDEX
 from nails.photo.preprocess import backbone_input
-from training.aesthetic.features import works_of
+from training.aesthetic.features import as_works
 from training.aesthetic.job import AestheticJob
 from training.aesthetic.material import Material, read_material
 from training.kit.data.features import read_photo
@@ -47,14 +47,14 @@ def run(job: AestheticJob) -> None:
     wanted.pop("fit")  # of a tag, which these features have not seen
     wanted |= {"mos": material.mos[:count].astype(np.float64)}
     style = job.models / "image_style" / "1" / "model.onnx"
-    sources = cached(material, count) | looked_at(material, count, style)
+    sources = cached(material, count) | measure_photos(material, count, style)
     sources["align + tokens"] = np.hstack([sources["align"], sources["tokens"]])
     sources["align + tokens + style"] = np.hstack([sources["align + tokens"], sources["image_style"]])
     sources["align + tokens + early"] = np.hstack([sources["align + tokens"], sources["early"]])
     splits = [material.rows(split) for split in ("train", "val", "test")]
     rows = [own[own < count] for own in splits]
     table = {
-        name: {target: round(read_off(values, wanted[target], rows), 4) for target in wanted}
+        name: {target: round(fit_ridge(values, wanted[target], rows), 4) for target in wanted}
         for name, values in tqdm(sources.items(), desc="ridge")
     }
     found = {
@@ -80,7 +80,7 @@ def known(path: Path, material: Material) -> dict[str, float]:
     sets = {"all": (), "without fit": ("fit",), "without neatness": ("neatness",)}
     return {
         name: round(
-            read_off(
+            fit_ridge(
                 np.stack([parts[part] for part in (*PARTS, "fit") if part not in out], axis=1), mos, rows
             ),
             4,
@@ -110,12 +110,12 @@ def cached(material: Material, count: int) -> dict[str, Values]:
 
 
 @torch.no_grad()
-def looked_at(material: Material, count: int, style: Path) -> dict[str, Values]:
+def measure_photos(material: Material, count: int, style: Path) -> dict[str, Values]:
     """What takes another look at the first photos: image_style [count,256], early features [count,80]."""
     network = imagenet_backbone(depth=8).eval()
     embed = open_network(style)
     styles, early = [], []
-    for work in tqdm(works_of(material.photos.photos[:count]), desc="photos", unit="photo", mininterval=1):
+    for work in tqdm(as_works(material.photos.photos[:count]), desc="photos", unit="photo", mininterval=1):
         image = backbone_input(read_photo(work))[None]
         styles.append(embed(image)[0][0])
         level = network.levels(torch.from_numpy(image))[8][0].flatten(1)  # [40,H*W]
@@ -123,7 +123,7 @@ def looked_at(material: Material, count: int, style: Path) -> dict[str, Values]:
     return {"image_style": np.array(styles, np.float64), "early": np.array(early, np.float64)}
 
 
-def read_off(values: Values, target: Values, rows: list[NDArray[np.int64]]) -> float:
+def fit_ridge(values: Values, target: Values, rows: list[NDArray[np.int64]]) -> float:
     """Correlation on test photos of a ridge regression; rows: of train, val, test."""
     train, val, test = rows
     scaled = (values - values[train].mean(axis=0)) / (values[train].std(axis=0) + 1e-6)

@@ -23,15 +23,15 @@ from tqdm import tqdm
 from evaluation.aesthetic.predictions import Scored, Truth, write, write_about
 from training.aesthetic.fitting import (
     VARIANTS,
-    Answered,
     Config,
     Inputs,
     Network,
+    PhotoScores,
     answer,
     build,
     figures,
     fit,
-    seeded,
+    with_seed,
 )
 from training.aesthetic.job import AestheticJob
 from training.aesthetic.material import NONE, Material, Rows, read_material
@@ -69,7 +69,7 @@ def run(job: AestheticJob) -> None:
     config = chosen(job, material, Inputs.of(material, "ours", tokens), config)
     remember(job.out / MODELS / "chosen", {"weight": config.weight, "attentive": config.attentive})
     test = material.rows("test")
-    truth = truth_of(material, test)
+    truth = read_truth(material, test)
     wrong = wrong_tags(material, test, job.seed)
     with tqdm(total=len(variants) * runs, desc="runs", unit="run") as bar:
         for variant in variants:
@@ -80,10 +80,12 @@ def run(job: AestheticJob) -> None:
                 bar.set_postfix_str(f"{variant} {number}")
                 if not path.exists():
                     trained = train_one(
-                        material, inputs, variant, seeded(config, job.seed, number), job.compute
+                        material, inputs, variant, with_seed(config, job.seed, number), job.compute
                     )
-                    said = [told(trained, inputs, test, tags) for tags in (material.tags[test], wrong)]
-                    write(job.out, variant, truth, scored(number, variant, said, truth))
+                    answers = [
+                        score_photos(trained, inputs, test, tags) for tags in (material.tags[test], wrong)
+                    ]
+                    write(job.out, variant, truth, make_scored(number, variant, answers, truth))
                     save(path, trained)
                     logger.info("%s %d: %s", variant, number, trained.val)
                 seconds.append(load(path, variant).seconds)
@@ -113,7 +115,7 @@ def chosen(job: AestheticJob, material: Material, inputs: Inputs, config: Config
     def tried(kind: str, name: str, other: Config) -> float:
         """SRCC on validation photos, of run 0, which is in no table."""
         if name not in choice[kind]:
-            trained = train_one(material, inputs, "ours", seeded(other, job.seed, 0), job.compute)
+            trained = train_one(material, inputs, "ours", with_seed(other, job.seed, 0), job.compute)
             choice[kind][name] = trained.val
             path.write_text(json.dumps(choice, indent=1) + "\n", encoding="utf-8")
             logger.info("%s %s: %s", kind, name, trained.val)
@@ -142,25 +144,25 @@ def train_one(
     network = fit(variant, inputs, material.rows("train"), config, compute)
     seconds = time.monotonic() - started
     val = material.rows("val")
-    said = answer(network, inputs, val, material.tags[val])
+    answers = answer(network, inputs, val, material.tags[val])
     line = (1.0, 0.0)
     if VARIANTS[variant].scaled:
-        factor, shift = np.polyfit(said.score, material.mos[val], 1)
+        factor, shift = np.polyfit(answers.score, material.mos[val], 1)
         line = (float(factor), float(shift))
-    score = (said.score * line[0] + line[1]).astype(np.float32)
+    score = (answers.score * line[0] + line[1]).astype(np.float32)
     return Trained(network, config, line, figures(score, material.mos[val]), seconds)
 
 
-def told(
+def score_photos(
     trained: Trained, inputs: Inputs, rows: Rows, tags: Rows, image: torch.Tensor | None = None
-) -> Answered:
+) -> PhotoScores:
     """What a run says, on the scale of votes: scores in 1-10."""
-    said = answer(trained.network, inputs, rows, tags, image)
-    score = np.clip(said.score * trained.line[0] + trained.line[1], 1, 10).astype(np.float32)
-    return Answered(score, said.distribution)
+    answers = answer(trained.network, inputs, rows, tags, image)
+    score = np.clip(answers.score * trained.line[0] + trained.line[1], 1, 10).astype(np.float32)
+    return PhotoScores(score, answers.distribution)
 
 
-def truth_of(material: Material, rows: Rows) -> Truth:
+def read_truth(material: Material, rows: Rows) -> Truth:
     """The photos `rows` in the form that evaluation reads."""
     photos = [material.photos.photos[row] for row in rows]
     likeness = material.likeness[rows]
@@ -195,10 +197,12 @@ def wrong_tags(material: Material, rows: Rows, seed: int) -> Rows:
     return found
 
 
-def scored(number: int, variant: str, said: Sequence[Answered], truth: Truth) -> Scored:
-    """A run for the file; said: asked with the photos' own tags, and with wrong ones."""
-    wrong: NDArray[np.float32] = np.where(truth.tagged, said[1].score, np.nan).astype(np.float32)
-    return Scored(number, said[0].score, said[0].distribution if VARIANTS[variant].bins else None, wrong)
+def make_scored(number: int, variant: str, answers: Sequence[PhotoScores], truth: Truth) -> Scored:
+    """A run for the file; answers: asked with the photos' own tags, and with wrong ones."""
+    wrong: NDArray[np.float32] = np.where(truth.tagged, answers[1].score, np.nan).astype(np.float32)
+    return Scored(
+        number, answers[0].score, answers[0].distribution if VARIANTS[variant].bins else None, wrong
+    )
 
 
 def model_path(out: Path, variant: str, number: int) -> Path:

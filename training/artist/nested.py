@@ -43,13 +43,13 @@ class Task:
     seed: int
 
     @property
-    def asked(self) -> Rows:
+    def queries(self) -> Rows:
         """Rows to answer for, `own` first: [m]."""
         return np.concatenate([self.own, self.tested])
 
 
 Fit = Callable[[Task], Table]
-"""Trains on task.train and answers for task.asked: f32 [m,A]."""
+"""Trains on task.train and answers for task.queries: f32 [m,A]."""
 
 
 @dataclass(frozen=True)

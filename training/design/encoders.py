@@ -186,7 +186,7 @@ def step_loss(
     _, align = model.align(align_description)
     _, style = model.style(style_description)
 
-    said = functional.normalize(model.style_to_text(style), dim=1)
+    style_text = functional.normalize(model.style_to_text(style), dim=1)
     zero = align.new_zeros(())
     terms = {"align": zero, "style": zero}
     for _ in range(config.texts):
@@ -196,7 +196,7 @@ def step_loss(
         texts = compute.batch(torch.from_numpy(corpus.texts[chosen]))
         ignored = compute.batch(torch.from_numpy(corpus.ignored(rows, chosen)))
         align_lost = text_contrast(align, texts, ignored, model.temperature())
-        style_lost = text_contrast(said, texts, ignored, model.style_temperature())
+        style_lost = text_contrast(style_text, texts, ignored, model.style_temperature())
         terms["align"] = terms["align"] + align_lost / config.texts
         terms["style"] = terms["style"] + config.weight_style * style_lost / config.texts
     shown = compute.batch(torch.from_numpy(corpus.shown[rows]))

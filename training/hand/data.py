@@ -50,17 +50,17 @@ class PoseBatch:
     presence: Tensor
 
 
-def moved(points: Floats, matrix: Floats) -> Floats:
+def transform(points: Floats, matrix: Floats) -> Floats:
     """Points [...,2] through an affine matrix [2,3]."""
     result: Floats = points @ matrix[:, :2].T + matrix[:, 2]
     return result
 
 
-def turned_box(box: Floats, matrix: Floats) -> Floats:
+def transform_box(box: Floats, matrix: Floats) -> Floats:
     """The box around a box's image under `matrix`, shrunk a little for what a turn adds at the corners."""
     x0, y0, x1, y1 = box
     middle, half = np.array([(x0 + x1) / 2, (y0 + y1) / 2]), np.array([(x1 - x0) / 2, (y1 - y0) / 2])
-    centre = moved(middle, matrix)
+    centre = transform(middle, matrix)
     # The outline of a hand is closer to an ellipse than to its box.
     extent = np.sqrt((matrix[:, :2] ** 2) @ (half**2))
     exact = np.abs(matrix[:, :2]) @ half
@@ -96,7 +96,7 @@ def draw_detect(
     )
     boxes = []
     for hand in seen_hands(photo):
-        box = turned_box(np.array(hand["box"], np.float64), matrix)
+        box = transform_box(np.array(hand["box"], np.float64), matrix)
         inside = np.clip(box, 0, size)
         area = np.prod(box[2:] - box[:2])
         if area > 0 and np.prod(inside[2:] - inside[:2]) / area >= MIN_VISIBLE_SHARE:
@@ -125,7 +125,7 @@ def draw_pose(
     square = (size, size)
     view = cv2.warpAffine(image, matrix, square, flags=cv2.INTER_LINEAR, borderValue=(124, 116, 104))
     height, width = image.shape[:2]
-    placed = moved(joints, matrix)
+    placed = transform(joints, matrix)
     in_view = ((placed >= 0) & (placed < size)).all(axis=1)
     in_photo = ((joints >= 0) & (joints < [width, height])).all(axis=1)
     return photographed(np.asarray(view, np.uint8), rng), placed, presence * in_view * in_photo

@@ -93,7 +93,7 @@ def kept_hands(network: HandPose, photos: list[SyntheticPhoto], stem: FrozenStem
 
 @torch.no_grad()
 def validate(network: nn.Module, kept: KeptHands, compute: Compute = CPU) -> dict[str, float]:
-    """PCK@0.1 over all joints in the photo and over seen ones; how well presence tells in from out."""
+    """PCK@0.1 over all joints in the photo and over seen ones; share of joints whose presence is right."""
     assert isinstance(network, HandPose)
     network.eval()
     parts = zip(*(level.split(64) for level in kept.stem), strict=True)
@@ -103,11 +103,11 @@ def validate(network: nn.Module, kept: KeptHands, compute: Compute = CPU) -> dic
     found = (torch.stack([x.argmax(-1), y.argmax(-1)], dim=-1).numpy() + 0.5) * (SIZE / COARSE_BINS)
     near = np.linalg.norm(found - kept.joints, axis=-1) <= 0.1 * SIZE / BOX_PADDING
     inside, seen = kept.presence > 0, kept.presence == 1
-    told = (present.sigmoid().numpy() > 0.3) == inside
+    agrees = (present.sigmoid().numpy() > 0.3) == inside
     return {
         "pck": float(near[inside].mean()),
         "pck_seen": float(near[seen].mean()),
-        "presence": float(told.mean()),
+        "presence": float(agrees.mean()),
     }
 
 

@@ -1,4 +1,4 @@
-"""How a training's command is told in what it leaves behind."""
+"""A training's command as it is recorded in what the training leaves behind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def shown(*words: str, arguments: Sequence[str]) -> str:
+def record_command(*words: str, arguments: Sequence[str]) -> str:
     """The command `words` with the arguments as they were typed, folders and files by their names alone.
 
     Where they lie says nothing to others, and models are given away with their command.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from training.kit.command import shown
+from training.kit.command import record_command
 from training.kit.compute import Compute, DeviceError
 from training.kit.flags import Count, Positional, Suppress, arg, parse
 
@@ -78,7 +78,7 @@ def run_steps(
     arguments = sys.argv[1:] if arguments is None else arguments
     about = f"{about}\n\nSteps: {', '.join(steps)}."
     job: AnyJob = parse(job_type, arguments, program=program, about=about)
-    job = replace(job, command=shown(*program.split(), arguments=arguments))
+    job = replace(job, command=record_command(*program.split(), arguments=arguments))
     mendable: tuple[type[Exception], ...] = (StepError, DeviceError, *faults)
     try:
         for step in job.steps or ("",):

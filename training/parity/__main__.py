@@ -36,9 +36,9 @@ from training.parity.precision import (
     INT8_CPU,
     PRECISIONS,
     PrecisionError,
+    list_precisions,
     make,
-    precisions_of,
-    weights_of,
+    weights_file,
     write_variant,
 )
 from training.parity.probe import ProbeError, drawn_probe, read_words, real_probe
@@ -46,7 +46,7 @@ from training.parity.probe import ProbeError, drawn_probe, read_words, real_prob
 PROGRAM = "python -m training.parity"
 
 
-VARIANTS = tuple(f"{model}.{precision}" for model in ENCODERS for precision in precisions_of(model))
+VARIANTS = tuple(f"{model}.{precision}" for model in ENCODERS for precision in list_precisions(model))
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def run_make(args: Make) -> int:
     data = _calibration_data(args)
     photos = drawn_probe(data, "train", args.photos).photos if data else []
     for model in args.only:
-        for precision in [p for p in precisions_of(model) if p in args.precisions]:
+        for precision in [p for p in list_precisions(model) if p in args.precisions]:
             started = time.monotonic()
             feeds: Iterator[Feeds] = (
                 {"images": view[None]}
@@ -115,7 +115,7 @@ def run_make(args: Make) -> int:
             shutil.rmtree(folder, ignore_errors=True)
             command = f"{PROGRAM} make --photos {args.photos}"
             write_variant(made, args.models / model, folder, precision=precision, command=command)
-            size = weights_of(folder).stat().st_size / 1e6
+            size = weights_file(folder).stat().st_size / 1e6
             print(f"{folder}: {size:.1f} MB, {time.monotonic() - started:.0f} s")
     return 0
 

@@ -89,7 +89,7 @@ class Difference:
 
 
 Sessions = Mapping[str, Mapping[str, Session]]  # model -> variant -> session, the reference among them
-Chosen = Mapping[str, str]  # model -> variant; the reference where nothing is said
+Chosen = Mapping[str, str]  # model -> variant; the reference where none is named
 
 
 class Chain:
@@ -141,8 +141,10 @@ class Chain:
             for asked, reading in zip(self.probe.asked, readings, strict=True)
         ]
         tokenizer = SentenceTokenizer()
-        said = [photo.words for photo in self.probe.photos]
-        texts = dict.fromkeys(text for sentences in [*self._sentences, said] for text in sentences if text)
+        catalogue_words = [photo.words for photo in self.probe.photos]
+        texts = dict.fromkeys(
+            text for sentences in [*self._sentences, catalogue_words] for text in sentences if text
+        )
         known: dict[str, dict[str, Floats]] = {name: {} for name in self.sessions[TEXT_ENCODE]}
         for text in tqdm(texts, desc="sentences", disable=None):
             row = tokenizer.encode(text)

@@ -23,9 +23,9 @@ from training.parity.precision import (
     INT8_CPU,
     PRECISIONS,
     PrecisionError,
-    check_made_of,
+    check_source,
     rounded,
-    weights_of,
+    weights_file,
     widened,
 )
 from training.parity.probe import Probe
@@ -142,19 +142,19 @@ class Bench:
         if not self.made:
             wanted = f" of {', '.join(only)}" if only else ""
             raise PrecisionError(f"{variants}: no variants{wanted} there: run `make` first")
-        self.files = {m: {REFERENCE: Session(weights_of(f))} for m, f in self.folders.items()}
+        self.files = {m: {REFERENCE: Session(weights_file(f))} for m, f in self.folders.items()}
         self.judged = {model: dict(sessions) for model, sessions in self.files.items()}
         self.sizes: dict[str, float] = {}
         self.batches: dict[str, int] = {}
         for model, variant, folder in self.made:
-            check_made_of(folder, self.folders[model])
-            file = Session(weights_of(folder))
+            check_source(folder, self.folders[model])
+            file = Session(weights_file(folder))
             self.files[model][variant] = file
-            self.sizes[f"{model}.{variant}"] = weights_of(folder).stat().st_size / 1e6
+            self.sizes[f"{model}.{variant}"] = weights_file(folder).stat().st_size / 1e6
             about = tomllib.loads((folder / "model.toml").read_text("utf-8"))["model"]
             self.batches[f"{model}.{variant}"] = int(about["max_batch_size"])
             twin = variant == FP16
-            reference = weights_of(self.folders[model])
+            reference = weights_file(self.folders[model])
             self.judged[model][variant] = (
                 Session(rounded(widened(reference)).SerializeToString()) if twin else file
             )

@@ -42,7 +42,7 @@ class PrecisionError(Exception):
     """A variant cannot be made of this model, or is not one of the model it is beside."""
 
 
-def weights_of(folder: Path) -> Path:
+def weights_file(folder: Path) -> Path:
     """The ONNX file of a served model's folder. Raises PrecisionError where there is none."""
     path = folder / "1" / "model.onnx"
     if not path.is_file():
@@ -225,18 +225,18 @@ def int8_static(model: ModelProto, calibration: Iterable[Feeds], *, signed: bool
     return _quantised(model, quantise)
 
 
-def precisions_of(name: str) -> tuple[str, ...]:
+def list_precisions(name: str) -> tuple[str, ...]:
     """What can be made of the model `name`."""
     return PRECISIONS if name in CONVOLUTIONAL else (FP16, INT8)
 
 
 def make(folder: Path, precision: str, calibration: Iterable[Feeds] = ()) -> ModelProto:
     """The variant `precision` of the model in `folder`. Raises PrecisionError."""
-    if precision not in precisions_of(folder.name):
+    if precision not in list_precisions(folder.name):
         raise PrecisionError(
-            f"{folder.name}: {precision!r} is none of {', '.join(precisions_of(folder.name))}"
+            f"{folder.name}: {precision!r} is none of {', '.join(list_precisions(folder.name))}"
         )
-    model = widened(weights_of(folder))
+    model = widened(weights_file(folder))
     if precision == FP16:
         return halved(model)
     if folder.name not in CONVOLUTIONAL:
@@ -274,7 +274,7 @@ def write_variant(model: ModelProto, source: Path, target: Path, *, precision: s
         text = _without_engine(text)
     if precision == INT8_CPU:
         text = _without_engine(text)
-    made_of = sha256_of(weights_of(source))
+    made_of = sha256_of(weights_file(source))
     text += f'\n[variant]\nmade_of = "{made_of}"\ncommand = "{command}"\n'
     (target / "model.toml").write_text(text, "utf-8")
     (target / "config.pbtxt").write_text(render(target, "onnx"), "utf-8")
@@ -287,11 +287,11 @@ def _without_engine(text: str) -> str:
     return text + "\n[tensorrt]\nengine = false\n"
 
 
-def check_made_of(variant: Path, reference: Path) -> None:
+def check_source(variant: Path, reference: Path) -> None:
     """Raises PrecisionError unless the variant was made of the weights in `reference`."""
     try:
         made_of = tomllib.loads((variant / "model.toml").read_text("utf-8"))["variant"]["made_of"]
     except (OSError, KeyError, tomllib.TOMLDecodeError) as error:
         raise PrecisionError(f"{variant}: no variant is described there: {error}") from None
-    if made_of != sha256_of(weights_of(reference)):
+    if made_of != sha256_of(weights_file(reference)):
         raise PrecisionError(f"{variant}: made of other weights than {reference} has now: run `make` again")

@@ -44,12 +44,12 @@ def predictor(run: Path, size: int) -> Predictor:
     """Photo -> nails with the checkpoint of a run."""
     network = build(pretrained=False)
     network.load_state_dict(load_checkpoint(run)["weights"])
-    maps_of = NailMaps(network.eval(), gated=True)
+    served = NailMaps(network.eval(), gated=True)
 
     def predict(image: NDArray[np.uint8]) -> list[NailInstance]:
         placed, letterbox = nail_seg_input(image, size)
         with torch.no_grad():
-            maps = maps_of(torch.from_numpy(placed)[None])[0].numpy()
+            maps = served(torch.from_numpy(placed)[None])[0].numpy()
         return decode_interior(maps, letterbox, (image.shape[1], image.shape[0]))
 
     return predict

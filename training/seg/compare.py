@@ -3,7 +3,7 @@
     python -m training.seg.compare --data DIR --clutter DIR --out runs/compare [--real DIR]
 
 Every candidate sees the same batches in the same order (a batch is a pure function of seed and step), with
-the same optimiser, schedule and one thread; its averaged weights after the last step are what is measured,
+the same optimizer, schedule and one thread; its averaged weights after the last step are what is measured,
 so nothing is chosen. Measured on the kept synthetic photos, letterboxed to the served size and decoded from
 the ONNX export; real photos are for the report alone. Writes OUT/table.json and OUT/table.md; a candidate
 that has its result is not trained again. `yolo11n` needs the environment of `make yolo-env`.
@@ -81,19 +81,19 @@ class Plan:
         return max(1, round(self.views / self.batch))
 
 
-def views_of(plan: Plan) -> ViewConfig:
+def comparison_views(plan: Plan) -> ViewConfig:
     """How photos are seen: as in training, at one size."""
     return replace(
         ViewConfig(), sizes=(plan.side,), size_chances=(1.0,), batch=plan.batch, model_size=plan.served
     )
 
 
-def batches_of(photos: Sequence[SyntheticPhoto], plan: Plan, clutter: Clutter | None) -> list[Batch]:
+def draw_batches(photos: Sequence[SyntheticPhoto], plan: Plan, clutter: Clutter | None) -> list[Batch]:
     """All batches of the plan, in order: views uint8 [S,S,3] and their instance labels uint8 [S,S].
 
     SyntheticPhoto once and kept, since every candidate sees them all.
     """
-    config, batches = views_of(plan), []
+    config, batches = comparison_views(plan), []
     for step in track(range(plan.steps), description="views"):
         rng = np.random.default_rng((plan.seed, step))
         drawn = [
@@ -207,7 +207,7 @@ def measure_drawn(model: Exported, photos: Sequence[SyntheticPhoto]) -> dict[str
     return best
 
 
-def parameters_of(path: Path) -> int:
+def count_parameters(path: Path) -> int:
     """Numbers in the weights of an ONNX file."""
     return sum(int(np.prod(tensor.dims)) for tensor in onnx.load(path).graph.initializer)
 
@@ -244,7 +244,7 @@ class Photos:
     @cached_property
     def batches(self) -> list[Batch]:
         clutter = Clutter(self.clutter)
-        return batches_of(self.training, self.plan, clutter if len(clutter) else None)
+        return draw_batches(self.training, self.plan, clutter if len(clutter) else None)
 
 
 def run_candidate(
@@ -267,7 +267,7 @@ def run_candidate(
             "photos": len(photos.training),
             "validation_photos": len(photos.kept),
             "drawn": measure_drawn(model, photos.kept),
-            "parameters": parameters_of(weights),
+            "parameters": count_parameters(weights),
             "megabytes": weights.stat().st_size / 1e6,
             "cpu_ms": model.cpu_ms(),
             "training_cpu_minutes": spent / 60,

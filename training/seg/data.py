@@ -67,7 +67,7 @@ class SegBatch:
     body: Tensor | None = None
 
 
-def interior_of(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def find_interiors(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Cores of the instances in `labels` [h,w]: bool [h,w], apart even where instances touch."""
     labels = np.asarray(labels, np.uint8)
     if not labels.any():
@@ -177,7 +177,7 @@ def target_maps(labels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
     """nail (covered share), interior and weight maps f32 [S/2,S/2] of labels [S,S]."""
     half = (labels.shape[1] // 2, labels.shape[0] // 2)
     nail = cv2.resize((labels > 0).astype(np.float32), half, interpolation=cv2.INTER_AREA)
-    cores = interior_of(labels).astype(np.float32)
+    cores = find_interiors(labels).astype(np.float32)
     interior = cv2.resize(cores, half, interpolation=cv2.INTER_AREA)
     inside = (nail > 0.5).astype(np.uint8)
     kernel = np.ones((5, 5), np.uint8)

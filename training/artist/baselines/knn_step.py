@@ -18,7 +18,7 @@ from training.artist.image import feature_step
 from training.artist.image.image_step import with_photo
 from training.artist.job import ArtistJob
 from training.artist.nested import Nest, Rows, Table, Task, cross_validate, open_nest
-from training.artist.text.words import TfIdf, with_pairs, words_of
+from training.artist.text.words import TfIdf, read_words, with_pairs
 from training.kit.data import features
 
 NEIGHBOURS = 5
@@ -51,12 +51,14 @@ def image(job: ArtistJob) -> None:
 def text(job: ArtistJob) -> None:
     """Writes RUN/predictions/knn_text."""
     nest = open_nest(job)
-    texts = [with_pairs(words) for words in words_of(nest.works)]
-    said = np.array([bool(words) for words in texts])
+    texts = [with_pairs(words) for words in read_words(nest.works)]
+    has_words = np.array([bool(words) for words in texts])
 
     def fit(task: Task) -> Table:
         vectors = TfIdf.learn([texts[row] for row in task.train], _TERMS)(texts)
-        return nearest(nest, task, said, lambda asked, known: (vectors[asked] @ vectors[known].T).toarray())
+        return nearest(
+            nest, task, has_words, lambda asked, known: (vectors[asked] @ vectors[known].T).toarray()
+        )
 
     what = f"mean TF-IDF cosine to an artist's {NEIGHBOURS} nearest texts"
     settings = {"neighbours": NEIGHBOURS, "terms": _TERMS, "words": VERSION}
@@ -64,13 +66,13 @@ def text(job: ArtistJob) -> None:
 
 
 def nearest(nest: Nest, task: Task, usable: NDArray[np.bool_], cosines: Cosines) -> Table:
-    """Scores f32 [m,A] of task.asked: artists with fewer works than NEIGHBOURS by those that they have."""
+    """Scores f32 [m,A] of task.queries: artists with fewer works than NEIGHBOURS by those that they have."""
     known = task.train[usable[task.train]]
     known = known[np.argsort(nest.truth[known], kind="stable")]
     edges = np.searchsorted(nest.truth[known], np.arange(len(nest.folds.artists) + 1))
-    scores = np.full((len(task.asked), len(nest.folds.artists)), _FAR, np.float32)
-    for start in range(0, len(task.asked), _ROWS):
-        rows = task.asked[start : start + _ROWS]
+    scores = np.full((len(task.queries), len(nest.folds.artists)), _FAR, np.float32)
+    for start in range(0, len(task.queries), _ROWS):
+        rows = task.queries[start : start + _ROWS]
         table = cosines(rows, known)
         for artist, (low, high) in enumerate(pairwise(edges)):
             if high > low:
@@ -78,7 +80,7 @@ def nearest(nest: Nest, task: Task, usable: NDArray[np.bool_], cosines: Cosines)
                 count = min(NEIGHBOURS, high - low)
                 best = np.partition(own, high - low - count, axis=1)[:, high - low - count :]
                 scores[start : start + len(rows), artist] = best.mean(axis=1)
-    scores[~usable[task.asked]] = _FAR
+    scores[~usable[task.queries]] = _FAR
     return scores
 
 

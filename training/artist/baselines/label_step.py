@@ -44,7 +44,7 @@ def run(job: ArtistJob) -> None:
     def fit(task: Task) -> Table:
         artists = len(nest.folds.artists)
         booster = fit_trees(inputs[task.train], nest.truth[task.train], artists, task.seed, rounds)
-        return ask_trees(booster, inputs[task.asked])
+        return ask_trees(booster, inputs[task.queries])
 
     settings = {**PARAMETERS, "rounds": rounds, "labels": source}
     cross_validate(job, nest, "labels", fit, what=f"LightGBM on {source}", settings=settings)
@@ -62,7 +62,7 @@ def majority(job: ArtistJob) -> None:
         for row in task.train:
             counts[combinations[row]][nest.truth[row]] += 1
         # ties, and combinations that were never seen, go by how many works an artist has
-        rows = [counts[combinations[row]] + prior for row in task.asked]
+        rows = [counts[combinations[row]] + prior for row in task.queries]
         return np.array([row / row.sum() for row in rows], np.float32)
 
     what = f"the artist who most often has this combination of labels ({source})"

@@ -35,7 +35,7 @@ from nails.artist.fusion import Pool, linear_pool
 from nails.artist.openset import OpenSet
 from nails.artist.text_vectors import VERSION, compute_rarities, vectorise
 from training.artist.export.served import FoldedArtistImage
-from training.artist.export.text import MOST_TEXT_BYTES, export_text, fit_quantised, told
+from training.artist.export.text import MOST_TEXT_BYTES, ask_quantised, export_text, fit_quantised
 from training.artist.fusion.fitting import fit_pool
 from training.artist.image.image_step import CONFIG
 from training.artist.image.network import ArtistHead
@@ -49,9 +49,9 @@ from training.artist.openset.models import (
     Rows,
     fit_head,
     look,
-    prototypes_of,
+    make_prototypes,
     read_material,
-    space_of,
+    space_vectors,
 )
 from training.artist.openset.step import FILE as OPENSET
 from training.kit.export.images import IMAGES, example_images
@@ -90,7 +90,7 @@ def run(job: ArtistJob) -> None:
         parameters = {
             name: f"{getattr(pool, name):.6g}" for name in Pool.__dataclass_fields__
         } | openset.to_parameters()
-        figures = figures_of(folded, pool, nest.truth)
+        figures = measure_figures(folded, pool, nest.truth)
         logger.info("%s %s", parameters, figures)
         export_image(job, material, folded, space, parameters, figures, models / "artist_image")
         texts = folded.texts
@@ -135,7 +135,7 @@ def fold_models(material: Material, seed: int, folder: Path, config: ArtistConfi
         image[own] = look(head, material, own)[0]
         path = folder / f"model-{fold}.ftz"
         model = fit_quantised(_lines(material, train), seed + fold, path)
-        text[own] = told(model, [material.lines[row] for row in own], artists)
+        text[own] = ask_quantised(model, [material.lines[row] for row in own], artists)
         heads.append(head)
         texts.append(path)
         logger.info("fold %d of %d: %d bytes of fastText", fold + 1, nest.folds.outer, path.stat().st_size)
@@ -153,7 +153,7 @@ def _lines(material: Material, rows: Rows) -> list[tuple[list[str], str]]:
     return [(material.lines[row], artists[truth[row]]) for row in rows if material.lines[row]]
 
 
-def figures_of(folded: Folded, pool: Pool, truth: Rows) -> dict[str, float]:
+def measure_figures(folded: Folded, pool: Pool, truth: Rows) -> dict[str, float]:
     """Percent, of single models out of fold; those served, means of five, are a little better."""
     both = (folded.image.any(axis=1)) & (folded.text.any(axis=1))
     tables = {
@@ -187,7 +187,7 @@ def export_image(
     network = FoldedArtistImage(encoders, folded.heads, space, torch.from_numpy(centre)).eval()
     every = np.arange(len(nest.truth))
     embeddings = np.concatenate([look(head, material, every)[2] for head in folded.heads], axis=1)
-    images = space_of(space, embeddings, material.generic, centre)
+    images = space_vectors(space, embeddings, material.generic, centre)
     card = ModelCard(
         name="artist_image",
         description=f"Artist of a photo: frozen design backbone, {len(folded.heads)} heads averaged; "
@@ -225,7 +225,7 @@ def write_prototypes(folder: Path, material: Material, images: NDArray[np.float3
     fingerprint = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))["model"]["fingerprint"]
     rarity = compute_rarities(material.texts)
     texts = [vectorise(text, rarity) for text in material.texts]
-    found = prototypes_of(material.nest.folds.artists, material.nest.truth, images, texts)
+    found = make_prototypes(material.nest.folds.artists, material.nest.truth, images, texts)
     np.savez_compressed(
         folder / "prototypes.npz",
         artists=np.array(found.artists),

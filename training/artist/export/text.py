@@ -39,7 +39,7 @@ def fit_quantised(lines: Sequence[tuple[Words, str]], seed: int, path: Path) -> 
     return fasttext.load_model(str(path))
 
 
-def told(model: Any, lines: Sequence[Words], artists: Sequence[str]) -> Floats:
+def ask_quantised(model: Any, lines: Sequence[Words], artists: Sequence[str]) -> Floats:
     """Probabilities f64 [n, A] in the order of `artists`; zeros for lines without a known word."""
     place = {artist: index for index, artist in enumerate(artists)}
     table = np.zeros((len(lines), len(artists)))

@@ -50,7 +50,7 @@ def run(job: ArtistJob) -> None:
     def fit(task: Task) -> Table:
         config, train = replace(CONFIG, seed=task.seed), task.train[shown[task.train]]
         head = train_head(described[train], nest.truth[train], len(nest.folds.artists), config, compute)
-        return answer(head, described, task.asked, shown)
+        return answer(head, described, task.queries, shown)
 
     what = "control: the background alone, hands and nails covered"
     settings: Mapping[str, Any] = {"epochs": CONFIG.epochs, "hidden": CONFIG.hidden, "margin": _MARGIN}

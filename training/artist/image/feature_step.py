@@ -53,7 +53,9 @@ class Description(nn.Module):
         return description, functional.normalize(align, dim=1), style, (logits / 2).sigmoid()
 
 
-def views_of(photo: Photo, _work: Work, row: int, *, distorted: int, seed: int) -> list[NDArray[np.float32]]:
+def augmented_views(
+    photo: Photo, _work: Work, row: int, *, distorted: int, seed: int
+) -> list[NDArray[np.float32]]:
     """The serving view and `distorted` others, fixed by the seed and the row: f32 [3,224,224] each."""
     rng = np.random.default_rng([seed, 2, row])
     no_mask = np.zeros(photo.shape[:2], np.uint8)
@@ -75,7 +77,7 @@ def run(job: ArtistJob) -> None:
     folder = job.out / FOLDER / NAME
     network = prepare(job, folder, {"data": nest.digest, "seed": job.seed, "views": views})
     source = Source(
-        network, open_network, functools.partial(views_of, distorted=views, seed=job.seed), OUTPUTS
+        network, open_network, functools.partial(augmented_views, distorted=views, seed=job.seed), OUTPUTS
     )
     extract(folder, nest.works, source, job.workers, NAME)
 

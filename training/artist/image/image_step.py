@@ -40,7 +40,7 @@ def run(job: ArtistJob) -> None:
         own = replace(config, seed=task.seed)
         head = train_head(described[train], nest.truth[train], len(nest.folds.artists), own, compute)
         keep(job.out / HEADS / f"outer-{task.outer}-inner-{task.inner}.pt", head)
-        return answer(head, described, task.asked, shown)
+        return answer(head, described, task.queries, shown)
 
     settings = {**asdict(config), "features": feature_step.NAME}
     cross_validate(job, nest, "image", fit, what=WHAT, settings=settings)

@@ -82,7 +82,7 @@ def cross_validate_head(job: ArtistJob, network: Vgg16) -> None:
         torch.manual_seed(task.seed)
         own = VggHead.after(network, artists) if head == "paper" else DenseHead(artists, inputs.shape[2])
         trained = train_sgd(own, inputs[:, 0], train, nest.truth[train], task.seed, epochs, compute)
-        return answer(trained, inputs, task.asked, shown)
+        return answer(trained, inputs, task.queries, shown)
 
     what = "VGG16 (ImageNet), convolutions frozen; trained: " + (
         "7·7·512 -> 4096 -> artists" if head == "paper" else "4096 -> artists on ImageNet's first dense layer"

@@ -103,13 +103,13 @@ def look(head: ArtistHead, material: Material, rows: Rows) -> tuple[Floats, Floa
     return probabilities, logits, embedding
 
 
-def said(model: Any, lines: Sequence[Words], artists: int) -> Floats:
+def text_probabilities(model: Any, lines: Sequence[Words], artists: int) -> Floats:
     """Probabilities f64 [n, A] of a model with numbers as labels; zeros for lines without a known word."""
     known = [line if any(model.get_word_id(word) >= 0 for word in line) else [] for line in lines]
     return np.asarray(ask_fasttext(model, known, artists), np.float64)
 
 
-def space_of(
+def space_vectors(
     name: str, embedding: NDArray[np.float32], generic: NDArray[np.float32], centre: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """The vectors of a space, f32 [n, D] of length 1, zeros without a photo.
@@ -124,7 +124,7 @@ def space_of(
     return own if name == FEATURES else unit(np.concatenate([unit(embedding), own], axis=1))
 
 
-def prototypes_of(
+def make_prototypes(
     artists: Sequence[str], labels: Rows, images: NDArray[np.float32], texts: Sequence[SparseVector]
 ) -> Prototypes:
     """Of artists 0 .. len(artists) - 1. labels [n], images f32 [n, D] and n texts: their works."""

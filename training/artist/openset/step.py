@@ -83,8 +83,8 @@ def evaluate(material: Material, *, seed: int, works: int = WORKS) -> dict[str, 
     everybody = np.sort(np.concatenate([parts.known, parts.test]))
     train = np.concatenate([parts.train, np.tile(few_shot, balance(parts, truth, works))])
     anew = models(material, everybody, train, parts.validation_known, seed)
-    tried = scores_of(trial, openset, parts.validation_known, parts.validation_unknown)
-    reported = scores_of(trial, openset, parts.test_known, parts.test_unknown)
+    tried = measure_scores(trial, openset, parts.validation_known, parts.validation_unknown)
+    reported = measure_scores(trial, openset, parts.test_known, parts.test_unknown)
     return {
         "artists": {"known": len(parts.known), "validation": len(parts.validation), "test": len(parts.test)},
         "works": {
@@ -143,7 +143,7 @@ def fit(trial: Trial, added: Rows, mode: str) -> Coefficients:
     return Coefficients(unknown, fit_enrolled(features, right, labels, unknown, mode))
 
 
-def scores_of(trial: Trial, openset: OpenSet, ours: Rows, others: Rows) -> dict[str, dict[str, float]]:
+def measure_scores(trial: Trial, openset: OpenSet, ours: Rows, others: Rows) -> dict[str, dict[str, float]]:
     """AUROC of every score for unknown artists, and what the served one calls unknown at one half."""
     rows = np.concatenate([ours, others])
     found: dict[str, Floats] = {}

@@ -24,9 +24,9 @@ from training.artist.openset.models import (
     Rows,
     fit_head,
     look,
-    prototypes_of,
-    said,
-    space_of,
+    make_prototypes,
+    space_vectors,
+    text_probabilities,
 )
 from training.artist.text.steps import fit_fasttext
 from training.kit.stepwise import StepError
@@ -126,7 +126,7 @@ def models(material: Material, artists: Rows, train: Rows, tried: Rows, seed: in
     head = fit_head(material, train, place[truth[train]], len(artists), replace(CONFIG, seed=seed))
     image, logits, embedding = look(head, material, every)
     lines = [(material.lines[row], int(place[truth[row]])) for row in train if material.lines[row]]
-    text = said(fit_fasttext(lines, seed, dict(WORDS)), material.lines, len(artists))
+    text = text_probabilities(fit_fasttext(lines, seed, dict(WORDS)), material.lines, len(artists))
     pool = fit_pool(image[tried], text[tried], place[truth[tried]], seed)
     centre = material.generic[train[material.photo[train]]].mean(axis=0)
     return Known(
@@ -134,7 +134,7 @@ def models(material: Material, artists: Rows, train: Rows, tried: Rows, seed: in
         text=text,
         both=pool(image, text),
         logits=logits,
-        images={name: space_of(name, embedding, material.generic, centre) for name in SPACES},
+        images={name: space_vectors(name, embedding, material.generic, centre) for name in SPACES},
         pool=pool,
     )
 
@@ -166,7 +166,7 @@ class Trial:
         place = np.full(self.truth.max() + 1, -1)
         place[artists] = np.arange(len(artists))
         own = rows[place[self.truth[rows]] >= 0]
-        return prototypes_of(
+        return make_prototypes(
             [str(artist) for artist in artists],
             place[self.truth[own]],
             self.images[own],

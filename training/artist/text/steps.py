@@ -22,7 +22,7 @@ from nails.language.morphemes import VERSION
 from training.artist.baselines.trees import PARAMETERS, ask_trees, fit_trees
 from training.artist.job import ArtistJob
 from training.artist.nested import Nest, Rows, Table, Task, cross_validate, open_nest
-from training.artist.text.words import TfIdf, Words, words_of
+from training.artist.text.words import TfIdf, Words, read_words
 from training.kit.stepwise import StepError
 
 LABEL: Final = "__label__"
@@ -48,7 +48,7 @@ def fasttext(job: ArtistJob) -> None:
     """Writes RUN/predictions/text."""
     epochs, rate = tuple(sorted(job.text.epochs)), job.text.lr
     nest = open_nest(job)
-    texts = words_of(nest.works)
+    texts = read_words(nest.works)
     artists = len(nest.folds.artists)
     settings = {**FASTTEXT, "lr": rate, "epochs": epochs, "words": VERSION}
 
@@ -64,7 +64,7 @@ def fasttext(job: ArtistJob) -> None:
         tried = json.loads(path.read_text(encoding="utf-8"))
         count = int(max(tried, key=lambda name: (tried[name], -int(name))))
         model = trained(task, count)
-        return ask_fasttext(model, [texts[row] for row in task.asked], artists)
+        return ask_fasttext(model, [texts[row] for row in task.queries], artists)
 
     what = "fastText on fugashi + unidic-lite words of title and description"
     cross_validate(job, nest, "text", fit, what=what, settings=settings)
@@ -115,7 +115,7 @@ def word2vec(job: ArtistJob) -> None:
         )
         known = model.wv.key_to_index
         found = np.zeros((len(texts), 100), np.float32)
-        for row in np.concatenate([task.train, task.asked]):
+        for row in np.concatenate([task.train, task.queries]):
             own = [known[word] for word in texts[row] if word in known]
             if own:
                 found[row] = model.wv.vectors[own].mean(axis=0)
@@ -142,7 +142,7 @@ def doc2vec(job: ArtistJob) -> None:
             hashfxn=_hash,
         )
         found = np.zeros((len(texts), 300), np.float32)
-        for row in np.concatenate([task.train, task.asked]):  # both as a new text would be read
+        for row in np.concatenate([task.train, task.queries]):  # both as a new text would be read
             model.random.seed(task.seed % 2**31)
             found[row] = model.infer_vector(texts[row])
         return found
@@ -163,15 +163,15 @@ def _boosted(job: ArtistJob, model: str, what: str, vectors: Callable[[Task, lis
     """LightGBM on vectors [N,D] that are learnt from a task's training rows."""
     rounds = job.trees.rounds
     nest = open_nest(job)
-    texts = words_of(nest.works)
-    said = np.array([bool(text) for text in texts])
+    texts = read_words(nest.works)
+    has_words = np.array([bool(text) for text in texts])
 
     def fit(task: Task) -> Table:
         inputs = vectors(task, texts)
-        train = task.train[said[task.train]]
+        train = task.train[has_words[task.train]]
         artists = len(nest.folds.artists)
         booster = fit_trees(inputs[train], nest.truth[train], artists, task.seed, rounds)
-        return np.where(said[task.asked, None], ask_trees(booster, inputs[task.asked]), 0)
+        return np.where(has_words[task.queries, None], ask_trees(booster, inputs[task.queries]), 0)
 
     settings = {**PARAMETERS, "rounds": rounds, "words": VERSION}
     cross_validate(job, nest, model, fit, what=what, settings=settings)

@@ -18,7 +18,7 @@ from nails.language.morphemes import split_morphemes
 Words = list[str]
 
 
-def words_of(works: Sequence[Work]) -> list[Words]:
+def read_words(works: Sequence[Work]) -> list[Words]:
     """The words of every work as the service reads them; [] for a work without."""
     return [split_morphemes(work.text) for work in tqdm(works, desc="words", unit="text", mininterval=1)]
 

@@ -65,14 +65,14 @@ def build_corpus(
         palette=palette_shares(designs),
         requests=requests,
         texts=sentences([request.text for request in requests]),
-        claims=ClaimTable.build([claimed(design) for design in designs]),
+        claims=ClaimTable.build([claims_record(design) for design in designs]),
         owner=np.repeat(np.arange(len(designs)), counts),
         first=np.concatenate([[0], np.cumsum(counts)]),
         siblings=_siblings(designs),
     )
 
 
-def claimed(design: Design) -> dict[str, object]:
+def claims_record(design: Design) -> dict[str, object]:
     """What the judge reads of a record."""
     return {"attributes": design.shown, "texts": [{"claims": r.claims} for r in design.requests]}
 

@@ -92,7 +92,7 @@ def tabulate(texts: Sequence[str], sentences: Sentences) -> RequestTable:
 Palettes = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
-def picked_palettes(designs: Sequence[Design], rng: np.random.Generator) -> Palettes:
+def pick_palettes(designs: Sequence[Design], rng: np.random.Generator) -> Palettes:
     """What a person would pick for each design: one to three of its paints, the large ones likelier, each a
     little off. CIELAB f32 [B,3,3] and mask f32 [B,3]."""
     colours, mask = np.zeros((len(designs), 3, 3), np.float32), np.zeros((len(designs), 3), np.float32)

@@ -19,7 +19,7 @@ from training.kit.data.sentences import Sentences
 
 LEAST = 0.02  # facts less likely than this are not even passed on
 # (scope, kind) of a fact -> kind of the describer
-SAID = {
+DESCRIBER_KINDS = {
     ("set", "shape"): "shape",
     ("set", "length"): "length",
     ("set", "accent_fingers"): "finger",
@@ -40,14 +40,14 @@ def written(probabilities: NDArray[np.float16], facts: Sequence[Sequence[str]]) 
     attributes: dict[str, dict[str, float]] = defaultdict(dict)
     for index in np.flatnonzero(probabilities >= LEAST).tolist():
         scope, kind, value = facts[index]
-        said = SAID.get((scope, kind))
-        if said and value in TERM_BY_NAME[said.removeprefix("accent_")]:
-            known = attributes[said]
+        described = DESCRIBER_KINDS.get((scope, kind))
+        if described and value in TERM_BY_NAME[described.removeprefix("accent_")]:
+            known = attributes[described]
             known[value] = max(known.get(value, 0.0), float(probabilities[index]))
     return describe_attributes({kind: sorted(known.items()) for kind, known in attributes.items()})
 
 
-def written_texts(
+def embed_written(
     features: Features, facts: Sequence[Sequence[str]], sentences: Sentences
 ) -> NDArray[np.float32]:
     """f32 [N,512] unit: embeddings of the texts of all photos."""

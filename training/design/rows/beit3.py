@@ -106,7 +106,7 @@ class Pieces:
         return table
 
 
-def network_of(config: Beit3RowConfig, pieces: int, visual: tuple[int, int]) -> Beit3:
+def build_network(config: Beit3RowConfig, pieces: int, visual: tuple[int, int]) -> Beit3:
     """An untrained network for tokens of the shape `visual` (T, D).
 
     BEiT-3 draws its weights for a width of 1024. At a width of d they would shrink what passes through them
@@ -132,7 +132,7 @@ def network_of(config: Beit3RowConfig, pieces: int, visual: tuple[int, int]) -> 
     return network
 
 
-def trimmed(ids: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+def trim(ids: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
     """ids i64 [B,L'] without columns of padding, and their mask f32."""
     ids = ids[:, : max(2, int((ids > 0).sum(axis=1).max()))]
     return torch.from_numpy(ids), torch.from_numpy((ids > 0).astype(np.float32))
@@ -159,7 +159,7 @@ def embed(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Requests f32 [Q,d] and designs f32 [N,d]."""
     queries = [
-        network.encode_text(*compute.batch(trimmed(ids[i : i + block]))) for i in range(0, len(ids), block)
+        network.encode_text(*compute.batch(trim(ids[i : i + block]))) for i in range(0, len(ids), block)
     ]
     designs = [
         network.encode_image(compute.batch(torch.from_numpy(tokens[i : i + block].astype(np.float32))))
@@ -175,7 +175,7 @@ def train(
     """Trains on designs with tokens f16 [N,T,D] and the texts first[i]..first[i+1] of ids i64 [T,L]."""
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    network = network_of(config, pieces.size, tokens.shape[1:])
+    network = build_network(config, pieces.size, tokens.shape[1:])
     with torch.no_grad():
         network.words.weight[3:] = torch.from_numpy(pieces.table(config.width, rng))
         whiten(network.visual, tokens[:: max(1, len(tokens) // 500)].astype(np.float32))
@@ -186,7 +186,7 @@ def train(
         texts = rng.integers(first[rows], first[rows + 1])
         with compute.autocast():
             images, requests, scale = network(
-                *compute.batch((torch.from_numpy(tokens[rows].astype(np.float32)), *trimmed(ids[texts])))
+                *compute.batch((torch.from_numpy(tokens[rows].astype(np.float32)), *trim(ids[texts])))
             )
         return info_nce(scale.clamp(max=50.0) * (requests.float() @ images.float().T))
 
@@ -208,7 +208,7 @@ def embed_real(
     """Requests and designs by a network that `rows` stored with its pieces."""
     state = dict(stored["state"])
     pieces = Pieces([], state.pop("pieces").numpy())
-    network = network_of(Beit3RowConfig(**stored["config"]), pieces.size, tokens.shape[1:])
+    network = build_network(Beit3RowConfig(**stored["config"]), pieces.size, tokens.shape[1:])
     network.load_state_dict(state)
     return embed(network.eval(), tokens, pieces(texts))
 

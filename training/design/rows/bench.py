@@ -15,7 +15,7 @@ from training.design.data.corpus import Corpus, build_corpus
 from training.design.data.features import Features
 from training.design.data.records import digest
 from training.design.data.requests import Questions, RequestTable, read_questions, tabulate
-from training.design.data.written import written_texts
+from training.design.data.written import embed_written
 from training.design.mining import TOP, mine
 from training.design.rows import beit3 as beit3_row
 from training.design.rows.job import DesignJob
@@ -55,12 +55,12 @@ class Bench:
         self.questions: dict[str, Questions] = {
             split: read_questions(job.folder / "nailstar.jsonl", split) for split in ("val", "test")
         }
-        self.asked = {s: tabulate(q.texts, self.sentences) for s, q in self.questions.items()}
+        self.query_tables = {s: tabulate(q.texts, self.sentences) for s, q in self.questions.items()}
         self.sentences.save()
 
     def _split(self, split: str) -> Split:
         features = Features.load(self.job.out / f"{split}.npz")
-        return Split(features, written_texts(features, self.facts, self.sentences))
+        return Split(features, embed_written(features, self.facts, self.sentences))
 
     def targets(self, split: str) -> Any:
         """bool [Q,N] of a split."""
@@ -80,7 +80,7 @@ class Bench:
     def embed(self, row: Row, network: RowNetwork, split: str, compute: Compute = CPU) -> tuple[Any, Any]:
         """Requests [Q,256] and designs [N,256] of a split, by a network on the device of `compute`."""
         palettes = self.questions[split].palettes
-        queries = embed_questions(row, network, self.asked[split], palettes, compute=compute)
+        queries = embed_questions(row, network, self.query_tables[split], palettes, compute=compute)
         return queries, embed_split(row, network, self.splits[split], compute=compute)
 
 

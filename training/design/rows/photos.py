@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from training.design.data.real import Real, embed_real, read_real
 from training.design.data.requests import RequestTable, tabulate
-from training.design.data.written import written_texts
+from training.design.data.written import embed_written
 from training.design.rows import beit3 as beit3_row
 from training.design.rows.models import ROWS, RowNetwork
 from training.design.rows.training import Split, embed_questions, embed_split
@@ -34,7 +34,7 @@ def measure_photos(run: Path, photos: Path, crops: Path) -> Found:
     real = read_real(photos, crops)
     encoders, about = load_encoders(run / "encoders.pt")
     features = embed_real(encoders, real)
-    split = Split(features, written_texts(features, about["facts"], sentences))
+    split = Split(features, embed_written(features, about["facts"], sentences))
     table = tabulate([request for _, request in real.requests], sentences)
     languages = np.array([language for language, _ in real.requests])
     targets = real.owner[:, None] == np.arange(len(real.photos))[None, :]

@@ -23,7 +23,7 @@ from training.design.data.requests import (
     Questions,
     RequestTable,
     Rows,
-    picked_palettes,
+    pick_palettes,
 )
 from training.design.rows.fitting import Plan, fit_row
 from training.design.rows.models import Row, RowNetwork
@@ -154,7 +154,7 @@ class Sampler:
             np.zeros((size, MAX_COLOURS), np.float32),
         )
         if self.row.palette:
-            colours[:, :3], mask[:, :3] = picked_palettes([self.corpus.designs[row] for row in rows], rng)
+            colours[:, :3], mask[:, :3] = pick_palettes([self.corpus.designs[row] for row in rows], rng)
             words = self.table.colour_mask[texts].any(axis=1) & (rng.random(size) < config.words_share)
             colours = np.where(words[:, None, None], self.table.colours[texts], colours)
             mask = np.where(words[:, None], self.table.colour_mask[texts], mask)
