@@ -37,7 +37,7 @@ class Map(Protocol):
 
 @dataclass(frozen=True)
 class Logistic:
-    """Of cosines. middle: the one that counts half. width > 0: their spread."""
+    """Map of cosines. middle: the cosine that is mapped to 0.5. width > 0: scale of the differences to it."""
 
     middle: float
     width: float
@@ -53,7 +53,7 @@ class Logistic:
 
 @dataclass(frozen=True)
 class Saturating:
-    """Of scores without an upper bound. half > 0: the one that counts half."""
+    """Map of scores without an upper bound. half > 0: the score that is mapped to 0.5."""
 
     half: float
 
@@ -65,7 +65,7 @@ class Saturating:
 
 @dataclass(frozen=True)
 class Falling:
-    """Of differences. half > 0: the one that counts half."""
+    """Map of differences. half > 0: the difference that is mapped to 0.5."""
 
     half: float
 

@@ -55,7 +55,7 @@ from services.rank.clients.upstream_call import Budget
 from services.rank.request import SearchRequest
 from services.rank.rerank.aesthetic import AestheticReranker, Defaults
 from services.rank.rerank.aesthetic_model import AestheticModel, tag_matrix
-from services.rank.rerank.base import Candidates
+from services.rank.rerank.base import ScoredCandidates
 from services.rank.upstream import EmbeddedQuery, Vector
 from tools.milvus_server import LAUNCHER, running
 
@@ -147,7 +147,7 @@ async def parts_section(
 
         async def whole(digests: Mapping[str, str]) -> Any:
             measures = {design_id: {"design": 0.8} for design_id in digests}
-            ranking = await plan.rerank(Candidates(measures, digests, _SHARES, _MAPS), query, view)
+            ranking = await plan.rerank(ScoredCandidates(measures, digests, _SHARES, _MAPS), query, view)
             assert not ranking.unavailable, ranking.unavailable
             return None
 

@@ -8,8 +8,7 @@ a in [0, 1]. With the weight w in [0, 1/2] of a request its score becomes
 
 *Relevant* is a design whose r is at least half (RELEVANT) of the best hit's. *Eligible* are the relevant
 designs among the first `head` of the list by r. An eligible design that could not be scored (the image tokens
-of its photo are not stored) counts as NEUTRAL, a photo in the middle: it gains as much as a photo than which
-half the others are better, and so lack of a measurement neither lifts nor sinks it.
+of its photo are not stored) gets NEUTRAL, the median: a missing measurement neither lifts nor lowers it.
 
 The guard. (1) No design passes another that is more relevant by more than w / (1 - w): the aesthetic score
 adds between 0 and w. (2) No irrelevant design passes a relevant one, whatever w and whatever their aesthetic

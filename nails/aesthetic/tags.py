@@ -1,7 +1,7 @@
 """Tags of the aesthetic score: what a photo is meant to be, in words that `text_encode` reads.
 
-A tag is a word or a line. What the vocabulary knows is said in its first English word, whatever the language
-it was asked in; anything else stands as it was written.
+A tag is a word or a line. A term of the vocabulary is encoded by its first English word, in whatever language
+it was written; anything else is encoded as it stands.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from nails.vocabulary import TERM_BY_NAME
 MAX_TAGS = 8
 """Tags that the model takes at once."""
 TAG_KINDS = ("theme", "pattern", "finish", "part")
-"""Kinds of the vocabulary that a photo can be beautiful as."""
+"""Kinds of vocabulary terms that are used as aesthetic tags."""
 AUTO_KINDS = ("theme", "pattern")
-"""Kinds that a photo is looked through for when it comes without a tag."""
+"""Kinds that are tried automatically for a photo without a tag."""
 
 
-class Said(Protocol):
+class PhraseLike(Protocol):
     """A phrase of a request; see nails.language.phrases.Phrase."""
 
     @property
@@ -59,10 +59,10 @@ _WORDS_BY_NAME: Final[dict[str, str]] = {
 
 
 def words_of_tag(tag: str) -> str:
-    """What is read for a tag: the first English word of what the vocabulary knows, others as written.
+    """The words that encode a tag: the first English word of a vocabulary term, others as written.
 
-    Known is a name ("cherry_blossom"), or what as a whole is a word for one of TAG_KINDS as `parse` reads it
-    ("Wedding", "ウェディング"); "wedding nails" stands as it is.
+    A term is given by its name ("cherry_blossom") or by any of its words, alone ("Wedding", "ウェディング");
+    "wedding nails" stays as it is.
     """
     if named := _WORDS_BY_NAME.get(tag.strip().lower()):
         return named
@@ -74,11 +74,11 @@ def words_of_tag(tag: str) -> str:
 
 
 def words_of_tags(tags: Iterable[str]) -> tuple[str, ...]:
-    """What is read for tags, in their order, each once however it was said, at most MAX_TAGS."""
+    """The words that encode tags, in their order, without duplicates, at most MAX_TAGS."""
     return tuple(dict.fromkeys(words_of_tag(tag) for tag in tags))[:MAX_TAGS]
 
 
-def tags_of_request(phrases: Iterable[Said], mdd: Sequence[str]) -> tuple[str, ...]:
+def tags_of_request(phrases: Iterable[PhraseLike], mdd: Sequence[str]) -> tuple[str, ...]:
     """The tags of a request, at most MAX_TAGS.
 
     They are the themes, patterns, finishes and parts that it names and does not refuse, in the order of the

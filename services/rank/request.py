@@ -11,7 +11,7 @@ from services.rank.photos.store import PhotoInput
 
 
 class ArtistScope(Enum):
-    """Whose designs a reference design brings."""
+    """Which artists' designs a search with a reference design may return."""
 
     ANY = "any"
     SAME = "same"

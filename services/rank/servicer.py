@@ -50,8 +50,8 @@ from services.rank.validation import (
 
 NAME = pb.DESCRIPTOR.services_by_name["RankService"].full_name
 
-_HITS, _MOST_HITS = 10, 100
-_LISTED, _MOST_LISTED = 50, 1_000
+_DEFAULT_HITS, _MAX_HITS = 10, 100
+_DEFAULT_DESIGNS, _MAX_DESIGNS = 50, 1_000
 _LEAST_FLUSH = 200
 """Rows for which a flush at the end of a stream is worth its time."""
 
@@ -73,7 +73,7 @@ class RankParts:
 
 
 class RankServicer(pb_grpc.RankServiceServicer):
-    """Translates between the contract and the rooms of this package."""
+    """Translates between the contract and the parts of this package."""
 
     def __init__(self, parts: RankParts) -> None:
         self._parts = parts
@@ -119,12 +119,12 @@ class RankServicer(pb_grpc.RankServiceServicer):
         """See the contract."""
         del context
         deadline = current_deadline()
-        size = check_page_size(request.page_size, default=_HITS, largest=_MOST_HITS)
-        wanted = read_search(request, self._parts.weights)
+        size = check_page_size(request.page_size, default=_DEFAULT_HITS, largest=_MAX_HITS)
+        search_request = read_search(request, self._parts.weights)
         digest = request_digest(request)
         position = self._position(request.page_token, digest, request.version_id)
         try:
-            plan = self._parts.search.plan(wanted, position.pinned, first_page=not request.page_token)
+            plan = self._parts.search.plan(search_request, position.pinned, first_page=not request.page_token)
         except (ValueError, TypeError, OverflowError):
             raise invalid_token() from None
         version = await self._parts.catalogue.resolve(position.version, deadline)
@@ -134,7 +134,9 @@ class RankServicer(pb_grpc.RankServiceServicer):
             return pb.SearchDesignsResponse(info=response_info())
         async with self._parts.catalogue.using(version):
             view = self._parts.store.at(version, deadline)
-            page = await self._parts.search.page(view, wanted, plan, offset=position.offset, size=size)
+            page = await self._parts.search.page(
+                view, search_request, plan, offset=position.offset, size=size
+            )
         designs = [self._design(hit.row) for hit in page.hits]
         response = search_message(page, designs, version.version_id)
         if page.more:
@@ -189,7 +191,7 @@ class RankServicer(pb_grpc.RankServiceServicer):
         """See the contract."""
         del context
         deadline = current_deadline()
-        size = check_page_size(request.page_size, default=_LISTED, largest=_MOST_LISTED)
+        size = check_page_size(request.page_size, default=_DEFAULT_DESIGNS, largest=_MAX_DESIGNS)
         condition = read_filters(request.filters)
         digest = request_digest(request)
         position = self._position(request.page_token, digest, request.version_id)

@@ -17,7 +17,7 @@ _MAX_WEIGHT = 1000
 
 
 class RankSettings(UpstreamSettings, PhotoSettings):
-    """What RankService can be told."""
+    """Settings of RankService."""
 
     model_config = SettingsConfigDict(env_prefix="LUNULA_RANK_")
 

@@ -45,7 +45,8 @@ def _unknown_table(found: Mapping[str, Any]) -> Table:
         f"{artists['known']} that were; aim {_AIM_AUROC:.2f}",
         *("score", "test", "validation"),
         left=("score",),
-        caption=f"unknown at one half: {half['strangers called unknown']:.1%} of unknown artists' works, "
+        caption="unknown at one half: "
+        f"{half['unknown artists called unknown']:.1%} of unknown artists' works, "
         f"{half['known works called unknown']:.1%} of the others'",
     )
     scores: Mapping[str, float] = found["auroc"]["test"]

@@ -233,9 +233,11 @@ def _show(report: Mapping[str, Any]) -> None:
 
 def format_source(setting: Mapping[str, Mapping[str, float]]) -> str:
     """Weights and maps of this setting, for the files of the channels."""
-    weights = "".join(f'    "{name}": {value:g},\n' for name, value in setting["weights"].items())
-    fields = "".join(f"    {name}: float = {value:g}\n" for name, value in setting["scale"].items())
-    return f"DEFAULT_WEIGHTS: Mapping[str, float] = {{\n{weights}}}\n\n{fields}"
+    maps = Scale(**setting["scale"]).maps()
+    return "\n".join(
+        f"{name}: default_weight = {weight:g}, map = {maps[name]}"
+        for name, weight in setting["weights"].items()
+    )
 
 
 def _setting(setting: Setting) -> dict[str, dict[str, float]]:

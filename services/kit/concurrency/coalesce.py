@@ -19,8 +19,8 @@ _CONCERN_ALL = (Unavailable, ResourceExhausted, DeadlineExceeded)
 class Coalescer(Generic[Q, A]):
     """Hands items to `work` in lists of at most `max_items`, one list at a time.
 
-    work: answers a list of items of one group with as many answers, in order. Nothing waits for company: a
-    single item goes at once. When a list fails because of its content it is tried again item by item, so
+    work: answers a list of items of one group with as many answers, in order. An item is sent at
+    once when no call is running. When a list fails because of its content it is tried again item by item, so
     that one bad item does not fail the others. Items whose caller has gone are dropped while they wait.
     """
 

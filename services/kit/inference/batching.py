@@ -40,7 +40,7 @@ _LEAST_RETRY_S = 0.05
 class BatchingPolicy:
     """How batches are formed.
 
-    `max_queue_delay_s`: how long an item may wait for company while an instance is free.
+    `max_queue_delay_s`: how long an item may wait for more items while an instance is free.
     `preferred_rows`: at so many rows a batch does not wait any longer; None: at max_batch_size.
     `instances`: batches that run at the same time.
     """

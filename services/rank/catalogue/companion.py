@@ -3,7 +3,7 @@
 It is one collection `NAME_<companion>_vN` with at most one row a design, built and dropped with the version.
 A required companion exists wherever the version does. An optional one may be missing: from a version that was
 made before the companion existed, or while its model was not served. It is then built when designs are next
-written; who reads it before that is told by `CollectionMissing`.
+written; reading it earlier raises `CollectionMissing`.
 """
 
 from __future__ import annotations
@@ -102,5 +102,5 @@ class DataCompanion(Companion[S]):
         }
 
     def usable(self, described: Mapping[str, Any]) -> bool:
-        """Collections made before rows had digests cannot be told apart from stale ones."""
+        """Rows without a digest might be stale, so a collection of the old form is of no use."""
         return any(field["name"] == "digest" for field in described["fields"])

@@ -1,7 +1,7 @@
 """A design as it lies in Milvus.
 
-The collections of a catalogue version hold one row per design: `NAME_vN` (the fused vector and all that is
-known) and its companions (`catalogue.companions`). A design exists if and only if it is in the first; a row
+The collections of a catalogue version hold one row per design: `NAME_vN` (the fused vector and all stored
+fields) and its companions (`catalogue.companions`). A design exists if and only if it is in the first; a row
 that is only in a companion is the rest of an interrupted write and is never shown.
 """
 
@@ -42,7 +42,7 @@ FULL_FIELDS = (
 
 @dataclass(frozen=True)
 class DesignText:
-    """What the owner says about a design; validated. attributes: in the order of their names."""
+    """The text fields of a design, validated. attributes: in the order of their names."""
 
     design_id: str
     title: str
@@ -155,7 +155,7 @@ def read_crop_box(row: Mapping[str, Any]) -> Box | None:
 
 
 def read_text(row: Mapping[str, Any]) -> DesignText:
-    """What the owner said, read back from a full row."""
+    """The text fields of a full row."""
     attributes = (token.partition("=") for token in row["attributes"])
     return DesignText(
         design_id=row["design_id"],

@@ -100,5 +100,5 @@ class Store:
                 client.load_collection(collection, timeout=timeout)
 
         await self._milvus.call(work, deadline=deadline, write=True)
-        # What was read back from the log after a restart may be many rows; nobody counted them.
+        # Rows replayed from Milvus's log after a restart are not in our count, so flush always.
         await self.at(version, deadline).flush(least_rows=0)

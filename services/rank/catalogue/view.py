@@ -159,7 +159,7 @@ class View:
         """The designs with the nearest vectors, nearest first, with `fields`; raw is the cosine."""
         can = await self.capabilities()
         check_vector(vector, len(vector))
-        parameters = {"metric_type": "COSINE", "params": _wide_enough(can.search_params, limit)}
+        parameters = {"metric_type": "COSINE", "params": _with_least_ef(can.search_params, limit)}
         query = [float(x) for x in vector]
         found = await self._search(
             self._collection(companion), "vector", query, parameters, expression, limit, fields
@@ -306,6 +306,6 @@ def _id(row: Row) -> str:
     return str(row["design_id"])
 
 
-def _wide_enough(parameters: Mapping[str, Any], limit: int) -> dict[str, Any]:
+def _with_least_ef(parameters: Mapping[str, Any], limit: int) -> dict[str, Any]:
     """HNSW must look at as many candidates as are asked for, at least."""
     return {name: max(value, limit) if name == "ef" else value for name, value in parameters.items()}

@@ -142,7 +142,7 @@ class Ingest:
         try:
             space = await self.current_space(deadline)
         except Unavailable:
-            return version  # each design will say so itself, and may find the service back
+            return version  # each design reports the failure itself; the service may have recovered by then
         check_fingerprint(space.fingerprint, version.space.fingerprint)
         return await catalogue.with_companions(version, space, deadline)
 
@@ -181,7 +181,7 @@ class Ingest:
                 lambda: self._lookups.submit(lookup), backoff=budget.backoff, deadline=deadline
             )
         digest = text.digest(photo.sha256)
-        # Kept again also when nothing changed: that heals a photo that was lost.
+        # Stored also when nothing changed, which restores a blob that was lost.
         async with self._photos.kept(photo) as key:
             if stored is not None and _is_current(stored, digest, fingerprint):
                 return IndexOutcome.UNCHANGED
@@ -230,7 +230,7 @@ class Ingest:
         return made
 
     async def _drop(self, photos: Sequence[str]) -> None:
-        """Drops photos that no design refers to. What was asked for is done by now, so this never fails."""
+        """Drops photos that no design refers to. The request itself is done by now, so this never fails."""
         try:
             await self._photos.drop_unused(photos, self._photos_in_use)
         except LunulaError as error:

@@ -39,7 +39,7 @@ from services.rank.clients.embed import EmbedClient
 from services.rank.clients.upstream_call import Budget
 from services.rank.request import SearchRequest
 from services.rank.rerank.aesthetic_model import AestheticModel, Matrix, ServedModel, tag_matrix
-from services.rank.rerank.base import Candidates, Pinned, Ranked, Ranking
+from services.rank.rerank.base import Pinned, Ranked, Ranking, ScoredCandidates
 from services.rank.upstream import EmbeddedQuery, Vector
 
 log = logging.getLogger(__name__)
@@ -109,8 +109,10 @@ class AestheticReranker:
         timeout_s: float,
         forget: Callable[[Version], None],
     ) -> None:
-        """threads: unpack tokens. timeout_s: longest wait for words, tokens and model together. forget: told
-        of versions whose tokens turn out to be gone or not loaded."""
+        """threads: unpack tokens. timeout_s: longest wait for words, tokens and model together.
+
+        forget: called with a version whose token collection is gone or not loaded.
+        """
         self._model = model
         self._embed = embed
         self._threads = threads
@@ -125,7 +127,7 @@ class AestheticReranker:
         else:
             weight = request.aesthetic_weight
             weight = self._defaults.weight if weight is None else weight
-            # A token without a pin is of a first page that was not reranked.
+            # A page token without a pin continues a first page that was not reranked.
             pin = _Pin(weight if first_page else 0.0, self._defaults.head)
         return AestheticPlan(self, request, pin)
 
@@ -214,7 +216,7 @@ class AestheticPlan:
         """Where the score counts, and the caller has no tags of their own."""
         return self._pin.weight > 0 and not self._request.aesthetic_tags
 
-    async def rerank(self, candidates: Candidates, query: EmbeddedQuery | None, view: View) -> Ranking:
+    async def rerank(self, candidates: ScoredCandidates, query: EmbeddedQuery | None, view: View) -> Ranking:
         """All candidates, best first."""
         pin = self._pin
         if pin.weight <= 0 or not candidates.measures:
@@ -246,10 +248,10 @@ class AestheticPlan:
         return Ranking(designs, pin.weight, pinned, models=(scored.model.version,))
 
 
-def _by_relevance(candidates: Candidates, pin: _Pin, unavailable: str = "") -> Ranking:
+def _by_relevance(candidates: ScoredCandidates, pin: _Pin, unavailable: str = "") -> Ranking:
     with stage("fuse"):
         ids, relevances = candidates.ids, candidates.relevances()
-        designs = [Ranked(ids[index], relevances[index]) for index in rank(relevances, ids)]
+        designs = [Ranked(ids[index]) for index in rank(relevances, ids)]
     return Ranking(designs, 0.0, pin.dump(), unavailable)
 
 
@@ -258,7 +260,6 @@ def _ranked(one: Reranked, design_id: str, scored: _Scored, weight: float, moved
     score = scored.scores.get(design_id)
     return Ranked(
         design_id,
-        one.relevance,
         aesthetic_term(one, score, weight),
         one.status.value,
         _explain(one.status, score, moved),

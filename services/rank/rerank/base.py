@@ -1,8 +1,8 @@
 """What reorders the head of a list after the channels have been fused.
 
 A reranker takes a share of the score, its weight; the channels keep the rest. The first page of a search pins
-how it was reranked, and later pages are reranked alike or not at all. Nothing here fails a search but input
-that the caller must mend: a reranker that cannot work leaves the order of relevance and says why.
+how it was reranked, and later pages are reranked alike or not at all. A reranker never fails a search,
+except for invalid input: where it cannot work it leaves the order of relevance and gives the reason.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Pinned = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class Candidates:
+class ScoredCandidates:
     """Designs that channels found, with their exact measures.
 
     measures: by design id. digests: of the designs as they were measured. shares: of the channels, summing to
@@ -53,12 +53,11 @@ class Candidates:
 class Ranked:
     """A design of the list.
 
-    relevance: what its channels contribute. term: the reranker's; None where it had no part. note: why the
-    term is what it is, for people. explanation: what the reranker decided, "" where nothing.
+    term: the reranker's; None where it had no part. note: why the term is what it is, for people.
+    explanation: what the reranker decided, "" where nothing.
     """
 
     design_id: str
-    relevance: float
     term: Term | None = None
     note: str = ""
     explanation: str = ""
@@ -68,8 +67,8 @@ class Ranked:
 class Ranking:
     """The whole list, best first.
 
-    weight: that the reranker had. unavailable: why it had none although it was wanted; else "". models: that
-    took part.
+    weight: the reranker's share of the score. unavailable: why it is 0 although the reranker was wanted;
+    else "". models: that took part.
     """
 
     designs: Sequence[Ranked]
@@ -87,8 +86,8 @@ class RerankPlan(Protocol):
         """Whether vectors of what the request is about are wanted (`EmbeddedQuery.tags`)."""
         ...
 
-    async def rerank(self, candidates: Candidates, query: EmbeddedQuery | None, view: View) -> Ranking:
-        """All candidates in their new order. Raises InvalidArgument for input that the caller must mend."""
+    async def rerank(self, candidates: ScoredCandidates, query: EmbeddedQuery | None, view: View) -> Ranking:
+        """All candidates in their new order. Raises InvalidArgument for invalid input."""
         ...
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from services.kit.concurrency.together import together
 from services.rank.catalogue.rows import LIGHT_FIELDS
 from services.rank.catalogue.view import Found, View
-from services.rank.rerank.base import Candidates
+from services.rank.rerank.base import ScoredCandidates
 from services.rank.search.channels import MAPS
 from services.rank.search.channels.base import Pool, Retriever, Scope
 
@@ -24,7 +24,7 @@ async def retrieve(
     *,
     expression: str,
     limit: int,
-) -> Candidates:
+) -> ScoredCandidates:
     """The candidates of all channels, at most `limit` of each, with their exact measures.
 
     retrievers: by channel. shares: of the channels, summing to 1. expression: that every candidate meets.
@@ -38,7 +38,7 @@ async def retrieve(
     found = await together(*(candidates(*one) for one in retrievers.items()))
     pool = Pool(view, dict(zip(retrievers, found, strict=True)), limit)
     if not pool.ids:
-        return Candidates({}, {}, shares, MAPS)
+        return ScoredCandidates({}, {}, shares, MAPS)
     rows, scores = await together(
         pool.all_rows(), together(*(retriever.score(pool) for retriever in retrievers.values()))
     )
@@ -49,4 +49,4 @@ async def retrieve(
         for design_id in ids
     }
     digests = {design_id: str(rows[design_id]["digest"]) for design_id in ids}
-    return Candidates(measures, digests, shares, MAPS)
+    return ScoredCandidates(measures, digests, shares, MAPS)

@@ -24,7 +24,7 @@ from services.rank.clients.embed import EmbedClient
 from services.rank.clients.upstream_call import Budget
 from services.rank.photos.store import Photos
 from services.rank.request import SearchRequest
-from services.rank.rerank.base import Candidates, Pinned, Ranked, Ranking, Reranker, RerankPlan
+from services.rank.rerank.base import Pinned, Ranked, Ranking, Reranker, RerankPlan, ScoredCandidates
 from services.rank.search.candidates import retrieve
 from services.rank.search.channels import CHANNELS
 from services.rank.search.channels.base import ChannelUnavailable, Preparation, Retriever
@@ -176,7 +176,7 @@ class Search:
         view: View,
         request: SearchRequest,
         prepared: _Prepared,
-        candidates: Candidates,
+        candidates: ScoredCandidates,
         ranking: Ranking,
         offset: int,
         size: int,
@@ -199,7 +199,7 @@ class Search:
 
     def _hit(
         self,
-        candidates: Candidates,
+        candidates: ScoredCandidates,
         shares: Mapping[str, float],
         phrases: Sequence[Phrase],
         one: Ranked,

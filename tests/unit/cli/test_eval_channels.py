@@ -156,7 +156,8 @@ def test_the_command_chooses_from_what_was_measured_and_writes_everything(tmp_pa
         figures["after, on the other half"]["mrr"] > figures["before"]["mrr"] > figures["design alone"]["mrr"]
     )
     assert format_source(report["chosen"]) in result.stdout
-    assert f'"palette": {chosen["palette"]:g},' in format_source(report["chosen"])
+    line = f"palette: default_weight = {chosen['palette']:g}, map = Falling("
+    assert line in format_source(report["chosen"])
 
 
 def test_an_interrupted_run_asks_only_what_it_has_not_asked(

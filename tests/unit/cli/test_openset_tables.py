@@ -20,7 +20,7 @@ FOUND: dict[str, Any] = {
         "validation": {"image entropy": 0.72, "combined": 0.95},
     },
     "chosen": "combined",
-    "at one half": {"strangers called unknown": 0.9, "known works called unknown": 0.125},
+    "at one half": {"unknown artists called unknown": 0.9, "known works called unknown": 0.125},
     "enrolment": {"works": 10, "image": ROW, "text": ROW, "both": ROW},
 }
 

@@ -2,7 +2,8 @@
 
 A channel looks at the request (`prepare`). Where the request has input for it, the channel becomes a
 `Retriever`: that returns candidates from the index, and scores exactly any designs that other channels found.
-What a channel cannot measure it leaves out; it never says 0 for "do not know".
+A design that a channel cannot measure is left out of its scores: its term then contributes 0, and its note or
+raw value of 0 is not a measurement.
 
 To add a channel: a file beside this one, a line in `channels/__init__.py`, its weight in the message
 `ChannelWeights`, and tests.

@@ -35,7 +35,7 @@ class DesignChannel(Channel):
     name = NAME
     # Chosen by `lunula eval channels --data BENCH` (docs/search.md) on the 400 validation photos of
     # `lunula data synth --kind designs --splits train=8625,val=400,test=1600 --seed 41 --size 512`, half of
-    # them described, in 800 askings. MRR 51.5 -> 52.6 % on requests that had no part in the choice (95 % of
+    # them described, in 800 searches. MRR 51.5 -> 52.6 % on held-out requests (95 % of
     # bootstraps +0.2 to +2.0), with the models trained on that folder. The same holds for the weights and
     # maps of `description` and `palette`. To be chosen again with every new set of models.
     default_weight = 0.7

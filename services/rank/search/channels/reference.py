@@ -20,7 +20,7 @@ NAME = "reference"
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceRetriever(Retriever):
-    """vector: of the reference's crop, in the space "align". expression: what its artist demands of hits."""
+    """vector: of the reference's crop, in the space "align". expression: of the artist scope."""
 
     vector: Sequence[float]
 
@@ -95,7 +95,7 @@ class ReferenceChannel(Channel):
 
 
 def _artist_expression(artist: str, scope: ArtistScope, design_id: str) -> str:
-    """What the reference's artist demands of hits. Raises FailedPrecondition ARTIST_UNKNOWN."""
+    """The artist scope as an expression. Raises FailedPrecondition ARTIST_UNKNOWN."""
     if scope is ArtistScope.SAME and not artist:
         raise FailedPrecondition(
             f"It is not known who made design {design_id}.",
