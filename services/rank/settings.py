@@ -58,7 +58,7 @@ class RankSettings(UpstreamSettings, PhotoSettings):
     )
     weights: dict[str, float] = Field(
         default_factory=dict,
-        description="default weights of channels, as design=0.7 or JSON; channels left out keep theirs: "
+        description="default weights of channels, as design=0.7,palette=0.3 or JSON; the others keep theirs: "
         + ", ".join(f"{name} {weight:g}" for name, weight in DEFAULT_WEIGHTS.items()),
     )
     aesthetic: bool = Field(

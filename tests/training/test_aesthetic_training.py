@@ -197,7 +197,7 @@ def test_tokens_come_back_from_bytes(material: Material) -> None:
     assert np.abs(back.astype(np.float32) - material.at(4)[:3].astype(np.float32)).max() < 0.03
 
 
-def test_beauty_is_about_the_share_that_scores_lower() -> None:
+def test_a_percentile_is_about_the_share_that_scores_lower() -> None:
     scores = np.random.default_rng(0).logistic(5.2, 0.3, 4000).astype(np.float32)
     middle, width = fit_percentiles(scores)
     assert middle == pytest.approx(5.2, abs=0.03) and width == pytest.approx(0.3, abs=0.02)

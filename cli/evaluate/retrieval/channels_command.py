@@ -71,7 +71,7 @@ def channels(
 
     Indexes the photos of a split, sends every request with its palette and without, and keeps the measures of
     each channel for each hit. Then weights and maps are tried offline for the highest mean reciprocal
-    rank. The figures are of requests that had no part in the choice; what is printed for nails/fusion.py is
+    rank. The figures are of held-out requests; what is printed for services/rank/search/channels is
     chosen on all of them.
     """
     with errors_as_exit_codes():
