@@ -62,6 +62,8 @@ class TagAesthetic(nn.Module):
     ) -> None:
         super().__init__()
         self.asks, self.attentive = asks, attentive
+        self.mean: Tensor
+        self.spread: Tensor
         self.register_buffer("mean", torch.zeros(TOKEN_DIM))
         self.register_buffer("spread", torch.ones(TOKEN_DIM))
         self.token = nn.Linear(TOKEN_DIM, width)
@@ -154,6 +156,8 @@ class Regression(nn.Module):
 
     def __init__(self, inputs: int = 1280, hidden: int = 256, drop: float = 0.3) -> None:
         super().__init__()
+        self.mean: Tensor
+        self.spread: Tensor
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("spread", torch.ones(inputs))
         self.answers = Answers(inputs, hidden, drop)

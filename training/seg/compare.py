@@ -31,7 +31,7 @@ from evaluation.perception.segmentation import evaluate, matched, union_mask
 from nails.perception.masks import iou
 from nails.perception.nail_decode import NailInstance
 from nails.photo.preprocess import nail_seg_input
-from training.kit.compute import CPU, Compute
+from training.kit.compute import CPU, Compute, set_memory_format
 from training.kit.data.photos import (
     Clutter,
     Image,
@@ -109,7 +109,7 @@ def train(
 ) -> nn.Module:
     """The candidate's averaged network after all batches."""
     torch.manual_seed(plan.seed)
-    network = compute.network(candidate.make(run).to(memory_format=torch.channels_last))
+    network = compute.network(set_memory_format(candidate.make(run), torch.channels_last))
     schedule = Schedule(
         steps=plan.steps,
         rate=plan.rate,
@@ -133,7 +133,7 @@ def train(
         log=Log(run),
         log_every=25,
     )
-    return averaged.network.cpu().to(memory_format=torch.contiguous_format)
+    return set_memory_format(averaged.network.cpu(), torch.contiguous_format)
 
 
 def export(candidate: Candidate, network: nn.Module, plan: Plan, path: Path) -> None:

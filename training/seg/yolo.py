@@ -152,7 +152,8 @@ class ServedYolo(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network.float().eval()
-        head = self.network.model[-1]  # type: ignore[index,union-attr]  # a Sequential
+        layers: Any = self.network.model  # a Sequential
+        head = layers[-1]
         if getattr(head, "nm", None) != COEFFICIENTS or getattr(head, "end2end", False):
             raise ValueError(
                 f"{type(head).__name__} is no YOLO-seg head with {COEFFICIENTS} mask coefficients"
