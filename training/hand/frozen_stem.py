@@ -1,7 +1,7 @@
 """The frozen stem of the backbone, run by ONNX Runtime: a third of what torch needs for the same numbers.
 
-hand_detect and hand_pose learn on a CPU. What is frozen is computed once where a view is drawn, and the view
-is then learnt from several times: `Pool` keeps the latest.
+hand_detect and hand_pose learn on a CPU. The frozen features of an augmented crop (a view) are computed once,
+and it is then learnt from several times: `Pool` keeps the latest views.
 """
 
 from __future__ import annotations
