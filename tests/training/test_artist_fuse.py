@@ -1,4 +1,4 @@
-"""The ladder of fusions on made-up predictions: it beats 5:5, is calibrated, and never looks at what it is tested on."""
+"""Fusions on made-up predictions: they beat 5:5, are calibrated, and never see their test data."""
 
 from __future__ import annotations
 
