@@ -1,4 +1,4 @@
-"""Photos with votes as they are drawn, a small folder, and features: what is liked depends on the tag."""
+"""Synthetic photos with votes, a small folder, and features: what is liked depends on the tag."""
 
 from __future__ import annotations
 

@@ -111,8 +111,8 @@ def test_everything_that_is_served_is_written_and_read_back(
 ) -> None:
     pytest.importorskip("grpc", reason="needs the service")
     from cli.client.models import ModelEntry
-    from services.classify.calibration import Calibration
     from services.classify.identify import read_labels
+    from services.classify.identify.calibration import Calibration
     from services.classify.label_evidence import LabelTable
     from services.classify.references import read_references
     from services.classify.text_model import FastTextModel

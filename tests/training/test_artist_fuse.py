@@ -1,4 +1,4 @@
-"""The ladder on drawn predictions: it beats 5:5, is calibrated, and never looks at what it is tested on."""
+"""Fusions on made-up predictions: they beat 5:5, are calibrated, and never see their test data."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_what_cannot_be_fused_is_said(fused: RunOfModels, tmp_path: Path) -> Non
 
 
 def drawn_truth(table: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Labels drawn as the table says."""
+    """Labels sampled from the table's probabilities."""
     return (table.cumsum(axis=1) < np.random.default_rng(seed).random((len(table), 1))).sum(axis=1)
 
 

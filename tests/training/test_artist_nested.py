@@ -255,7 +255,7 @@ def test_a_combination_of_labels_is_what_was_seen_and_none_is_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("dance",), "'dance' is none of folds, features"),
         ((), "'' is none of folds, features"),
@@ -275,13 +275,13 @@ def test_a_combination_of_labels_is_what_was_seen_and_none_is_one() -> None:
     ],
 )
 def test_what_cannot_be_done_says_what_is_missing(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*arguments, "--data", str(data), "--out", str(tmp_path)])
     assert ended.value.code == 2
     words = " ".join(capsys.readouterr().err.replace("│", " ").split())  # tyro draws a box and wraps
-    assert said in words
+    assert message in words
 
 
 def test_a_photo_that_is_none_is_named(data: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Strangers and new artists: the fitting, and the whole step on made-up features of photos."""
+"""Unknown and few-shot artists: the fitting, and the whole step on made-up features of photos."""
 
 from __future__ import annotations
 

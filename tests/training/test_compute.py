@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training is tested in an environment of its own: make test-full")
 
 from tests.training.designs import write_designs
-from tests.training.drawn_photos import write_drawn_photos
+from tests.training.synthetic_photos import write_synthetic_photos
 from training.aesthetic.networks import TagAesthetic
 from training.artist.image.network import ArtistHead
 from training.design.data.corpus import build_corpus
@@ -93,7 +93,7 @@ def test_mixed_precision_is_that_of_the_device_and_can_be_left_out() -> None:
 
 
 def test_nail_segmentation_is_computed_on_one_device(tmp_path: Path) -> None:
-    photos = read_synthetic(write_drawn_photos(tmp_path / "synth"))
+    photos = read_synthetic(write_synthetic_photos(tmp_path / "synth"))
     views = SegViewConfig(sizes=(64,), size_chances=(1.0,), batch=2, negative=0.0, collage=0.0)
     batch = META.batch(SegViews(photos, views, seed=0, steps=1, clutter=None)[0])
     network = META.network(build(pretrained=False))

@@ -258,8 +258,8 @@ def test_weights_too_large_for_one_file_lie_beside_the_graph(
     assert described["weights_data"] == "1/model.onnx.data"
     assert described["weights_data_sha256"] == hashlib.sha256(data.read_bytes()).hexdigest()
     graph = onnx.load(weights, load_external_data=False)
-    said = {entry.key: entry.value for entry in graph.metadata_props}
-    assert said == {"weights_data_sha256": hashlib.sha256(data.read_bytes()).hexdigest()}
+    metadata = {entry.key: entry.value for entry in graph.metadata_props}
+    assert metadata == {"weights_data_sha256": hashlib.sha256(data.read_bytes()).hexdigest()}
     assert report.half_cosine["embedding"] >= 0.999
     with pytest.raises(FailedPrecondition, match="cannot be loaded"):
         load_session(read_config(folder), 1)  # the embedded backend reads one file, as docs/encoders.md says

@@ -90,19 +90,19 @@ def test_a_persons_pins_fill_gaps_and_override_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ('revision = "v"', "some.revision is not a text"),
         ('"a" = "%s"' % ("b" * 64), r"some.files is not a table|some.files.'a'"),
     ],
 )
-def test_a_pins_file_that_lacks_something_says_what(tmp_path: Path, change: str, said: str) -> None:
+def test_a_pins_file_that_lacks_something_says_what(tmp_path: Path, change: str, message: str) -> None:
     text = f'[some]\nrepository = "r"\nrevision = "v"\nlicence = "l"\n[some.files]\n"a" = "{"b" * 64}"\n'
     path = tmp_path / "pins.toml"
     path.write_text(text)
     assert read_pins(path)["some"].files == {"a": "b" * 64}
     path.write_text(text.replace(change, ""))
-    with pytest.raises(PinError, match=said):
+    with pytest.raises(PinError, match=message):
         read_pins(path)
 
 

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="training is tested in an environmen
 
 from nails.perception.hands import decode_simcc
 from nails.photo.preprocess import PoseTransform
-from tests.training.drawn_photos import write_drawn_photos
+from tests.training.synthetic_photos import write_synthetic_photos
 from training.hand.data import DetectViews, PoseViews, served_pose_view, transform_box
 from training.hand.detect_loss import centre_targets, detect_loss, generalised_iou
 from training.hand.detect_model import HandDetector, ServedDetector, hand_detector, peaks
@@ -27,8 +27,8 @@ pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_drawn_photos(tmp_path_factory.mktemp("drawn") / "synth")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_synthetic_photos(tmp_path_factory.mktemp("photos") / "synth")
 
 
 def test_outputs_have_the_contract_shapes() -> None:
@@ -143,8 +143,8 @@ def test_a_box_turned_by_a_right_angle_is_exact() -> None:
     assert transform_box(np.array([10.0, 20.0, 30.0, 60.0]), quarter) == pytest.approx([40, 10, 80, 30])
 
 
-def test_joints_lie_where_serving_will_decode_them(drawn: Path) -> None:
-    photo = read_synthetic(drawn)[0]
+def test_joints_lie_where_serving_will_decode_them(synthetic: Path) -> None:
+    photo = read_synthetic(synthetic)[0]
     _, joints, presence = served_pose_view(photo, photo.hands[0])
     # The box's middle is the middle of the view, and its longer side is 256 / 1.25 pixels.
     middle = np.array([80.0, 102.5])
@@ -153,12 +153,12 @@ def test_joints_lie_where_serving_will_decode_them(drawn: Path) -> None:
     assert set(presence.tolist()) == {0.5, 1.0}
 
 
-def test_a_few_steps_lower_the_detector_loss(drawn: Path) -> None:
+def test_a_few_steps_lower_the_detector_loss(synthetic: Path) -> None:
     torch.manual_seed(0)
     network = hand_detector(pretrained=False).train()
     optimizer = adamw(network, network.backbone, Schedule(rate=3e-3, slow=1.0))
     stem = FrozenStem(network.backbone)
-    photos = read_synthetic(drawn)
+    photos = read_synthetic(synthetic)
     views = DetectViews(photos, seed=0, steps=1, size=192, batch=4, clutter=None, negative=0.0, stem=stem)
     batch = views[0]
     losses = []
@@ -169,12 +169,12 @@ def test_a_few_steps_lower_the_detector_loss(drawn: Path) -> None:
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_a_few_steps_lower_the_pose_loss(drawn: Path) -> None:
+def test_a_few_steps_lower_the_pose_loss(synthetic: Path) -> None:
     torch.manual_seed(0)
     network = hand_pose(pretrained=False).train()
     optimizer = adamw(network, network.backbone, Schedule(rate=2e-3, slow=1.0))
     stem = FrozenStem(network.backbone)
-    batch = PoseViews(read_synthetic(drawn), seed=0, steps=1, batch=4, stem=stem)[0]
+    batch = PoseViews(read_synthetic(synthetic), seed=0, steps=1, batch=4, stem=stem)[0]
     losses = []
     for _ in range(10):
         loss = pose_loss(network.from_stem(batch.stem), batch.joints, batch.presence)

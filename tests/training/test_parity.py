@@ -291,4 +291,4 @@ def test_photos_without_a_crop_are_named(photos: Path, tmp_path: Path) -> None:
         real_probe(folder, tmp_path)
     shutil.copy(folder / "images/000.png", tmp_path / "000.crop.png")
     probe = real_probe(folder, tmp_path)
-    assert [asked.lang for asked in probe.asked] == ["en"] and probe.targets.tolist() == [[True]]
+    assert [request.lang for request in probe.requests] == ["en"] and probe.targets.tolist() == [[True]]

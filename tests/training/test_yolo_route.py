@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="training is tested in an environmen
 from nails.perception.masks import iou
 from nails.perception.nail_decode import decode_yolo_seg
 from nails.photo.preprocess import Letterbox, nail_seg_input
-from tests.training.drawn_photos import write_drawn_photos
+from tests.training.synthetic_photos import write_synthetic_photos
 from training.kit.export.model import run_onnx
 from training.seg import yolo
 from training.seg.yolo_data import convert
@@ -62,8 +62,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder after one epoch on ten tiny synthetic photos."""
     pytest.importorskip("ultralytics", reason="needs ultralytics: make test-yolo")
     folder = tmp_path_factory.mktemp("yolo")
-    drawn = write_drawn_photos(folder / "drawn", count=10)
-    convert([], [drawn], folder / "data")
+    synthetic = write_synthetic_photos(folder / "synthetic", count=10)
+    convert([], [synthetic], folder / "data")
     checkpoint = yolo.train(folder / "data", folder / "run", epochs=1, size=SIZE, batch=5, workers=0)
     yolo.export(
         checkpoint,

@@ -27,14 +27,17 @@ BLOCK = 512  # photos at a time
 
 @dataclass(frozen=True)
 class Variant:
-    """A row of the table. ranking, squared, bins: whether these losses are in it. asks: whether it reads
-    the tags. scaled: its scores have no scale of their own; validation photos give them one (two numbers)."""
+    """A row of the table.
+
+    ranking, squared, bins: whether these losses are in it. reads_tags: False for the null token alone.
+    scaled: its scores have no scale of their own; validation photos give them one (two numbers).
+    """
 
     what: str
     ranking: bool = True
     squared: bool = True
     bins: bool = True
-    asks: bool = True
+    reads_tags: bool = True
     scaled: bool = False
 
 
@@ -43,9 +46,9 @@ VARIANTS: Final[dict[str, Variant]] = {
         "MLP on the pooled features of ImageNet's EfficientNet-Lite0, frozen; squared error, no text",
         ranking=False,
         bins=False,
-        asks=False,
+        reads_tags=False,
     ),
-    "notext": Variant("as ours, but the null token always asks", asks=False),
+    "notext": Variant("as ours, but the null token always asks", reads_tags=False),
     "literal": Variant("one text vector asks one image vector: the answer ignores the question"),
     "ranking": Variant("as ours, ranking alone", squared=False, bins=False, scaled=True),
     "mse": Variant("as ours, squared error alone", ranking=False, bins=False),
@@ -102,7 +105,7 @@ class Inputs:
             torch.from_numpy(material.likeness),
         )
 
-    def asked(self, tags: Tensor, language: int = 0) -> tuple[Tensor, Tensor]:
+    def embed_tags(self, tags: Tensor, language: int = 0) -> tuple[Tensor, Tensor]:
         """Vectors [n,2,512], zero for none, and mask [n,2] of tags i64 [n,2]."""
         mask = (tags != NONE).float()
         return self.words[language][tags.clamp(min=0)] * mask.unsqueeze(2), mask
@@ -124,8 +127,13 @@ def build(variant: str, config: Config) -> Network:
     width, hidden, drop = config.width, config.hidden, config.drop
     if variant == "literal":
         return Literal(width=width, hidden=hidden, drop=drop)
-    asks = VARIANTS[variant].asks
-    return TagAesthetic(width=width, hidden=hidden, drop=drop, asks=asks, attentive=config.attentive)
+    return TagAesthetic(
+        width=width,
+        hidden=hidden,
+        drop=drop,
+        reads_tags=VARIANTS[variant].reads_tags,
+        attentive=config.attentive,
+    )
 
 
 def fit(
@@ -195,15 +203,15 @@ def _loss(
     """Of groups [g,8] of photos that share tags [g]: the ranking reads what the group's tag answers, the
     other losses what all tags of a photo answer together."""
     chosen = torch.from_numpy(blocks.reshape(-1))
-    tags = inputs.tags[chosen] if variant.asks else torch.full((len(chosen), 2), NONE)
+    tags = inputs.tags[chosen] if variant.reads_tags else torch.full((len(chosen), 2), NONE)
     score, logits, weight = network.look(
-        *compute.batch((inputs.image[chosen], inputs.align[chosen], *inputs.asked(tags, language)))
+        *compute.batch((inputs.image[chosen], inputs.align[chosen], *inputs.embed_tags(tags, language)))
     )
     mos = inputs.mos[chosen]
     loss = score.new_zeros(())
     if variant.ranking:
         slots = torch.from_numpy(find_slots(inputs.tags.numpy(), blocks, names).reshape(-1))[:, None]
-        own = score.gather(1, compute.batch(slots if variant.asks else torch.zeros_like(slots)))
+        own = score.gather(1, compute.batch(slots if variant.reads_tags else torch.zeros_like(slots)))
         likeness = inputs.likeness[chosen].gather(1, slots)  # nan for photos without a tag
         order = order_pairs(
             *(x.reshape(-1, SIZE) for x in compute.batch((mos, inputs.errors[chosen], likeness)))
@@ -228,7 +236,7 @@ def answer(
     for start in range(0, len(rows), BLOCK):
         part = torch.from_numpy(rows[start : start + BLOCK])
         seen = inputs.image[part] if image is None else image[start : start + BLOCK]
-        asked = inputs.asked(torch.from_numpy(tags[start : start + BLOCK]), language)
+        asked = inputs.embed_tags(torch.from_numpy(tags[start : start + BLOCK]), language)
         score, logits, weight = network.look(seen, inputs.align[part], *asked)
         scores.append((score * weight).sum(dim=1))
         distributions.append((logits.softmax(dim=2) * weight.unsqueeze(2)).sum(dim=1))

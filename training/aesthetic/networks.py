@@ -46,7 +46,8 @@ class Answers(nn.Module):
 
 
 class TagAesthetic(nn.Module):
-    """Cross-attention of tags over tokens. asks: False has the null token ask always (the row without text).
+    """Cross-attention of tags over tokens. reads_tags: False makes the null token the only query (the row
+    without text).
 
     attentive: several tags are weighed by their cosine to the photo and a learned factor, not evenly.
     """
@@ -57,11 +58,13 @@ class TagAesthetic(nn.Module):
         hidden: int = 192,
         drop: float = 0.2,
         *,
-        asks: bool = True,
+        reads_tags: bool = True,
         attentive: bool = False,
     ) -> None:
         super().__init__()
-        self.asks, self.attentive = asks, attentive
+        self.reads_tags, self.attentive = reads_tags, attentive
+        self.mean: Tensor
+        self.spread: Tensor
         self.register_buffer("mean", torch.zeros(TOKEN_DIM))
         self.register_buffer("spread", torch.ones(TOKEN_DIM))
         self.token = nn.Linear(TOKEN_DIM, width)
@@ -107,10 +110,10 @@ class TagAesthetic(nn.Module):
     def _queries(self, tag: Tensor, tag_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries f32 [N,K,d]; which are present f32 [N,K], at least one; which of these are tags."""
         present = (tag_mask > 0.5).to(tag.dtype)
-        if not self.asks:
+        if not self.reads_tags:
             present = torch.zeros_like(present)
-        nobody = 1 - present.amax(dim=1, keepdim=True)  # [N,1]
-        first = torch.cat([nobody, torch.zeros_like(present[:, 1:])], dim=1)  # [N,K]
+        untagged = 1 - present.amax(dim=1, keepdim=True)  # [N,1]
+        first = torch.cat([untagged, torch.zeros_like(present[:, 1:])], dim=1)  # [N,K]
         asked = self.query(tag * ALIGN_DIM**0.5)
         return torch.where(first.unsqueeze(2) > 0.5, self.null, asked), present + first, present
 
@@ -143,8 +146,8 @@ class Literal(nn.Module):
         found = self.norm(key + self.attention(queries, key, torch.ones_like(key[:, :, 0])))
         score, logits = self.answers(found)
         present = (tag_mask > 0.5).to(tag.dtype)
-        nobody = 1 - present.amax(dim=1, keepdim=True)
-        weight = torch.cat([torch.maximum(present[:, :1], nobody), present[:, 1:]], dim=1)
+        untagged = 1 - present.amax(dim=1, keepdim=True)
+        weight = torch.cat([torch.maximum(present[:, :1], untagged), present[:, 1:]], dim=1)
         return score, logits, weight / weight.sum(dim=1, keepdim=True)
 
 
@@ -154,6 +157,8 @@ class Regression(nn.Module):
 
     def __init__(self, inputs: int = 1280, hidden: int = 256, drop: float = 0.3) -> None:
         super().__init__()
+        self.mean: Tensor
+        self.spread: Tensor
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("spread", torch.ones(inputs))
         self.answers = Answers(inputs, hidden, drop)

@@ -61,7 +61,7 @@ def run(job: AestheticJob) -> None:
         "photos": count,
         "test": len(rows[2]),
         "table": table,
-        "known": known(job.data / INDEX, material),
+        "known": measure_true_qualities(job.data / INDEX, material),
     }
     (job.out / FILE).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(f"{'':24}" + "".join(f"{target:>10}" for target in wanted))
@@ -70,7 +70,7 @@ def run(job: AestheticJob) -> None:
     print("votes, read off the qualities themselves (photos with tags):", found["known"])
 
 
-def known(path: Path, material: Material) -> dict[str, float]:
+def measure_true_qualities(path: Path, material: Material) -> dict[str, float]:
     """What the votes of tagged test photos owe to the qualities themselves: all, without fit, without
     neatness."""
     parts = read_parts(path, len(material.mos))

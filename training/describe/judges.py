@@ -1,9 +1,9 @@
 """One interface to what says how well a photo answers a request: the confidences c_ij of CRC (paper N).
 
 `ModelJudge` asks for a number in words, wherever the model runs; `DigitJudge` reads a local model's next
-token, which tells more than the digit it would write. On drawn photos `training.design.data.claims` judges
-without a model. `StoredJudge` gives stored confidences the form that mining wants, which is that of the
-claims.
+token, which tells more than the digit it would write. On synthetic photos `training.design.data.claims`
+judges without a model. `StoredJudge` gives stored confidences the form that mining wants, which is that of
+the claims.
 """
 
 from __future__ import annotations

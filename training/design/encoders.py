@@ -34,7 +34,7 @@ from torch.utils.data import DataLoader, Dataset
 from training.design.data.corpus import Corpus
 from training.design.data.photos import read_mask, read_photo
 from training.design.data.records import Design
-from training.kit.compute import CPU, Compute
+from training.kit.compute import CPU, Compute, set_memory_format
 from training.kit.data.augment import ViewConfig, distorted_view
 from training.kit.fit import fit, warm_cosine
 from training.kit.flags import Suppress
@@ -237,7 +237,7 @@ def train_encoders(
     freeze(model, config.frozen_blocks)
     for temperature in (model.temperature, model.style_temperature):
         nn.init.constant_(temperature.log_scale, math.log(config.scale))
-    compute.network(model).train().to(memory_format=torch.channels_last)
+    set_memory_format(compute.network(model).train(), torch.channels_last)
     backbone = [p for p in model.backbone.parameters() if p.requires_grad]
     chosen = {id(p) for p in backbone}
     heads = [p for p in model.parameters() if p.requires_grad and id(p) not in chosen]
@@ -286,13 +286,13 @@ def train_encoders(
 
 def add_gradients(model: nn.Module, processes: int) -> None:
     """Every process gets the mean of all gradients."""
-    with_gradient = [p for p in model.parameters() if p.grad is not None]
-    flat = torch.cat([p.grad.flatten() for p in with_gradient]) / processes
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients]) / processes
     torch.distributed.all_reduce(flat)
     start = 0
-    for parameter in with_gradient:
-        parameter.grad.copy_(flat[start : start + parameter.numel()].view_as(parameter))
-        start += parameter.numel()
+    for gradient in gradients:
+        gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
+        start += gradient.numel()
 
 
 def liveliness(model: Encoders, images: Tensor) -> dict[int, float]:

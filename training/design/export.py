@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from training.design.data.requests import MAX_COLOURS, MAX_PHRASES
 from training.design.rows.design_fuse import DESIGN_DIM, INPUTS
 from training.design.rows.models import RowNetwork
+from training.kit.compute import set_memory_format
 from training.kit.export.images import IMAGES, example_images
 from training.kit.export.model import (
     ExportError,
@@ -69,7 +70,7 @@ QUERY = ModelCard(
 
 def cut_backbone(backbone: EfficientNetLite0, depth: int) -> EfficientNetLite0:
     """A copy with nothing after stride `depth`."""
-    short = copy.deepcopy(backbone).to(memory_format=torch.contiguous_format)
+    short = set_memory_format(copy.deepcopy(backbone), torch.contiguous_format)
     short._blocks = short._blocks[: PYRAMID_BLOCKS[depth] + 1]
     short.depth = depth
     return short

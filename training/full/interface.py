@@ -88,6 +88,8 @@ class OwnScale(nn.Module):
     def __init__(self, image: ImageInput) -> None:
         super().__init__()
         mean, deviation = torch.tensor(image.mean), torch.tensor(image.deviation)
+        self.factor: Tensor
+        self.shift: Tensor
         self.register_buffer("factor", (128 / 255 / deviation).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("shift", ((127 / 255 - mean) / deviation).view(1, 3, 1, 1), persistent=False)
 

@@ -1,7 +1,7 @@
-"""Training batches for hand_detect and hand_pose: random views of synthetic photos, and clutter without
-hands.
+"""Training batches for hand_detect and hand_pose: random augmented crops (views) of synthetic photos, and
+clutter without hands.
 
-Views are drawn at half the served side, which is what the networks see; boxes and joints are in pixels of
+Views have half the served side, which is what the networks see; boxes and joints are in pixels of
 the served side. A batch is a pure function of (seed, step). Joints are (x, y) with a presence: 1 seen, 0.5
 hidden behind something, 0 outside the view.
 """

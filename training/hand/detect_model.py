@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.hand.frozen_stem import StemFeatures, back_level, freeze_stem, stem_levels
+from training.kit.compute import set_memory_format
 from training.kit.networks.backbone import (
     PYRAMID_CHANNELS,
     EfficientNetLite0,
     fold_batch_norm,
     imagenet_backbone,
 )
-from training.kit.networks.blocks import Separable, Up
+from training.kit.networks.blocks import Separable, Up, fill_bias
 
 STRIDE = 16
 SIZE = 320
@@ -43,9 +44,9 @@ class HandDetector(nn.Module):
         self.up8 = Up(width, PYRAMID_CHANNELS[8], width)
         self.score_tower = nn.Sequential(Separable(width, width), nn.Conv2d(width, 1, 1))
         self.box_tower = nn.Sequential(Separable(width, width), nn.Conv2d(width, 4, 1))
-        nn.init.constant_(self.score_tower[1].bias, -4.0)
+        fill_bias(self.score_tower[1], -4.0)
         # Half sides of exp(1.8) cells at the start: hands are large.
-        nn.init.constant_(self.box_tower[1].bias, 1.8)
+        fill_bias(self.box_tower[1], 1.8)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         return self.from_stem(stem_levels(self.backbone, images))
@@ -96,4 +97,4 @@ def hand_detector(*, pretrained: bool = True) -> HandDetector:
     """A new network as it is trained: folded backbone, frozen as `freeze_stem` says."""
     backbone = imagenet_backbone() if pretrained else EfficientNetLite0()
     network = HandDetector(freeze_stem(fold_batch_norm(backbone)))
-    return network.to(memory_format=torch.channels_last)
+    return set_memory_format(network, torch.channels_last)

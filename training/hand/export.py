@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from training.hand import detect_model, pose_model
+from training.kit.compute import set_memory_format
 from training.kit.export.model import ExportReport, ModelCard, Provenance, TensorCard, export_model
 from training.kit.flags import Positional, parse
 from training.kit.run import load_checkpoint
@@ -55,7 +56,7 @@ def export(kind: str, run: Path, folder: Path, *, command: str = "") -> ExportRe
     )
     generator = torch.Generator().manual_seed(0)
     example = [torch.rand(2, *card.inputs[0].shape, generator=generator) * 2 - 1]
-    served = served.to(memory_format=torch.contiguous_format)
+    set_memory_format(served, torch.contiguous_format)
     # Box sides are exponentials of up to hundreds of pixels: allow them a hundredth of a pixel.
     tolerance, half_tolerance = (1e-2, 2.0) if kind == "detect" else (1e-4, 0.05)
     return export_model(

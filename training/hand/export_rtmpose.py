@@ -56,7 +56,7 @@ class SimCC(nn.Module):
 
     def __init__(self, estimator: nn.Module) -> None:
         super().__init__()
-        self.backbone, self.head = estimator.backbone, estimator.head
+        self.backbone, self.head = estimator.get_submodule("backbone"), estimator.get_submodule("head")
 
     def forward(self, hands: Tensor) -> tuple[Tensor, Tensor]:
         """f32 [N,3,256,256] -> simcc_x, simcc_y f32 [N,21,512], raw scores."""

@@ -1,7 +1,7 @@
 """The frozen stem of the backbone, run by ONNX Runtime: a third of what torch needs for the same numbers.
 
-hand_detect and hand_pose learn on a CPU. What is frozen is computed once where a view is drawn, and the view
-is then learnt from several times: `Pool` keeps the latest.
+hand_detect and hand_pose learn on a CPU. The frozen features of an augmented crop (a view) are computed once,
+and it is then learnt from several times: `Pool` keeps the latest views.
 """
 
 from __future__ import annotations
@@ -15,8 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.kit.compute import set_memory_format
 from training.kit.export.model import TensorCard, trace_onnx
-from training.kit.networks.backbone import PYRAMID_BLOCKS, PYRAMID_CHANNELS, EfficientNetLite0, freeze
+from training.kit.networks.backbone import (
+    PYRAMID_BLOCKS,
+    PYRAMID_CHANNELS,
+    EfficientNetLite0,
+    InvertedResidual,
+    freeze,
+)
 
 STEM_STRIDE = 16
 
@@ -47,8 +54,9 @@ def back_level(backbone: EfficientNetLite0, stride16: Tensor) -> Tensor:
 
 def learnt_stem(backbone: EfficientNetLite0, stem: StemFeatures) -> StemFeatures:
     """The frozen stem as the backbone has it now: its stride 16 anew where the blocks before it learn too."""
-    first = backbone._blocks[PYRAMID_BLOCKS[8] + 1]._project_conv.weight
-    if not first.requires_grad:
+    first = backbone._blocks[PYRAMID_BLOCKS[8] + 1]
+    assert isinstance(first, InvertedResidual)
+    if not first._project_conv.weight.requires_grad:
         return stem
     return StemFeatures(stem.stride8, _through(backbone, stem.stride8, 8, 16))
 
@@ -78,7 +86,8 @@ class _Stem(nn.Module):
         self.backbone = backbone
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        return tuple(stem_levels(self.backbone, images))
+        stem = stem_levels(self.backbone, images)
+        return stem.stride8, stem.stride16
 
 
 class FrozenStem:
@@ -89,7 +98,7 @@ class FrozenStem:
     """
 
     def __init__(self, backbone: EfficientNetLite0) -> None:
-        self._backbone = copy.deepcopy(backbone).cpu().to(memory_format=torch.contiguous_format).eval()
+        self._backbone = set_memory_format(copy.deepcopy(backbone).cpu(), torch.contiguous_format).eval()
         self._session: Any = None
 
     def __call__(self, images: Tensor) -> StemFeatures:

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from training.hand.detect_model import halved
 from training.hand.frozen_stem import StemFeatures, back_level, freeze_stem, stem_levels
+from training.kit.compute import set_memory_format
 from training.kit.networks.backbone import (
     PYRAMID_CHANNELS,
     EfficientNetLite0,
@@ -65,6 +66,8 @@ class HandPose(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.gain: Tensor
+        self.shift: Tensor
         self.register_buffer("gain", torch.tensor(POSE_STD).view(1, 3, 1, 1) / 128)
         self.register_buffer("shift", (torch.tensor(POSE_MEAN).view(1, 3, 1, 1) - 127) / 128)
         coarse = PYRAMID_CHANNELS[32]
@@ -127,4 +130,4 @@ def hand_pose(*, pretrained: bool = True) -> HandPose:
     """A new network as it is trained: folded backbone, frozen as `freeze_stem` says."""
     backbone = imagenet_backbone() if pretrained else EfficientNetLite0()
     network = HandPose(freeze_stem(fold_batch_norm(backbone)))
-    return network.to(memory_format=torch.channels_last)
+    return set_memory_format(network, torch.channels_last)

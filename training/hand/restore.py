@@ -24,9 +24,9 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from training.hand.data import draw_detect, draw_pose, seen_hands
-from training.hand.detect_model import HALF, SIZE, hand_detector
+from training.hand.detect_model import HALF, SIZE, HandDetector, hand_detector
 from training.hand.frozen_stem import stem_levels
-from training.hand.pose_model import hand_pose
+from training.hand.pose_model import HandPose, hand_pose
 from training.kit.data.photos import read_synthetic
 from training.kit.flags import Positional, parse
 from training.kit.networks.blocks import Up, to_tensor
@@ -71,9 +71,15 @@ def folded_pairs(decoder: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
     ]
 
 
+def statistics(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Running mean and variance f32 [C], to be written in place."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    return norm.running_mean, norm.running_var
+
+
 @torch.no_grad()
-def restore(network: nn.Module, path: Path, views: Tensor) -> int:
-    """Fills `network` (HandPose or HandDetector) from the export at `path`; how many decoder pairs came back.
+def restore(network: HandPose | HandDetector, path: Path, views: Tensor) -> int:
+    """Fills `network` from the export at `path`; how many decoder pairs came back.
 
     views f32 [N,3,S,S] in (x-127)/128: synthetic photos to measure statistics on.
     """
@@ -92,8 +98,9 @@ def restore(network: nn.Module, path: Path, views: Tensor) -> int:
         if tuple(convolution.weight.shape) != weight.shape:
             raise ValueError(f"{path}: a convolution of {weight.shape}, not {convolution.weight.shape}")
         convolution.weight.copy_(torch.from_numpy(weight))
-        norm.running_mean.zero_()
-        norm.running_var.fill_(1 - norm.eps)
+        mean, variance = statistics(norm)
+        mean.zero_()
+        variance.fill_(1 - norm.eps)
         norm.weight.fill_(1.0)
         norm.bias.copy_(torch.from_numpy(bias))
 
@@ -104,10 +111,11 @@ def restore(network: nn.Module, path: Path, views: Tensor) -> int:
     network.eval().from_stem(stem_levels(network.backbone, views))
     for (convolution, norm), (_, bias) in zip(pairs, folded, strict=False):
         values = records[convolution]
-        norm.running_mean.copy_(values.mean(1))
-        norm.running_var.copy_(values.var(1))
-        norm.weight.copy_((norm.running_var + norm.eps).sqrt())
-        norm.bias.copy_(torch.from_numpy(bias) + norm.running_mean)
+        mean, variance = statistics(norm)
+        mean.copy_(values.mean(1))
+        variance.copy_(values.var(1))
+        norm.weight.copy_((variance + norm.eps).sqrt())
+        norm.bias.copy_(torch.from_numpy(bias) + mean)
     for handle in handles:
         handle.remove()
     return min(len(pairs), len(folded))
@@ -132,7 +140,7 @@ def main() -> None:
     given: Restore = parse(Restore, program="python -m training.hand.restore", about=__doc__)
     torch.manual_seed(0)
     photos = read_synthetic(given.data)
-    network: nn.Module = hand_pose() if given.kind == "pose" else hand_detector()
+    network = hand_pose() if given.kind == "pose" else hand_detector()
     rng = np.random.default_rng(0)
     if given.kind == "pose":
         hands = [(photo, hand) for photo in photos for hand in seen_hands(photo)][:64]

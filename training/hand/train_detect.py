@@ -47,15 +47,15 @@ class DetectConfig:
     seed: int = 0
     """fixes batches and weights"""
     batch: int = 24
-    """views a step"""
-    drawn: int = 10
-    """new views a step; a view stays in the pool and is learnt from batch / drawn times"""
+    """augmented crops a step"""
+    new_crops: int = 10
+    """new augmented crops a step; each stays in the pool and is learnt from batch / new_crops times"""
     pool: int = 3072
-    """views that are kept to learn from"""
+    """augmented crops that are kept to learn from"""
     size: int = SIZE
     """side of the served input"""
     negative: float = 0.25
-    """share of views that are clutter alone"""
+    """share of crops that are clutter alone"""
     validate_every: int = 100
     """steps"""
     validation_photos: int = 300
@@ -196,7 +196,7 @@ def train(
         seed=config.seed,
         steps=steps,
         size=config.size,
-        batch=config.drawn,
+        batch=config.new_crops,
         clutter=clutter,
         negative=config.negative,
         stem=FrozenStem(network.backbone),

@@ -42,10 +42,10 @@ class PoseConfig:
     """fixes batches and weights"""
     batch: int = 32
     """hands a step"""
-    drawn: int = 12
-    """new views a step; a view stays in the pool and is learnt from batch / drawn times"""
+    new_crops: int = 12
+    """new augmented crops a step; each stays in the pool and is learnt from batch / new_crops times"""
     pool: int = 4096
-    """views that are kept to learn from"""
+    """augmented crops that are kept to learn from"""
     frozen_stride: Literal[8, 16] = 16
     """the backbone stays as it is up to this stride"""
     validate_every: int = 150
@@ -126,7 +126,7 @@ def train(
     stem = FrozenStem(network.backbone)
     watched = kept_hands(network, kept, stem)
     views = PoseViews(
-        training, seed=config.seed, steps=steps, batch=config.drawn, stem=FrozenStem(network.backbone)
+        training, seed=config.seed, steps=steps, batch=config.new_crops, stem=FrozenStem(network.backbone)
     )
     pool = Pool(config.pool, seed=config.seed)
     log = Log(run)

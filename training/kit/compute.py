@@ -73,3 +73,9 @@ class Compute:
 
 
 CPU = Compute(torch.device("cpu"))
+
+
+def set_memory_format(network: Network, memory_format: torch.memory_format) -> Network:
+    """Lays the network's weights out in `memory_format`, in place, and returns the network."""
+    network.to(memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs lack the argument
+    return network

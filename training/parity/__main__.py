@@ -146,7 +146,7 @@ def run_compare(args: Compare) -> int:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         report = {
             "probes": [
-                {"name": probe.name, "photos": len(probe.photos), "requests": len(probe.asked)}
+                {"name": probe.name, "photos": len(probe.photos), "requests": len(probe.requests)}
                 for probe in probes
             ],
             "gate": {"cosine": LEAST_COSINE, "overlap": LEAST_OVERLAP, "alone": LEAST_ALONE},

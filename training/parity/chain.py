@@ -131,14 +131,14 @@ class Chain:
         self._kept |= {key: np.stack(vectors) for key, vectors in found.items()}
 
     def _read(self) -> None:
-        readings = [parse_request(asked.text) for asked in self.probe.asked]
+        readings = [parse_request(request.text) for request in self.probe.requests]
         self._sentences = [
-            [asked.text, ". ".join(reading.mdd), *reading.nnp[:MAX_PHRASES]]
-            for asked, reading in zip(self.probe.asked, readings, strict=True)
+            [request.text, ". ".join(reading.mdd), *reading.nnp[:MAX_PHRASES]]
+            for request, reading in zip(self.probe.requests, readings, strict=True)
         ]
         self._palettes = [
-            tuple(PaletteColour(lab=lab, weight=1.0) for lab in asked.palette) or named_palette(reading)
-            for asked, reading in zip(self.probe.asked, readings, strict=True)
+            tuple(PaletteColour(lab=lab, weight=1.0) for lab in request.palette) or named_palette(reading)
+            for request, reading in zip(self.probe.requests, readings, strict=True)
         ]
         tokenizer = SentenceTokenizer()
         catalogue_words = [photo.words for photo in self.probe.photos]

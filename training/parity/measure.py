@@ -92,7 +92,7 @@ def overlap(ranking: NDArray[np.float32], reference: NDArray[np.float32], top: i
 def figures_of(probe: Probe, ranking: NDArray[np.float32]) -> dict[str, dict[str, float]]:
     """MRR and hit rates of a ranking over all requests and by language."""
     ranks = best_ranks(ranking, probe.targets)
-    langs = np.array([asked.lang for asked in probe.asked])
+    langs = np.array([request.lang for request in probe.requests])
     parts = {ALL: np.ones(len(ranks), np.bool_)} | {
         lang: langs == lang for lang in sorted(set(langs.tolist()))
     }
@@ -143,7 +143,7 @@ class Bench:
             wanted = f" of {', '.join(only)}" if only else ""
             raise PrecisionError(f"{variants}: no variants{wanted} there: run `make` first")
         self.files = {m: {REFERENCE: Session(weights_file(f))} for m, f in self.folders.items()}
-        self.judged = {model: dict(sessions) for model, sessions in self.files.items()}
+        self.compared = {model: dict(sessions) for model, sessions in self.files.items()}
         self.sizes: dict[str, float] = {}
         self.batches: dict[str, int] = {}
         for model, variant, folder in self.made:
@@ -155,10 +155,10 @@ class Bench:
             self.batches[f"{model}.{variant}"] = int(about["max_batch_size"])
             twin = variant == FP16
             reference = weights_file(self.folders[model])
-            self.judged[model][variant] = (
+            self.compared[model][variant] = (
                 Session(rounded(widened(reference)).SerializeToString()) if twin else file
             )
-        self.chains = [Chain(probe, self.judged) for probe in probes]
+        self.chains = [Chain(probe, self.compared) for probe in probes]
 
     @staticmethod
     def _made(variants: Path, only: Sequence[str]) -> Iterator[tuple[str, str, Path]]:
@@ -201,14 +201,14 @@ class Bench:
         row.outputs = {name: d.shown() for name, d in chain.difference(model, variant).items()}
         row.megabytes = self.sizes[row.name]
         examples = chain.examples[model]
-        if self.judged[model][variant] is not self.files[model][variant]:
+        if self.compared[model][variant] is not self.files[model][variant]:
             own = Difference()
             for feeds in examples[:8]:
                 got, wanted = self.files[model][variant](feeds), self.files[model][REFERENCE](feeds)
                 for name in wanted:
                     own.add(got[name], wanted[name])
             row.file_cosine = min(own.cosines)
-        row.alone_cosine = alone_cosine(self.judged[model][variant], examples, self.batches[row.name])
+        row.alone_cosine = alone_cosine(self.compared[model][variant], examples, self.batches[row.name])
         return row
 
     def _ranked(self, row: Row, chosen: Chosen) -> Row:
@@ -224,7 +224,7 @@ def table(rows: Sequence[Row], probes: Sequence[Probe]) -> str:
     """The report as text: hit rates in percent of the first probe, hit@10 of the others by language."""
     head = ["variant", "output", "cosine", "worst", "max error", "alone", "top-10", "MRR", "hit@1", "hit@5"]
     head += ["hit@10", "CPU ms", "ratio", "MB"]
-    others = [(p.name, lang) for p in probes[1:] for lang in sorted({asked.lang for asked in p.asked})]
+    others = [(p.name, lang) for p in probes[1:] for lang in sorted({request.lang for request in p.requests})]
     head += [f"real {lang} hit@10" for _, lang in others]
     lines = [head]
     for row in rows:

@@ -47,7 +47,7 @@ class Photo:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProbeRequest:
     """A request. palette: colours that the person picked; without one, those that the words name."""
 
     lang: str
@@ -61,7 +61,7 @@ class Probe:
 
     name: str
     photos: Sequence[Photo]
-    asked: Sequence[Asked]
+    requests: Sequence[ProbeRequest]
     targets: NDArray[np.bool_]
 
 
@@ -80,7 +80,7 @@ def drawn_probe(folder: Path, split: str, count: int, words: Mapping[str, str] |
     return Probe(
         name=f"{folder.name}, {split}, {len(entries)} photos",
         photos=[Photo(folder / e.image, _box(e, folder), (words or {}).get(e.id, "")) for e in entries],
-        asked=[Asked(entry.lang, entry.request, entry.palette) for entry in entries],
+        requests=[ProbeRequest(entry.lang, entry.request, entry.palette) for entry in entries],
         targets=targets,
     )
 
@@ -113,7 +113,7 @@ def real_probe(folder: Path, crops: Path) -> Probe:
     """Real photos that are only ever measured: lines {"image": path, "requests": {language: text}} of
     `folder`/requests.jsonl, and NAME.crop.png of `lunula crop` in `crops`. Raises ProbeError."""
     photos: list[Photo] = []
-    asked, owner = [], []
+    requests, owner = [], []
     path = folder / "requests.jsonl"
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -122,18 +122,18 @@ def real_probe(folder: Path, crops: Path) -> Probe:
     for number, line in enumerate(lines, 1):
         try:
             fields = json.loads(line)
-            photo, requests = folder / fields["image"], sorted(fields["requests"].items())
+            photo, texts = folder / fields["image"], sorted(fields["requests"].items())
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ProbeError(f"{path}:{number}: needs image and requests: {error!r}") from None
         crop = crops / f"{photo.stem}.crop.png"
         for file, remedy in ((photo, ""), (crop, f": run `lunula crop {photo} --out {crops}` first")):
             if not file.is_file():
                 raise ProbeError(f"{path}:{number}: {file} does not exist{remedy}")
-        for lang, text in requests:
-            asked.append(Asked(lang, text))
+        for lang, text in texts:
+            requests.append(ProbeRequest(lang, text))
             owner.append(len(photos))
         photos.append(Photo(photo, crop))
-    if not asked:
+    if not requests:
         raise ProbeError(f"{path}: no requests")
     targets = np.array(owner)[:, None] == np.arange(len(photos))[None, :]
-    return Probe(f"{folder.name}, {len(photos)} real photos", photos, asked, targets)
+    return Probe(f"{folder.name}, {len(photos)} real photos", photos, requests, targets)

@@ -3,12 +3,12 @@
     python -m training.seg.ablate --clutter DIR --backgrounds DIR --real DIR --out RUNS
 
 For the full generator and for each ingredient left out (`training.synth.ingredients`) one set of photos is
-drawn from the same seeds, one network is trained on it from ImageNet weights with the same number of views
-and the same seed, and measured on the labelled real photos, decoded as in serving. The clutter that training
-mixes in belongs to `clutter` and `real_backgrounds`: without those it is left out too. Rows that are done are
-kept, so an interrupted run goes on. RUNS/table.md and RUNS/table.json hold the result. The runs are small
-(thousands of views, not hundreds of thousands): differences are worth reading, levels are not. `--repeats`
-trains the full row with further seeds, which shows how large a difference chance makes.
+generated from the same seeds, one network is trained on it from ImageNet weights with the same number of
+views and the same seed, and measured on the labelled real photos, decoded as in serving. The clutter that
+training mixes in belongs to `clutter` and `real_backgrounds`: without those it is left out too. Rows that are
+done are kept, so an interrupted run goes on. RUNS/table.md and RUNS/table.json hold the result. The runs are
+small (thousands of views, not hundreds of thousands): differences are worth reading, levels are not.
+`--repeats` trains the full row with further seeds, which shows how large a difference chance makes.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from evaluation.perception.segmentation import evaluate, matched, union_mask
 from nails.perception.masks import iou
 from nails.perception.nail_decode import NailInstance
 from nails.photo.preprocess import nail_seg_input
-from training.kit.compute import CPU, Compute
+from training.kit.compute import CPU, Compute, set_memory_format
 from training.kit.data.photos import (
     Clutter,
     Image,
@@ -109,7 +109,7 @@ def train(
 ) -> nn.Module:
     """The candidate's averaged network after all batches."""
     torch.manual_seed(plan.seed)
-    network = compute.network(candidate.make(run).to(memory_format=torch.channels_last))
+    network = compute.network(set_memory_format(candidate.make(run), torch.channels_last))
     schedule = Schedule(
         steps=plan.steps,
         rate=plan.rate,
@@ -133,7 +133,7 @@ def train(
         log=Log(run),
         log_every=25,
     )
-    return averaged.network.cpu().to(memory_format=torch.contiguous_format)
+    return set_memory_format(averaged.network.cpu(), torch.contiguous_format)
 
 
 def export(candidate: Candidate, network: nn.Module, plan: Plan, path: Path) -> None:
@@ -176,7 +176,7 @@ class Exported:
         return min(times)
 
 
-def measure_drawn(model: Exported, photos: Sequence[SyntheticPhoto]) -> dict[str, float]:
+def measure_synthetic(model: Exported, photos: Sequence[SyntheticPhoto]) -> dict[str, float]:
     """On synthetic photos, whose nails are numbered: mean IoU, precision, recall and F1 of single nails.
 
     Together with the score cut that gives the best F1 here, which then holds for real photos too.
@@ -215,13 +215,13 @@ def count_parameters(path: Path) -> int:
 def markdown(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """The table, best on synthetic photos first."""
     lines = [
-        "| candidate | drawn IoU | drawn nail F1 | real IoU | real nail F1 | parameters, M | MB | CPU ms |",
+        "| candidate | synthetic IoU | synthetic F1 | real IoU | real F1 | parameters, M | MB | CPU ms |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name, row in sorted(rows.items(), key=lambda item: -item[1]["drawn"]["iou"]):
+    for name, row in sorted(rows.items(), key=lambda item: -item[1]["synthetic"]["iou"]):
         real = row.get("real")
         outside = [f"{real[key]:.3f}" if real else "–" for key in ("mean_iou", "nail_f1")]
-        figures = [f"{row['drawn']['iou']:.3f}", f"{row['drawn']['f1']:.3f}", *outside]
+        figures = [f"{row['synthetic']['iou']:.3f}", f"{row['synthetic']['f1']:.3f}", *outside]
         size = [f"{row['parameters'] / 1e6:.2f}", f"{row['megabytes']:.1f}", f"{row['cpu_ms']:.0f}"]
         lines.append(f"| `{name}`: {row['title']} | " + " | ".join([*figures, *size]) + " |")
     return "\n".join(lines) + "\n"
@@ -266,14 +266,16 @@ def run_candidate(
             "title": candidate.title,
             "photos": len(photos.training),
             "validation_photos": len(photos.kept),
-            "drawn": measure_drawn(model, photos.kept),
+            "synthetic": measure_synthetic(model, photos.kept),
             "parameters": count_parameters(weights),
             "megabytes": weights.stat().st_size / 1e6,
             "cpu_ms": model.cpu_ms(),
             "training_cpu_minutes": spent / 60,
         }
     if real is not None:
-        find = partial(Exported(candidate, weights, plan.served).find, min_score=row["drawn"]["min_score"])
+        find = partial(
+            Exported(candidate, weights, plan.served).find, min_score=row["synthetic"]["min_score"]
+        )
         report = evaluate(real, find)
         row["real"] = report.as_dict()
     path.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")

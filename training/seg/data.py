@@ -1,4 +1,5 @@
-"""Training batches for nail_seg: random views of synthetic photos, with clutter, and their target maps.
+"""Training batches for nail_seg: random augmented crops (views) of synthetic photos, with clutter, and their
+target maps.
 
 A batch is a pure function of (seed, step), so a run can be repeated. All maps are at half the resolution of
 the images, like the model's output.
@@ -26,7 +27,7 @@ BOUNDARY_WEIGHT = 3.0
 
 @dataclass(frozen=True)
 class ViewConfig:
-    """How photos are augmented to views."""
+    """How photos are cropped and augmented to views."""
 
     sizes: tuple[int, ...] = (224, 256, 320)
     """sides of the square views in pixels, one for each batch"""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from training.kit.compute import set_memory_format
 from training.kit.export.model import ExportReport, ModelCard, Provenance, TensorCard, export_model
 from training.kit.flags import Pairs, Positional, parse
 from training.kit.run import load_checkpoint
@@ -41,7 +42,7 @@ def export(
     checkpoint = load_checkpoint(run)
     network = build(pretrained=False)
     take_weights(network, checkpoint["weights"])
-    network = network.to(memory_format=torch.contiguous_format)
+    set_memory_format(network, torch.contiguous_format)
     seed = int(checkpoint["config"]["seed"])
     generator = torch.Generator().manual_seed(0)
     provenance = Provenance(

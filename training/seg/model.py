@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from training.kit.networks.backbone import PYRAMID_CHANNELS, EfficientNetLite0, imagenet_backbone
-from training.kit.networks.blocks import Separable, Up
+from training.kit.networks.blocks import Separable, Up, fill_bias
 
 MAPS = 3
 
@@ -38,7 +38,7 @@ class NailSeg(nn.Module):
             coarse = width
         self.head = nn.Conv2d(coarse, MAPS, 1)
         # Nails cover a few per cent of a photo: start there instead of at one half.
-        nn.init.constant_(self.head.bias, -3.0)
+        fill_bias(self.head, -3.0)
 
     def forward(self, images: Tensor) -> Tensor:
         levels = self.backbone.levels(images)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from nails.photo.preprocess import nail_seg_input
-from training.kit.compute import CPU, Compute
+from training.kit.compute import CPU, Compute, set_memory_format
 from training.kit.data.photos import (
     Clutter,
     SyntheticPhoto,
@@ -72,7 +72,7 @@ def build(*, pretrained: bool = True, frozen_stride: int = 8) -> NailSeg:
     network = nail_seg(pretrained=pretrained)
     fold_batch_norm(network.backbone)
     freeze(network.backbone, stride=frozen_stride)
-    return network.to(memory_format=torch.channels_last)
+    return set_memory_format(network, torch.channels_last)
 
 
 def take_weights(network: NailSeg, weights: dict[str, torch.Tensor]) -> None:

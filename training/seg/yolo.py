@@ -1,6 +1,6 @@
 """YOLO-seg as nail_seg, for people with labelled photos of their own; see docs/segmentation.md.
 
-    python -m training.seg.yolo convert --photos DIR [--drawn DIR] --out DATA
+    python -m training.seg.yolo convert --photos DIR [--synthetic DIR] --out DATA
     python -m training.seg.yolo train --data DATA --out RUN [--weights FILE.pt]
     python -m training.seg.yolo export RUN --to MODELS/nail_seg
     lunula eval segmentation --data DIR --repository MODELS
@@ -152,7 +152,8 @@ class ServedYolo(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network.float().eval()
-        head = self.network.model[-1]  # type: ignore[index,union-attr]  # a Sequential
+        layers: Any = self.network.model  # a Sequential
+        head = layers[-1]
         if getattr(head, "nm", None) != COEFFICIENTS or getattr(head, "end2end", False):
             raise ValueError(
                 f"{type(head).__name__} is no YOLO-seg head with {COEFFICIENTS} mask coefficients"
@@ -242,7 +243,7 @@ class Convert:
     """folder of the data set"""
     photos: Folders = ()
     """folder of images/ and masks/; may be given several times"""
-    drawn: Folders = ()
+    synthetic: Folders = ()
     """folder of training.synth; may be given several times"""
 
 
@@ -296,9 +297,9 @@ def main() -> None:
     try:
         match given:
             case Convert():
-                if not given.photos and not given.drawn:
-                    refuse("convert needs --photos or --drawn")
-                print(convert(list(given.photos), list(given.drawn), given.out))
+                if not given.photos and not given.synthetic:
+                    refuse("convert needs --photos or --synthetic")
+                print(convert(list(given.photos), list(given.synthetic), given.out))
             case Train():
                 device = str(choose_device(given.device).device)
                 options = {name: value for name, value in vars(given).items() if name not in ("data", "out")}

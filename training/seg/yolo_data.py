@@ -88,11 +88,11 @@ def numbered_nails(mask: NDArray[np.uint8]) -> list[NailInstance]:
     return [instance_from_mask(mask == number) for number in np.unique(mask) if number]
 
 
-def convert(photos: Iterable[Path], drawn: Iterable[Path], out: Path) -> Converted:
+def convert(photos: Iterable[Path], synthetic: Iterable[Path], out: Path) -> Converted:
     """Writes OUT/images/{train,val}, OUT/labels/{train,val} and OUT/data.yaml.
 
-    `photos`: folders of labelled photos; `drawn`: folders of `training.synth`. Raises FileExistsError where
-    OUT already holds a data set, ValueError for labels that cannot be read or too few photos.
+    `photos`: folders of labelled photos; `synthetic`: folders of `training.synth`. Raises FileExistsError
+    where OUT already holds a data set, ValueError for labels that cannot be read or too few photos.
     """
     if (out / "data.yaml").exists():
         raise FileExistsError(f"{out} already holds a data set; name another folder or remove it")
@@ -114,7 +114,7 @@ def convert(photos: Iterable[Path], drawn: Iterable[Path], out: Path) -> Convert
             size = (photo.image.shape[1], photo.image.shape[0])
             found = [nail.instance for nail in photo.nails]
             nails += write(part, entry.image, f"p{number}-{entry.name}", found, size)
-    for number, folder in enumerate(drawn):
+    for number, folder in enumerate(synthetic):
         for part, chosen in zip(("train", "val"), split(read_synthetic(folder)), strict=True):
             for one in track(chosen, description=f"{folder} {part}"):
                 found = numbered_nails(read_mask(one.mask))

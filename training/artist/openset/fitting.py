@@ -22,7 +22,7 @@ FLOOR = 1e-12
 PULL = 1e-3
 """Towards zero: keeps numbers finite where one feature alone separates trained from unknown artists."""
 UNKNOWN: Final = -1
-"""The label of works by nobody who is trained or enrolled."""
+"""The label of works by an artist who is neither trained nor enrolled."""
 USED: Final[Mapping[str, tuple[bool, bool]]] = {IMAGE: (True, False), TEXT: (False, True), BOTH: (True, True)}
 """Whether a mode looks at the photo and at the words."""
 

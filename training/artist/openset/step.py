@@ -4,8 +4,9 @@ A fifth of the artists are shown to no model and are what is reported on; anothe
 either, is what everything is fitted and chosen on. Options: works=10, how many a new artist brings;
 words=morphemes|words, how the text model divides texts.
 
-- Who is a stranger? Scores of what is served alone and together, AUROC on works of artists that nobody was
-  trained on against test works of those that somebody was. `combined` is what ClassifyService computes.
+- Which works are by an unknown artist? Scores of what is served alone and together, AUROC on works of
+  artists that no model was trained on against test works of the others. `combined` is what ClassifyService
+  computes.
 - New artists: their accuracy with prototypes of ten works, against that of models that were trained anew with
   these ten works among all others, repeated to the median artist's number of works so that they are not
   given up for those of others. The share of it that prototypes reach is the figure.

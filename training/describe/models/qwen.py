@@ -201,7 +201,7 @@ def load_qwen(
         config = AutoConfig.from_pretrained(where, **source)
         if config.model_type not in _TYPES:
             raise RunError(f"{where}: {config.model_type}: one of {', '.join(_TYPES)} expected")
-        model = AutoModelForImageTextToText.from_pretrained(
+        model: Any = AutoModelForImageTextToText.from_pretrained(  # a decorator hides the type of its `to`
             where,
             config=config,
             dtype=torch.float32 if device == "cpu" else torch.bfloat16,

@@ -38,6 +38,7 @@ from training.design.rows.bench import SPLITS, Bench, run_mine, run_rows
 from training.design.rows.job import DesignJob
 from training.design.rows.models import ROWS, RowNetwork
 from training.design.rows.photos import measure_photos
+from training.kit.compute import set_memory_format
 from training.kit.data.augment import PLAIN, ViewConfig, plain_view
 from training.kit.data.sentences import Sentences
 from training.kit.export.model import ORIGIN, SCRATCH, Provenance
@@ -83,7 +84,7 @@ def _encoders(rank: int, job: DesignJob, config: EncoderConfig, meeting: Path | 
     lively = liveliness(model, torch.from_numpy(np.stack(seen)))
     logger.info("liveliness by stride: %s", lively)
     stored = {
-        "state": model.to(memory_format=torch.contiguous_format).state_dict(),
+        "state": set_memory_format(model, torch.contiguous_format).state_dict(),
         "facts": [list(fact) for fact in corpus.facts],
         "config": dataclasses.asdict(config),
         "data": {"digest": digest(job.folder), "designs": len(corpus.designs)},

@@ -145,8 +145,8 @@ def whiten(projection: nn.Module, tokens: NDArray[np.float32]) -> None:
     """
     assert isinstance(projection, nn.Linear)
     mean, deviation = tokens.mean(axis=(0, 1)), tokens.std(axis=(0, 1)) + 1e-3
-    projection.weight /= torch.from_numpy(deviation)
-    projection.bias -= projection.weight @ torch.from_numpy(mean)
+    projection.weight.div_(torch.from_numpy(deviation))
+    projection.bias.sub_(projection.weight @ torch.from_numpy(mean))
 
 
 @torch.inference_mode()

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from training.kit.compute import set_memory_format
 from training.kit.export.model import TensorCard, trace_onnx
 
 SIZE = 224
@@ -22,7 +23,7 @@ Run = Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
 def write_network(network: nn.Module, path: Path, outputs: Sequence[str], size: int = SIZE) -> None:
     """`network` as an ONNX file from images f32 [N,3,size,size] to `outputs`: ONNX Runtime is the faster."""
     trace_onnx(
-        network.eval().to(memory_format=torch.contiguous_format),
+        set_memory_format(network.eval(), torch.contiguous_format),
         (torch.zeros(2, 3, size, size),),
         path,
         inputs=(TensorCard("images", "f32", (3, size, size)),),

@@ -39,6 +39,12 @@ class Up(nn.Module):
         return joined
 
 
+def fill_bias(convolution: nn.Module, value: float) -> None:
+    """Sets every bias of a convolution that has biases to `value`, where its training starts."""
+    assert isinstance(convolution, nn.Conv2d) and convolution.bias is not None
+    nn.init.constant_(convolution.bias, value)
+
+
 def to_tensor(views: list[Image]) -> Tensor:
     """uint8 views [S,S,3] to f32 [N,3,S,S] in (x - 127) / 128."""
     stacked = np.stack(views).transpose(0, 3, 1, 2)

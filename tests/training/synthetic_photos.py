@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 
-def write_drawn_photos(folder: Path, *, count: int = 4, side: int = 160) -> Path:
+def write_synthetic_photos(folder: Path, *, count: int = 4, side: int = 160) -> Path:
     """Writes index.jsonl, images and masks for `count` photos, each with one hand and three nails."""
     (folder / "images").mkdir(parents=True)
     (folder / "masks").mkdir()
