@@ -35,7 +35,7 @@ from training.design.rows.training import (
 from training.kit.data.augment import PLAIN, ViewConfig, distorted_view, plain_view
 from training.kit.data.mined_pairs import Mined
 from training.kit.data.sentences import Sentences
-from training.kit.export.model import Provenance
+from training.kit.export.card import Provenance
 from training.kit.networks.backbone import EfficientNetLite0
 from training.kit.networks.encoders import Encoders
 from training.kit.ranking import best_ranks, figures

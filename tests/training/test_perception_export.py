@@ -13,7 +13,8 @@ torch = pytest.importorskip("torch", reason="training is tested in an environmen
 from training.hand.detect_model import ServedDetector, halved, hand_detector
 from training.hand.export import DETECT_CARD, POSE_CARD
 from training.hand.pose_model import ServedPose, hand_pose
-from training.kit.export.model import ExportError, Provenance, export_model, run_onnx
+from training.kit.export.card import Provenance
+from training.kit.export.model import ExportError, export_model, run_onnx
 from training.seg.export import CARD as SEG_CARD
 from training.seg.model import NailMaps, nail_seg
 

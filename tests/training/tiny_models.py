@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.kit.export.model import ModelCard, Provenance, TensorCard, export_model
+from training.kit.export.card import ModelCard, Provenance, TensorCard
+from training.kit.export.model import export_model
 
 PIECES, TEXT, ALIGN, STYLE, DESIGN = 128_010, 12, 12, 8, 16
 PROVENANCE = Provenance(command="none", data="none", seed=0, licence_of_origin="none")

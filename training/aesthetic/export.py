@@ -31,7 +31,8 @@ from training.aesthetic.material import NONE, Material, read_material
 from training.aesthetic.networks import ALIGN_DIM, TOKEN_DIM, TagAesthetic
 from training.aesthetic.packing_step import grid_path, read_served, repack
 from training.aesthetic.train_step import Trained, load, model_path, score_photos
-from training.kit.export.model import SCRATCH, ExportReport, ModelCard, Provenance, TensorCard, export_model
+from training.kit.export.card import SCRATCH, ModelCard, Provenance, TensorCard
+from training.kit.export.model import ExportReport, export_model
 from training.kit.stepwise import StepError
 
 logger = logging.getLogger(__name__)

@@ -12,15 +12,9 @@ from training.design.data.requests import MAX_COLOURS, MAX_PHRASES
 from training.design.rows.design_fuse import DESIGN_DIM, INPUTS
 from training.design.rows.models import RowNetwork
 from training.kit.compute import set_memory_format
+from training.kit.export.card import ModelCard, Provenance, TensorCard
 from training.kit.export.images import IMAGES, example_images
-from training.kit.export.model import (
-    ExportError,
-    ExportReport,
-    ModelCard,
-    Provenance,
-    TensorCard,
-    export_model,
-)
+from training.kit.export.model import ExportError, ExportReport, export_model
 from training.kit.networks.backbone import PYRAMID_BLOCKS, EfficientNetLite0
 from training.kit.networks.encoders import Encoders
 from training.kit.networks.image_align import ALIGN_DIM, TOKEN_DIM, ImageAlign

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from training.full.interface import Encoder, card, example
-from training.kit.export.model import ExportReport, Provenance, export_model
+from training.kit.export.card import Provenance
+from training.kit.export.model import ExportReport, export_model
 from training.kit.pins import Pin
 
 GRAPH_ERROR = 1e-4  # of a unit embedding; of tokens, relative to their largest value

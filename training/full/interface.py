@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from training.kit.export.model import ModelCard, TensorCard
+from training.kit.export.card import ModelCard, TensorCard
 
 Kind = Literal["image_align", "image_style", "text_encode"]
 Triple = tuple[float, float, float]

@@ -11,7 +11,8 @@ from torch import nn
 
 from training.hand import detect_model, pose_model
 from training.kit.compute import set_memory_format
-from training.kit.export.model import ExportReport, ModelCard, Provenance, TensorCard, export_model
+from training.kit.export.card import ModelCard, Provenance, TensorCard
+from training.kit.export.model import ExportReport, export_model
 from training.kit.flags import Positional, parse
 from training.kit.run import load_checkpoint
 

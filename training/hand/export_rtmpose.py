@@ -23,7 +23,8 @@ from torch import Tensor, nn
 
 from training.hand.export import POSE_CARD
 from training.hand.pose_model import JOINTS, SIZE
-from training.kit.export.model import ExportReport, Provenance, export_model
+from training.kit.export.card import Provenance
+from training.kit.export.model import ExportReport, export_model
 
 
 class PinnedError(ValueError):

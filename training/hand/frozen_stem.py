@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.kit.compute import set_memory_format
-from training.kit.export.model import TensorCard, trace_onnx
+from training.kit.export.card import TensorCard
+from training.kit.export.model import trace_onnx
 from training.kit.networks.backbone import (
     PYRAMID_BLOCKS,
     PYRAMID_CHANNELS,

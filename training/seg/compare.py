@@ -42,7 +42,8 @@ from training.kit.data.photos import (
     read_synthetic,
     split,
 )
-from training.kit.export.model import TensorCard, plain_graph, trace_onnx
+from training.kit.export.card import TensorCard
+from training.kit.export.model import plain_graph, trace_onnx
 from training.kit.fit import Averaged, Schedule, adamw, fit
 from training.kit.flags import FLAT, Folders, names, parse
 from training.kit.networks.blocks import to_tensor

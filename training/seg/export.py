@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from training.kit.compute import set_memory_format
-from training.kit.export.model import ExportReport, ModelCard, Provenance, TensorCard, export_model
+from training.kit.export.card import ModelCard, Provenance, TensorCard
+from training.kit.export.model import ExportReport, export_model
 from training.kit.flags import Pairs, Positional, parse
 from training.kit.run import load_checkpoint
 from training.seg.model import NailMaps

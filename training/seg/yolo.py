@@ -28,7 +28,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training.kit.export.model import ExportReport, ModelCard, Provenance, TensorCard, export_model
+from training.kit.export.card import ModelCard, Provenance, TensorCard
+from training.kit.export.model import ExportReport, export_model
 from training.kit.flags import Folders, Positional, parse
 from training.kit.training_command import choose_device, refuse
 from training.seg.yolo_data import convert

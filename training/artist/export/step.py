@@ -54,8 +54,9 @@ from training.artist.openset.models import (
     space_vectors,
 )
 from training.artist.openset.step import FILE as OPENSET
+from training.kit.export.card import ORIGIN, ModelCard, Provenance, TensorCard
 from training.kit.export.images import IMAGES, example_images
-from training.kit.export.model import ORIGIN, ModelCard, Provenance, TensorCard, export_model
+from training.kit.export.model import export_model
 from training.kit.networks.encoders import load_encoders
 from training.kit.stepwise import StepError
 

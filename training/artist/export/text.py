@@ -17,7 +17,7 @@ from nails.artist.labels import PREFIX, from_label, to_label
 from training.artist.openset.models import WORDS, Floats
 from training.artist.text.steps import fit_fasttext
 from training.artist.text.words import Words
-from training.kit.export.model import SCRATCH, fingerprint
+from training.kit.export.card import SCRATCH, fingerprint
 
 WORDS_VERSION = "1"  # of nails.language.words, in place of a preprocessing version
 MOST_TEXT_BYTES = 12_000_000

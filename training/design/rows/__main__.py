@@ -41,7 +41,7 @@ from training.design.rows.photos import measure_photos
 from training.kit.compute import set_memory_format
 from training.kit.data.augment import PLAIN, ViewConfig, plain_view
 from training.kit.data.sentences import Sentences
-from training.kit.export.model import ORIGIN, SCRATCH, Provenance
+from training.kit.export.card import ORIGIN, SCRATCH, Provenance
 from training.kit.flags import parse
 from training.kit.networks.encoders import load_encoders, pretrained_encoders
 from training.kit.training_command import choose_device

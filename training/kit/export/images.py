@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from training.kit.export.model import (
-    TensorCard,
-)
+from training.kit.export.card import TensorCard
 
 IMAGES = TensorCard("images", "f32", (3, 224, 224))
 

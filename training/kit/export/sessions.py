@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from training.kit.compute import set_memory_format
-from training.kit.export.model import TensorCard, trace_onnx
+from training.kit.export.card import TensorCard
+from training.kit.export.model import trace_onnx
 
 SIZE = 224
 
