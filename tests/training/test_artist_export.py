@@ -111,11 +111,11 @@ def test_everything_that_is_served_is_written_and_read_back(
 ) -> None:
     pytest.importorskip("grpc", reason="needs the service")
     from cli.client.models import ModelEntry
-    from services.classify.identify import read_labels
+    from services.classify.features.references import read_references
+    from services.classify.features.text_model import FastTextModel
     from services.classify.identify.calibration import Calibration
-    from services.classify.label_evidence import LabelTable
-    from services.classify.references import read_references
-    from services.classify.text_model import FastTextModel
+    from services.classify.identify.identifier import read_labels
+    from services.classify.identify.label_evidence import LabelTable
 
     material = material_of()
     monkeypatch.setattr(export, "open_nest", lambda _: material.nest)
@@ -158,9 +158,9 @@ def test_everything_that_is_served_is_written_and_read_back(
     facts = tomllib.loads((models / "artist_text" / "model.toml").read_text())
     assert len(list((models / "artist_text").glob("*.ftz"))) == 5
     assert text.artists == tuple(sorted(ARTISTS)) and text.fingerprint == facts["model"]["fingerprint"]
-    reading = text.read("abeword and more")
-    assert max(reading.probabilities, key=lambda name: reading.probabilities[name]) == "abe 花"
-    assert sum(reading.probabilities.values()) == pytest.approx(1)
+    prediction = text.predict("abeword and more")
+    assert max(prediction.probabilities, key=lambda name: prediction.probabilities[name]) == "abe 花"
+    assert sum(prediction.probabilities.values()) == pytest.approx(1)
 
     outputs = run_onnx(models / "artist_image" / "1" / "model.onnx", {"images": example_images(2).numpy()})
     np.testing.assert_allclose(np.linalg.norm(outputs["embedding"], axis=1), 1, atol=1e-4)
