@@ -8,7 +8,8 @@ unknown and enrolled artists weigh comes from RUN/openset.json, fitted where art
 artists.
 
 - artist_image: one ONNX graph (training.artist.export.served), labels.txt, prototypes.npz and, where works
-  have labels, label_combinations.json (read by services.classify.references and .label_evidence)
+  have labels, label_combinations.json (read by services.classify.features.references
+  and services.classify.identify.label_evidence)
 - artist_text: model-0.ftz … model-4.ftz, quantised; together they may have MOST_TEXT_BYTES, else one model
   of all works is served (option texts=five|one decides otherwise)
 
@@ -222,7 +223,7 @@ def export_image(
 
 
 def write_prototypes(folder: Path, material: Material, images: NDArray[np.float32]) -> None:
-    """Writes folder/prototypes.npz for the model that lies there (see services.classify.references)."""
+    """Writes folder/prototypes.npz for the model that lies there (see services.classify.features.references)."""
     fingerprint = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))["model"]["fingerprint"]
     rarity = compute_rarities(material.texts)
     texts = [vectorise(text, rarity) for text in material.texts]
