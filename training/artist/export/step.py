@@ -223,7 +223,7 @@ def export_image(
 
 
 def write_prototypes(folder: Path, material: Material, images: NDArray[np.float32]) -> None:
-    """Writes folder/prototypes.npz for the model that lies there (see services.classify.features.references)."""
+    """Writes folder/prototypes.npz for the model there; services.classify.features.references reads it."""
     fingerprint = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))["model"]["fingerprint"]
     rarity = compute_rarities(material.texts)
     texts = [vectorise(text, rarity) for text in material.texts]
