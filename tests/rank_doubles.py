@@ -21,7 +21,7 @@ from lunula.crop.v1 import crop_service_pb2_grpc as crop_grpc
 from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from lunula.embed.v1 import embed_service_pb2_grpc as embed_grpc
 from lunula.rank.v1 import rank_service_pb2 as pb
-from lunula.type.v1 import palette_pb2, photo_pb2, response_info_pb2, vector_pb2
+from lunula.type.v1 import palette_pb2, photo_pb2, vector_pb2
 from nails.aesthetic.tags import tags_of_request
 from nails.aesthetic.tokens import Packing, pack
 from nails.colour.cielab import srgb_to_lab
@@ -30,6 +30,7 @@ from nails.language.phrases import parse_request
 from nails.language.words import split_words
 from nails.photo.codec import PhotoError, decode_photo, encode_png
 from services.kit.errors import FailedPrecondition, InvalidArgument, LunulaError
+from services.kit.models import ModelVersion
 from services.kit.server import RunningServer, Service, running_server
 from services.kit.settings import ServiceSettings
 from services.kit.wire.errors import to_item_error
@@ -257,12 +258,8 @@ class EmbedDouble(embed_grpc.EmbedServiceServicer):
         if expected and expected != self._doubles.design_fingerprint:
             raise FailedPrecondition("other models", reason="FINGERPRINT_MISMATCH")
 
-    def _models(self) -> Sequence[response_info_pb2.ModelVersion]:
-        return [
-            response_info_pb2.ModelVersion(
-                name="double", version="1", fingerprint=self._doubles.design_fingerprint
-            )
-        ]
+    def _models(self) -> Sequence[ModelVersion]:
+        return [ModelVersion(name="double", version="1", fingerprint=self._doubles.design_fingerprint)]
 
     @staticmethod
     def _vector(space: str, values: NDArray[np.float64], fingerprint: str) -> vector_pb2.Vector:

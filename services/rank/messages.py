@@ -11,12 +11,12 @@ from lunula.embed.v1 import embed_service_pb2 as embed_pb
 from lunula.rank.v1 import rank_service_pb2 as pb
 from lunula.type.v1 import photo_pb2
 from nails.fusion import Term
-from services.intake.messages import palette_colours, palette_message
+from services.intake.messages import palette_message, read_palette
 from services.intake.texts import MAX_CONTEXT, check_text
-from services.kit.errors import LunulaError
+from services.kit.errors import LunulaError, invalid_field
 from services.kit.wire.errors import to_item_error
 from services.rank.catalogue.filters import Filter, Operator, expression
-from services.rank.catalogue.rows import DesignText, read_crop_box, read_palette, read_text
+from services.rank.catalogue.rows import DesignText, read_crop_box, read_row_palette, read_text
 from services.rank.catalogue.tokens import TOKENS
 from services.rank.catalogue.version import Version
 from services.rank.catalogue.view import Row
@@ -29,10 +29,8 @@ from services.rank.validation import (
     check_aesthetic_weight,
     check_design,
     check_design_id,
-    check_palette,
     check_tags,
     check_weights,
-    invalid,
 )
 
 _OPERATORS = {
@@ -56,16 +54,16 @@ def read_search(request: pb.SearchDesignsRequest, default_weights: Mapping[str, 
     check_text(request.text, "text")
     check_text(request.context, "context", max_characters=MAX_CONTEXT)
     text = request.text if request.text.strip() else ""
-    palette = check_palette(palette_colours(request.palette))
+    palette = read_palette(request.palette, "palette")
     reference = request.WhichOneof("reference")
     if not text and not palette and reference is None:
-        raise invalid("REQUEST_EMPTY", "text", "or palette or a reference must be given")
+        raise invalid_field("REQUEST_EMPTY", "text", "or palette or a reference must be given")
     if reference == "reference_design_id":
         check_design_id(request.reference_design_id, "reference_design_id")
     if request.artist_scope not in _SCOPES:
-        raise invalid("ARTIST_SCOPE_INVALID", "artist_scope", "must be SAME or OTHERS, or be left out")
+        raise invalid_field("ARTIST_SCOPE_INVALID", "artist_scope", "must be SAME or OTHERS, or be left out")
     if request.artist_scope and reference != "reference_design_id":
-        raise invalid("ARTIST_SCOPE_WITHOUT_DESIGN", "artist_scope", "needs a reference_design_id")
+        raise invalid_field("ARTIST_SCOPE_WITHOUT_DESIGN", "artist_scope", "needs a reference_design_id")
     weights = default_weights
     if request.HasField("weights"):
         # One field a channel.
@@ -95,7 +93,7 @@ def read_filters(filters: Sequence[pb.Filter]) -> str:
 def read_design(request: pb.IndexDesignsRequest) -> tuple[DesignText, PhotoInput]:
     """What the owner says of a design, validated, and its photo, unread. Raises InvalidArgument."""
     if not request.HasField("design"):
-        raise invalid("DESIGN_MISSING", "design", "must be set")
+        raise invalid_field("DESIGN_MISSING", "design", "must be set")
     design = request.design
     text = DesignText(
         design_id=design.design_id,
@@ -140,7 +138,7 @@ def design_message(row: Row, *, photo_uri: str, photo: bytes | None = None) -> p
         attributes=dict(text.attributes),
         context=text.context,
         photo_uri=photo_uri,
-        palette=palette_message(read_palette(row)),
+        palette=palette_message(read_row_palette(row)),
         fingerprint=row["fingerprint"],
     )
     design.index_time.FromMilliseconds(int(row["index_time_ms"]))

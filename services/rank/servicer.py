@@ -13,7 +13,7 @@ from lunula.type.v1 import photo_pb2
 from services.intake.items import check_batch_size, run_batch, run_stream, settle
 from services.intake.texts import check_text
 from services.kit.deadline import Deadline
-from services.kit.errors import NotFound
+from services.kit.errors import NotFound, invalid_field
 from services.kit.scope import current_deadline
 from services.kit.telemetry.timings import stage
 from services.kit.wire.response_info import response_info
@@ -45,7 +45,6 @@ from services.rank.validation import (
     check_design_id,
     check_page_size,
     check_tags,
-    invalid,
 )
 
 NAME = pb.DESCRIPTOR.services_by_name["RankService"].full_name
@@ -221,7 +220,7 @@ class RankServicer(pb_grpc.RankServiceServicer):
         del context
         deadline = current_deadline()
         if not 1 <= len(request.design_ids) <= MAX_DELETED:
-            raise invalid("BATCH_SIZE_INVALID", "design_ids", f"must be 1 to {MAX_DELETED} ids")
+            raise invalid_field("BATCH_SIZE_INVALID", "design_ids", f"must be 1 to {MAX_DELETED} ids")
         for index, design_id in enumerate(request.design_ids):
             check_design_id(design_id, f"design_ids[{index}]")
         version = await self._parts.catalogue.resolve(request.version_id, deadline)
@@ -269,7 +268,7 @@ class RankServicer(pb_grpc.RankServiceServicer):
         del context
         deadline = current_deadline()
         if not request.version_id:
-            raise invalid("VERSION_MISSING", "version_id", "must be given")
+            raise invalid_field("VERSION_MISSING", "version_id", "must be given")
         version = await self._parts.catalogue.promote(request.version_id, deadline)
         return pb.PromoteCatalogueVersionResponse(
             version=await self._version(version, version.version_id, deadline), info=response_info()

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from nails.aesthetic.rerank import MAX_WEIGHT, check_weight
 from nails.aesthetic.tags import MAX_TAGS as MAX_AESTHETIC_TAGS
-from nails.colour.palette import PaletteColour, PaletteError, validate_palette
 from services.intake.texts import MAX_TEXT, check_text
-from services.kit.errors import InvalidArgument
+from services.kit.errors import invalid_field
 from services.rank.catalogue.filters import check_attribute
 from services.rank.catalogue.rows import DesignText
 
@@ -25,7 +24,7 @@ _DESIGN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 def check_design_id(design_id: str, path: str) -> None:
     """Raises InvalidArgument DESIGN_ID_INVALID."""
     if not _DESIGN_ID.fullmatch(design_id):
-        raise invalid("DESIGN_ID_INVALID", path, "must be 1 to 128 characters of [A-Za-z0-9._:-]")
+        raise invalid_field("DESIGN_ID_INVALID", path, "must be 1 to 128 characters of [A-Za-z0-9._:-]")
 
 
 def check_design(design: DesignText, path: str) -> None:
@@ -34,15 +33,23 @@ def check_design(design: DesignText, path: str) -> None:
     check_text(design.title, f"{path}.title")
     check_text(design.description, f"{path}.description")
     if len(design.title) + len(design.description) > MAX_TEXT:
-        raise invalid("TEXT_TOO_LONG", f"{path}.description", f"must be at most {MAX_TEXT} with the title")
+        raise invalid_field(
+            "TEXT_TOO_LONG", f"{path}.description", f"must be at most {MAX_TEXT} with the title"
+        )
     check_text(design.context, f"{path}.context")
     if len(design.artist_id) > MAX_ARTIST_ID:
-        raise invalid("ARTIST_ID_INVALID", f"{path}.artist_id", f"must be at most {MAX_ARTIST_ID} characters")
+        raise invalid_field(
+            "ARTIST_ID_INVALID", f"{path}.artist_id", f"must be at most {MAX_ARTIST_ID} characters"
+        )
     if len(design.tags) > MAX_TAGS:
-        raise invalid("TAGS_INVALID", f"{path}.tags", f"must be at most {MAX_TAGS}, are {len(design.tags)}")
+        raise invalid_field(
+            "TAGS_INVALID", f"{path}.tags", f"must be at most {MAX_TAGS}, are {len(design.tags)}"
+        )
     for index, tag in enumerate(design.tags):
         if not 1 <= len(tag) <= MAX_TAG:
-            raise invalid("TAGS_INVALID", f"{path}.tags[{index}]", f"must have 1 to {MAX_TAG} characters")
+            raise invalid_field(
+                "TAGS_INVALID", f"{path}.tags[{index}]", f"must have 1 to {MAX_TAG} characters"
+            )
     for name, value in design.attributes:
         check_attribute(name, value, f"{path}.attributes[{name[:64]}]")
 
@@ -50,34 +57,17 @@ def check_design(design: DesignText, path: str) -> None:
 def check_page_size(requested: int, *, default: int, largest: int) -> int:
     """The page size to use; 0 means `default`. Raises InvalidArgument PAGE_SIZE_INVALID."""
     if not 0 <= requested <= largest:
-        raise invalid("PAGE_SIZE_INVALID", "page_size", f"must be 0 to {largest}, is {requested}")
+        raise invalid_field("PAGE_SIZE_INVALID", "page_size", f"must be 0 to {largest}, is {requested}")
     return requested or default
-
-
-def check_palette(colours: Sequence[PaletteColour]) -> tuple[PaletteColour, ...]:
-    """The caller's colours, weights summing to 1; () for none.
-
-    Raises InvalidArgument with the reasons of nails.colour.palette.PaletteError.
-    """
-    try:
-        return tuple(validate_palette([one.lab for one in colours], [one.weight for one in colours]))
-    except PaletteError as error:
-        path = "palette.colours" if error.index is None else f"palette.colours[{error.index}]"
-        part = {
-            "COLOUR_NOT_FINITE": ".colour",
-            "COLOUR_OUT_OF_GAMUT": ".colour",
-            "COLOUR_WEIGHT_INVALID": ".weight",
-        }
-        raise invalid(error.reason, path + part.get(error.reason, ""), error.description) from error
 
 
 def check_weights(weights: Mapping[str, float]) -> Mapping[str, float]:
     """The caller's weights by channel. Raises InvalidArgument WEIGHTS_INVALID."""
     for channel, weight in weights.items():
         if not math.isfinite(weight) or weight < 0:
-            raise invalid("WEIGHTS_INVALID", f"weights.{channel}", "must be finite and not negative")
+            raise invalid_field("WEIGHTS_INVALID", f"weights.{channel}", "must be finite and not negative")
     if not any(weights.values()):
-        raise invalid("WEIGHTS_INVALID", "weights", "one of them must be positive")
+        raise invalid_field("WEIGHTS_INVALID", "weights", "one of them must be positive")
     return weights
 
 
@@ -86,7 +76,7 @@ def check_aesthetic_weight(weight: float) -> float:
     try:
         return check_weight(weight)
     except ValueError:
-        raise invalid(
+        raise invalid_field(
             "AESTHETIC_WEIGHT_INVALID", "aesthetic_weight", f"must be in [0, {MAX_WEIGHT}], is {weight}"
         ) from None
 
@@ -94,19 +84,14 @@ def check_aesthetic_weight(weight: float) -> float:
 def check_tags(tags: Sequence[str], path: str) -> tuple[str, ...]:
     """What photos are meant to be, each once. Raises InvalidArgument AESTHETIC_TAGS_INVALID."""
     if len(tags) > MAX_AESTHETIC_TAGS:
-        raise invalid(
+        raise invalid_field(
             "AESTHETIC_TAGS_INVALID", path, f"must be at most {MAX_AESTHETIC_TAGS}, are {len(tags)}"
         )
     for index, tag in enumerate(tags):
         if not tag.strip().isprintable() or not tag.strip() or len(tag) > MAX_TAG:
-            raise invalid(
+            raise invalid_field(
                 "AESTHETIC_TAGS_INVALID",
                 f"{path}[{index}]",
                 f"must have 1 to {MAX_TAG} printable characters that are not all blank",
             )
     return tuple(dict.fromkeys(tag.strip() for tag in tags))
-
-
-def invalid(reason: str, path: str, description: str) -> InvalidArgument:
-    """An InvalidArgument about one field."""
-    return InvalidArgument(f"{path} {description}", reason=reason, fields=[(path, description)])

@@ -11,7 +11,7 @@ from services.kit.telemetry.timings import current
 
 
 def response_info(
-    models: Iterable[ModelVersion | response_info_pb2.ModelVersion] = (),
+    models: Iterable[ModelVersion] = (),
 ) -> response_info_pb2.ResponseInfo:
     """The `info` of a response: request id, applied default deadline, stage timings so far, `models`.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from nails.vocabulary import TERM_BY_NAME
-from services.kit.errors import InvalidArgument
+from services.kit.errors import invalid_field
 from services.rank.catalogue.rows import attribute_token
 
 MAX_FILTERS = 16
@@ -61,26 +61,32 @@ def expression(filters: Sequence[Filter]) -> str:
     FILTER_OPERATOR_UNSUPPORTED, FILTER_VALUES_INVALID with the path of the field.
     """
     if len(filters) > MAX_FILTERS:
-        raise _wrong("TOO_MANY_FILTERS", "filters", f"must have at most {MAX_FILTERS}, has {len(filters)}")
+        raise invalid_field(
+            "TOO_MANY_FILTERS", "filters", f"must have at most {MAX_FILTERS}, has {len(filters)}"
+        )
     return all_of(*(_one(item, f"filters[{index}]") for index, item in enumerate(filters)))
 
 
 def check_attribute(name: str, value: str, path: str) -> None:
     """Raises InvalidArgument UNKNOWN_ATTRIBUTE unless both are of the vocabulary."""
     if name not in ATTRIBUTE_KINDS:
-        raise _wrong("UNKNOWN_ATTRIBUTE", path, f"the attribute must be one of {', '.join(ATTRIBUTE_KINDS)}")
+        raise invalid_field(
+            "UNKNOWN_ATTRIBUTE", path, f"the attribute must be one of {', '.join(ATTRIBUTE_KINDS)}"
+        )
     if value not in TERM_BY_NAME[name]:
         known = ", ".join(TERM_BY_NAME[name])
-        raise _wrong("UNKNOWN_ATTRIBUTE", path, f"is no {name} of the vocabulary, which has {known}")
+        raise invalid_field("UNKNOWN_ATTRIBUTE", path, f"is no {name} of the vocabulary, which has {known}")
 
 
 def _one(item: Filter, path: str) -> str:
     values = list(item.values)
     _check_values(values, f"{path}.values")
     if item.operator is None:
-        raise _wrong("FILTER_OPERATOR_MISSING", f"{path}.operator", "must be ANY_OF, NONE_OF or ALL_OF")
+        raise invalid_field(
+            "FILTER_OPERATOR_MISSING", f"{path}.operator", "must be ANY_OF, NONE_OF or ALL_OF"
+        )
     if item.operator is Operator.ALL_OF and item.field != "tags":
-        raise _wrong("FILTER_OPERATOR_UNSUPPORTED", f"{path}.operator", "ALL_OF is for tags only")
+        raise invalid_field("FILTER_OPERATOR_UNSUPPORTED", f"{path}.operator", "ALL_OF is for tags only")
     if item.field in _SCALARS:
         found = f"{item.field} in {_list(values)}"
     elif item.field == "tags":
@@ -89,7 +95,7 @@ def _one(item: Filter, path: str) -> str:
     elif item.field.startswith("attributes."):
         name = item.field.removeprefix("attributes.")
         if name not in ATTRIBUTE_KINDS:
-            raise _wrong(
+            raise invalid_field(
                 "UNKNOWN_ATTRIBUTE",
                 f"{path}.field",
                 f"the attribute must be one of {', '.join(ATTRIBUTE_KINDS)}",
@@ -98,7 +104,7 @@ def _one(item: Filter, path: str) -> str:
             check_attribute(name, value, f"{path}.values[{index}]")
         found = f"array_contains_any(attributes, {_list([attribute_token(name, v) for v in values])})"
     else:
-        raise _wrong(
+        raise invalid_field(
             "UNKNOWN_FILTER_FIELD",
             f"{path}.field",
             "must be design_id, artist_id, tags, context or attributes.NAME",
@@ -108,10 +114,12 @@ def _one(item: Filter, path: str) -> str:
 
 def _check_values(values: Sequence[str], path: str) -> None:
     if not 1 <= len(values) <= MAX_VALUES:
-        raise _wrong("FILTER_VALUES_INVALID", path, f"must have 1 to {MAX_VALUES} values, has {len(values)}")
+        raise invalid_field(
+            "FILTER_VALUES_INVALID", path, f"must have 1 to {MAX_VALUES} values, has {len(values)}"
+        )
     for index, value in enumerate(values):
         if len(value) > MAX_VALUE_CHARACTERS:
-            raise _wrong(
+            raise invalid_field(
                 "FILTER_VALUES_INVALID",
                 f"{path}[{index}]",
                 f"must have at most {MAX_VALUE_CHARACTERS} characters, has {len(value)}",
@@ -120,7 +128,3 @@ def _check_values(values: Sequence[str], path: str) -> None:
 
 def _list(values: Sequence[str]) -> str:
     return f"[{', '.join(literal(value) for value in values)}]"
-
-
-def _wrong(reason: str, path: str, description: str) -> InvalidArgument:
-    return InvalidArgument(f"{path} {description}", reason=reason, fields=[(path, description)])

@@ -137,7 +137,7 @@ def spaced_words(text: str) -> str:
     return encoded[:MAX_VARCHAR_BYTES].decode(errors="ignore").rpartition(" ")[0]
 
 
-def read_palette(row: Mapping[str, Any]) -> tuple[PaletteColour, ...]:
+def read_row_palette(row: Mapping[str, Any]) -> tuple[PaletteColour, ...]:
     """The stored palette of a row; empty where the photo shows no nails."""
     stored = json.loads(row["facts"])["palette"]
     return tuple(PaletteColour((lab[0], lab[1], lab[2]), weight, name) for lab, weight, name in stored)

@@ -12,7 +12,7 @@ from nails.fusion import Term, fuse, share_weights
 from nails.language.phrases import Phrase
 from services.kit.concurrency.threads import WorkThreads
 from services.kit.concurrency.together import stop, together
-from services.kit.errors import FailedPrecondition, InvalidArgument
+from services.kit.errors import FailedPrecondition, invalid_field
 from services.kit.models import ModelVersion
 from services.kit.retry import Backoff
 from services.kit.telemetry.timings import stage
@@ -239,7 +239,6 @@ def _share_weights(
             reason="CHANNELS_UNAVAILABLE",
             fields=[("weights", "must be positive for a channel that is available")],
         )
-    description = "must be positive for a channel that the request has input for"
-    raise InvalidArgument(
-        f"weights {description}", reason="WEIGHTS_WITHOUT_INPUT", fields=[("weights", description)]
+    raise invalid_field(
+        "WEIGHTS_WITHOUT_INPUT", "weights", "must be positive for a channel that the request has input for"
     )
