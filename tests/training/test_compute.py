@@ -134,7 +134,7 @@ def test_fusions_and_heads_are_computed_on_one_device() -> None:
 
 def test_a_checkpoint_holds_tensors_of_the_cpu() -> None:
     class Elsewhere(torch.nn.Linear):
-        def state_dict(self) -> dict[str, Remote]:  # type: ignore[override]
+        def state_dict(self) -> dict[str, Remote]:  # type: ignore[override]  # torch names another mapping
             return {"weight": Remote()}
 
     class Remote(torch.Tensor):
